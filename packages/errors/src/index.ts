@@ -1,0 +1,8 @@
+export { type ActionKind, CODES, type Code, codeFacts, type Retry, STAGES, type Stage } from "./codes.ts";
+export {
+  type Coordinate,
+  type Layer,
+  StageError,
+  type StageErrorOptions,
+  type StageFailure,
+} from "./stage-error.ts";

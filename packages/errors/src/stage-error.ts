@@ -1,0 +1,94 @@
+import { type Code, codeFacts, type Retry, type Stage } from "./codes.ts";
+
+/** One layer around the data: how it is packed, its name if it has one, and how far into it we were. */
+export interface Layer {
+  readonly kind: string;
+  readonly name?: string;
+  /** Bytes of this layer's input that were read when it failed. */
+  readonly offset?: number;
+}
+
+/** Where in the customer's data something was seen. Rows count from 1 and leave header rows out. */
+export interface Coordinate {
+  readonly bucket?: string;
+  readonly key?: string;
+  readonly etag?: string;
+  readonly versionId?: string;
+  readonly layers?: readonly Layer[];
+  readonly entry?: string;
+  readonly row?: number;
+  readonly column?: string;
+  /** Bytes from the start of the innermost, decrypted and decompressed content. */
+  readonly byteOffset?: number;
+}
+
+export interface StageErrorOptions extends Coordinate {
+  /** The exception that led here. Kept for the engineer on call; never shown to the customer. */
+  readonly cause?: unknown;
+  /** What the bytes were, in words ("gzip", key ids, a column list). Never data of a row. */
+  readonly seen?: string;
+  /** What the settings wanted, in words. */
+  readonly expected?: string;
+}
+
+/** A StageError in plain data, for messages between threads and processes. */
+export interface StageFailure {
+  readonly stage: Stage;
+  readonly code: string;
+  readonly retry: Retry;
+  readonly message: string;
+  readonly coordinate: Coordinate;
+  readonly seen?: string;
+  readonly expected?: string;
+}
+
+/**
+ * What stopped a run: in which stage, by which of its codes, and where. The message is for the
+ * person who configured the courier; it holds neither secrets nor row data.
+ */
+export class StageError<S extends Stage = Stage> extends Error {
+  override readonly name: string = "StageError";
+  readonly stage: S;
+  readonly code: Code<S>;
+  readonly retry: Retry;
+  readonly rawMessage: string;
+  readonly coordinate: Coordinate;
+  readonly seen: string | undefined;
+  readonly expected: string | undefined;
+
+  constructor(stage: S, code: Code<S>, message: string, options: StageErrorOptions = {}) {
+    const { cause, seen, expected, ...coordinate } = options;
+    super(`[${stage}/${code}] ${message}`, { cause });
+    this.stage = stage;
+    this.code = code;
+    this.retry = codeFacts(stage, code)?.retry ?? "never";
+    this.rawMessage = message;
+    this.coordinate = coordinate;
+    this.seen = seen;
+    this.expected = expected;
+  }
+
+  /** The same error with more of its place filled in; what is known already stays. */
+  at(place: Coordinate): StageError<S> {
+    return new StageError(this.stage, this.code, this.rawMessage, {
+      ...place,
+      ...this.coordinate,
+      cause: this.cause,
+      ...(this.seen === undefined ? {} : { seen: this.seen }),
+      ...(this.expected === undefined ? {} : { expected: this.expected }),
+    });
+  }
+
+  /** Plain data: what may leave the process. The cause stays behind. */
+  toFailure(): StageFailure {
+    return {
+      stage: this.stage,
+      code: this.code,
+      retry: this.retry,
+      message: this.rawMessage,
+      coordinate: this.coordinate,
+      ...(this.seen === undefined ? {} : { seen: this.seen }),
+      ...(this.expected === undefined ? {} : { expected: this.expected }),
+    };
+  }
+}
