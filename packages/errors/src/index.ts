@@ -1,4 +1,12 @@
-export { type ActionKind, CODES, type Code, codeFacts, type Retry, STAGES, type Stage } from "./codes.ts";
+export {
+  type ActionKind,
+  CODES,
+  type Code,
+  codeFacts,
+  type Retry,
+  STAGES,
+  type Stage,
+} from "./codes.ts";
 export {
   type Coordinate,
   type Layer,

@@ -1,0 +1,4 @@
+export { type ByteBudget, createByteBudget } from "./byte-budget.ts";
+export { type LimitError, maxBytes } from "./max-bytes.ts";
+export { type Peeked, peek } from "./peek.ts";
+export { pipe, type Transform } from "./pipe.ts";

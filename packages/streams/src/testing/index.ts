@@ -1,0 +1,2 @@
+export { chunked, type Probe, probe } from "./sources.ts";
+export { type StageContract, stageContract } from "./stage-contract.ts";
