@@ -224,7 +224,7 @@ export const CODES = {
 } as const satisfies Record<Stage, Record<string, CodeFacts>>;
 
 /** The codes of one stage. */
-export type Code<S extends Stage> = S extends Stage ? keyof (typeof CODES)[S] & string : never;
+export type Code<S extends Stage> = { [T in Stage]: keyof (typeof CODES)[T] & string }[S];
 
 /** What is known of a code whose stage is only known at run time; undefined if no stage has it. */
 export function codeFacts(stage: Stage, code: string): CodeFacts | undefined {
