@@ -1,0 +1,196 @@
+import { randomBytes } from "node:crypto";
+import { crc32, deflateRawSync, gzipSync } from "node:zlib";
+import { chunked, probe } from "@sluice/streams/testing";
+import { describe, expect, test } from "vitest";
+import { decompress } from "../src/index.ts";
+import { bytesOf, contents, outcome } from "./bytes-of.ts";
+
+const gzip = { compression: "gzip" } as const;
+const text = Buffer.from("id,name\n1,Ada\n2,Grace\n".repeat(40));
+const member = gzipSync(text);
+
+/** A block as bgzip writes it: its own length stands in an extra field. */
+function bgzipBlock(content: Uint8Array): Buffer {
+  const data = deflateRawSync(content);
+  const header = Buffer.from([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 0x42, 0x43, 2, 0, 0, 0]);
+  header.writeUInt16LE(header.byteLength + data.byteLength + 8 - 1, 16);
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(crc32(content), 0);
+  trailer.writeUInt32LE(content.byteLength, 4);
+  return Buffer.concat([header, data, trailer]);
+}
+
+describe("gzip members", () => {
+  test.each([1, 3, member.byteLength, member.byteLength + 1, 100_000])(
+    "are all opened, from chunks of %i bytes",
+    async (chunkSize) => {
+      const three = Buffer.concat([member, gzipSync("middle"), member]);
+      expect(await outcome(three, gzip, chunkSize)).toEqual(
+        Buffer.concat([text, Buffer.from("middle"), text]),
+      );
+    },
+  );
+
+  test("are opened as bgzip writes them, its empty last block included", async () => {
+    const blocks = Array.from({ length: 50 }, (_, i) => Buffer.from(`block ${i}\n`.repeat(i)));
+    const file = Buffer.concat([...blocks.map(bgzipBlock), bgzipBlock(new Uint8Array(0))]);
+    expect(await outcome(file, gzip, 64)).toEqual(Buffer.concat(blocks));
+  });
+
+  test("are opened with a name, a comment, an extra field and a header checksum", async () => {
+    const plain = Buffer.from([0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, 2, 0, 7, 7]);
+    const start = Buffer.concat([plain, Buffer.from("name\0comment\0")]);
+    const crc = Buffer.alloc(2);
+    crc.writeUInt16LE(crc32(start) & 0xffff);
+    expect(await outcome(Buffer.concat([start, crc, member.subarray(10)]), gzip, 5)).toEqual(text);
+    crc.writeUInt16LE((crc32(start) + 1) & 0xffff);
+    expect(await outcome(Buffer.concat([start, crc, member.subarray(10)]), gzip, 5)).toBe(
+      "checksum_mismatch",
+    );
+  });
+
+  test("are not opened twice: gzip inside gzip stays gzip", async () => {
+    expect(await outcome(gzipSync(member), gzip)).toEqual(member);
+    expect(await outcome(gzipSync(member), { compression: "auto" })).toEqual(member);
+  });
+
+  test("may hold no bytes at all", async () => {
+    expect(await outcome(gzipSync(""), gzip)).toEqual(Buffer.alloc(0));
+  });
+});
+
+describe("after the last member", () => {
+  test.each([1, 8, 600])("%i zero bytes are padding", async (length) => {
+    const padded = Buffer.concat([member, Buffer.alloc(length)]);
+    for (const chunkSize of [1, member.byteLength, 100_000]) {
+      expect(await outcome(padded, gzip, chunkSize)).toEqual(text);
+    }
+  });
+
+  test.each([
+    ["text", Buffer.from("garbage")],
+    ["one byte", Buffer.from([7])],
+    ["bytes after zero padding", Buffer.from([0, 0, 0, 7])],
+    ["a member after zero padding", Buffer.concat([Buffer.alloc(512), member])],
+  ])("%s is refused", async (_, garbage) => {
+    const bytes = Buffer.concat([member, garbage]);
+    for (const chunkSize of [1, member.byteLength, 100_000]) {
+      expect(await outcome(bytes, gzip, chunkSize)).toBe("corrupt");
+    }
+  });
+});
+
+describe("damage", () => {
+  test("a file cut after any of its bytes is truncated, never short", async () => {
+    const whole = Buffer.concat([gzipSync("first\n"), member]);
+    const border = gzipSync("first\n").byteLength;
+    for (let cut = 1; cut < whole.byteLength; cut++) {
+      for (const chunkSize of [16, 100_000]) {
+        // Cut between two members the rest is a whole gzip file: only the byte count can tell.
+        const wanted = cut === border ? Buffer.from("first\n") : "truncated";
+        const seen = await outcome(whole.subarray(0, cut), { compression: "auto" }, chunkSize);
+        expect(seen, `cut at ${cut}`).toEqual(wanted);
+      }
+    }
+  });
+
+  test("200 flipped bits never pass as other content", async () => {
+    const content = Buffer.from(Array.from({ length: 900 }, (_, i) => (i * i * 31) % 251));
+    const whole = gzipSync(content);
+    const codes = new Map<string, number>();
+    for (let flip = 0; flip < 200; flip++) {
+      const bit = Math.floor((flip * whole.byteLength * 8) / 200);
+      const damaged = Buffer.from(whole);
+      damaged.writeUInt8(damaged.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      const seen = await outcome(damaged, gzip);
+      // The time, the operating system and the extra flags of a header have no check: same content.
+      if (typeof seen !== "string") expect(seen.equals(content), `bit ${bit}`).toBe(true);
+      const label = typeof seen === "string" ? seen : "same content";
+      codes.set(label, (codes.get(label) ?? 0) + 1);
+    }
+    expect(codes.get("checksum_mismatch")).toBeGreaterThan(0);
+    expect(codes.get("corrupt")).toBeGreaterThan(0);
+    expect(codes.get("same content")).toBeLessThan(20);
+  });
+
+  test("says how far into the container it came", async () => {
+    const run = bytesOf(contents(gzip)(chunked(member.subarray(0, 30), 7)));
+    await expect(run).rejects.toMatchObject({
+      code: "truncated",
+      coordinate: { layers: [{ kind: "gzip", offset: 30 }] },
+    });
+  });
+});
+
+describe("limits", () => {
+  const zeros = gzipSync(Buffer.alloc(5_000_000));
+
+  test.each([
+    [4_999_999, "limit_exceeded"],
+    [5_000_000, Buffer.alloc(5_000_000)],
+  ])("maxOutputBytes = %i", async (maxOutputBytes, wanted) => {
+    const seen = await outcome(zeros, { ...gzip, maxOutputBytes });
+    expect(typeof seen === "string" ? seen : seen.equals(wanted as Buffer)).toBe(
+      typeof wanted === "string" ? wanted : true,
+    );
+  });
+
+  test("the ratio counts only once ratioFromBytes came out", async () => {
+    expect(await outcome(zeros, { ...gzip, maxRatio: 100, ratioFromBytes: 1_000_000 })).toBe(
+      "limit_exceeded",
+    );
+    expect(
+      await outcome(zeros, { ...gzip, maxRatio: 100, ratioFromBytes: 5_000_000 }),
+    ).toHaveLength(5_000_000);
+    expect(await outcome(zeros, { ...gzip, ratioFromBytes: 1_000_000 })).toHaveLength(5_000_000);
+  });
+
+  test("name their option", async () => {
+    await expect(
+      bytesOf(contents({ ...gzip, maxOutputBytes: 10 })(chunked(zeros, 1000))),
+    ).rejects.toThrow("maxOutputBytes = 10");
+  });
+});
+
+describe("the pull", () => {
+  test("of one output chunk does not read the whole input", async () => {
+    const random = randomBytes(400_000);
+    const compressed = gzipSync(random);
+    const source = probe(chunked(compressed, 4096));
+    for await (const entry of decompress(gzip)(source)) {
+      const iterator = entry.bytes[Symbol.asyncIterator]();
+      await iterator.next();
+      expect(source.pulled * 4096).toBeLessThan(compressed.byteLength / 2);
+      await iterator.return?.();
+    }
+    expect(source.closed).toBe(true);
+  });
+
+  test("closes the source when the entries are left with the bytes unread", async () => {
+    const source = probe(chunked(member, 8));
+    for await (const _ of decompress(gzip)(source)) break;
+    expect(source.closed).toBe(true);
+  });
+
+  test("does not give a closed entry's bytes as if they were all", async () => {
+    const kept = [];
+    for await (const entry of decompress(gzip)(chunked(member, 8))) kept.push(entry);
+    await expect(bytesOf(kept[0]?.bytes ?? chunked(member, 1))).rejects.toThrow(TypeError);
+  });
+
+  test("keeps memory flat for 1 GiB of zeros", async () => {
+    const part = gzipSync(Buffer.alloc(2 ** 26));
+    async function* bomb(): AsyncGenerator<Uint8Array> {
+      for (let i = 0; i < 16; i++) yield part;
+    }
+    const before = process.memoryUsage.rss();
+    let peak = 0;
+    let size = 0;
+    for await (const chunk of contents(gzip)(bomb())) {
+      size += chunk.byteLength;
+      if (size % 2 ** 22 === 0) peak = Math.max(peak, process.memoryUsage.rss() - before);
+    }
+    expect(size).toBe(2 ** 30);
+    expect(peak).toBeLessThan(150 * 2 ** 20);
+  });
+});

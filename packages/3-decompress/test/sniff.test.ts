@@ -1,0 +1,65 @@
+import { gzipSync } from "node:zlib";
+import { chunked } from "@sluice/streams/testing";
+import { describe, expect, test } from "vitest";
+import { containerOf, describeBytes } from "../src/index.ts";
+import { bytesOf, contents, outcome } from "./bytes-of.ts";
+
+const tar = Buffer.alloc(512);
+tar.write("ustar", 257);
+const samples: readonly (readonly [string, Buffer])[] = [
+  ["zip", Buffer.from("PK\x03\x04\x14\0\0\0", "latin1")],
+  ["tar", tar],
+  ["zstd", Buffer.from("28b52ffd2400", "hex")],
+  ["bzip2", Buffer.from("BZh91AY&SY....", "latin1")],
+  ["xz", Buffer.from("fd377a585a0000", "hex")],
+];
+
+describe("sniffing", () => {
+  test.each(samples)("recognises %s", (name, bytes) => {
+    expect(containerOf(bytes)).toBe(name);
+  });
+
+  test.each([
+    ["text", Buffer.from("id;name\r\n1;Zoë\n")],
+    ["text", Buffer.from("BZh9 is a licence plate\n")],
+    ["text", Buffer.from("PK,name\n1,x\n")],
+    ["Parquet", Buffer.from("PAR1\x15\x04", "latin1")],
+    ["an OpenPGP message", Buffer.from("-----BEGIN PGP MESSAGE-----\n")],
+    ["binary data of an unknown kind", Buffer.from([1, 2, 3, 0])],
+    ["nothing: the file is empty", Buffer.alloc(0)],
+  ])("describes %s and takes it for no container", (words, bytes) => {
+    expect(containerOf(bytes)).toBeUndefined();
+    expect(describeBytes(bytes)).toBe(words);
+  });
+});
+
+describe("settings that differ from the bytes", () => {
+  test.each(samples)("gzip over %s says what the bytes are", async (name, bytes) => {
+    await expect(
+      bytesOf(contents({ compression: "gzip" })(chunked(bytes, 3))),
+    ).rejects.toMatchObject({ code: "not_this_container", seen: name, expected: "gzip" });
+  });
+
+  test("gzip over text says that it looks like text", async () => {
+    await expect(
+      bytesOf(contents({ compression: "gzip" })(chunked(Buffer.from("a,b\n1,2\n"), 3))),
+    ).rejects.toMatchObject({ code: "not_this_container", seen: "text", expected: "gzip" });
+  });
+
+  test("none over gzip proposes the setting", async () => {
+    await expect(
+      bytesOf(contents({ compression: "none" })(chunked(gzipSync("a,b\n"), 3))),
+    ).rejects.toThrow(/bytes are gzip. Set it to gzip or auto/);
+  });
+
+  test.each(samples)("none over %s is refused, and so is auto", async (_, bytes) => {
+    expect(await outcome(bytes, { compression: "none" })).toBe("not_this_container");
+    expect(await outcome(bytes, { compression: "auto" })).toBe("unsupported_method");
+  });
+
+  test("auto passes plain bytes on and opens gzip", async () => {
+    const text = Buffer.from("a,b\n1,2\n");
+    expect(await outcome(text, { compression: "auto" })).toEqual(text);
+    expect(await outcome(gzipSync(text), { compression: "auto" })).toEqual(text);
+  });
+});
