@@ -1,0 +1,74 @@
+import { StageError } from "@sluice/errors";
+import type { DelimitedSettings } from "@sluice/schema";
+
+export const LF = 0x0a;
+export const CR = 0x0d;
+
+/** No byte has this value: it stands for a quote, escape or null text that the settings leave out. */
+const NONE = -1;
+const NOTHING: Uint8Array = new Uint8Array(0);
+
+/** A character of the dialect in UTF-8: the first byte apart, since that is what the loop looks for. */
+export interface Mark {
+  readonly first: number;
+  readonly rest: Uint8Array;
+  /** Bytes; 0 when the dialect has no such character. */
+  readonly length: number;
+}
+
+/** Delimited text settings as bytes. */
+export interface Dialect {
+  readonly delimiter: Mark;
+  readonly quote: Mark;
+  /** Equal to the quote when quotes are doubled. */
+  readonly escape: Mark;
+  readonly isDoubling: boolean;
+  /** An unquoted field of these bytes is null; undefined when no field is. */
+  readonly nullText: Uint8Array | undefined;
+}
+
+/**
+ * Turns settings into bytes. Throws `parse.unsupported_feature` for settings that cannot cut any
+ * file: an empty delimiter, marks that contain a line break or are alike.
+ */
+export function toDialect(settings: DelimitedSettings): Dialect {
+  const { delimiter, quote, headerRows, skipRows } = settings;
+  if (delimiter === "") throw refuse("the delimiter is empty");
+  if (characters(quote) > 1) throw refuse("the quote is more than one character");
+  if (characters(settings.escape) > 1) throw refuse("the escape is more than one character");
+  if (/[\r\n]/.test(delimiter + quote + settings.escape))
+    throw refuse("a mark contains a line break");
+  if (quote !== "" && delimiter.startsWith(quote))
+    throw refuse("the delimiter begins as the quote");
+  if (headerRows !== 0 && headerRows !== 1) throw refuse(`headerRows is ${headerRows}, not 0 or 1`);
+  if (!Number.isSafeInteger(skipRows) || skipRows < 0) throw refuse("skipRows is not a count");
+  // Without a quote there is no quoted field, and an escape has no place to stand in.
+  const escapeText = quote === "" ? "" : settings.escape;
+  return {
+    delimiter: toMark(delimiter),
+    quote: toMark(quote),
+    escape: toMark(escapeText),
+    isDoubling: escapeText !== "" && escapeText === quote,
+    nullText: Buffer.from(settings.nullText),
+  };
+}
+
+/** Whether the bytes from `at` on are `rest`. Both end before or at a byte that no mark contains. */
+export function follows(bytes: Uint8Array, at: number, rest: Uint8Array): boolean {
+  for (let i = 0; i < rest.length; i++) if (bytes[at + i] !== rest[i]) return false;
+  return true;
+}
+
+function toMark(text: string): Mark {
+  if (text === "") return { first: NONE, rest: NOTHING, length: 0 };
+  const bytes = new Uint8Array(Buffer.from(text));
+  return { first: bytes[0] ?? NONE, rest: bytes.slice(1), length: bytes.length };
+}
+
+function characters(text: string): number {
+  return Array.from(text).length;
+}
+
+function refuse(message: string): StageError {
+  return new StageError("parse", "unsupported_feature", `delimited text: ${message}`);
+}

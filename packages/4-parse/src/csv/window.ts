@@ -1,0 +1,46 @@
+import { LF } from "./dialect.ts";
+
+/**
+ * The part of the entry that is being cut: bytes that are not yet consumed, in one piece. Behind them
+ * always stands one line feed, so that the scan of a field needs no second condition.
+ */
+export interface Window {
+  bytes: Uint8Array;
+  /** First byte that is not yet consumed. */
+  start: number;
+  /** Position behind the last byte; `bytes[end]` is the line feed. */
+  end: number;
+  /** Position of `bytes[0]` in the entry. */
+  base: number;
+}
+
+export function createWindow(): Window {
+  const bytes = uninitialised(1 << 16);
+  bytes[0] = LF;
+  return { bytes, start: 0, end: 0, base: 0 };
+}
+
+/** Puts a chunk behind the bytes that are left, which move to the front. */
+export function append(window: Window, chunk: Uint8Array): void {
+  const { start, end } = window;
+  const left = end - start;
+  const needed = left + chunk.byteLength + 1;
+  if (needed > window.bytes.length) {
+    const grown = uninitialised(2 ** Math.ceil(Math.log2(needed)));
+    grown.set(window.bytes.subarray(start, end));
+    window.bytes = grown;
+  } else {
+    window.bytes.copyWithin(0, start, end);
+  }
+  window.base += start;
+  window.start = 0;
+  window.bytes.set(chunk, left);
+  window.end = left + chunk.byteLength;
+  window.bytes[window.end] = LF;
+}
+
+/** Memory that nobody cleared: for buffers that are written before they are read. */
+export function uninitialised(length: number): Uint8Array {
+  // A plain Uint8Array rather than a Buffer: the hot loops stay with one hidden class.
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+}
