@@ -1,0 +1,14 @@
+export { assertBucket, type BucketReference } from "./bucket-name.ts";
+export {
+  CONNECTION_CHECKS,
+  type ConnectionCheck,
+  type ConnectionCheckName,
+} from "./connection-test.ts";
+export { type FilePattern, type FilePatternExpansion, parseFilePattern } from "./file-pattern.ts";
+export type { HeadOptions, ObjectHead } from "./head.ts";
+export type { ListPage, ListRequest } from "./list.ts";
+export type { Access, Connection, Platform, S3SourceOptions } from "./options.ts";
+export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from "./plan.ts";
+export type { ReadOptions } from "./read.ts";
+export { isExternalId, isRoleArn } from "./role-identifiers.ts";
+export { createS3Source, type S3Source } from "./s3-source.ts";

@@ -1,0 +1,91 @@
+/** How a customer lets us read. */
+export type Access =
+  | {
+      readonly kind: "role";
+      /** The customer's role, the one that may read the bucket. */
+      readonly targetRoleArn: string;
+      /** Sent with every AssumeRole of the target role. */
+      readonly externalId: string;
+      /** Our own role in between: the one that the customer's trust policy names. */
+      readonly platformRoleArn?: string;
+      /** What the customer's CloudTrail shows as the session's name; tenant and run. */
+      readonly sessionName: string;
+    }
+  | {
+      readonly kind: "key";
+      readonly accessKeyId: string;
+      readonly secretAccessKey: string;
+      readonly sessionToken?: string;
+    };
+
+/** Where a customer's objects lie, and by which right they are read. */
+export interface Connection {
+  /** A bucket name, a bucket ARN, or the ARN or alias of an access point. */
+  readonly bucket: string;
+  /** The bucket's region. Default: the platform's. */
+  readonly region?: string;
+  /** An S3-compatible store's address (http or https); addressed path-style. Default: AWS. */
+  readonly endpoint?: string;
+  readonly access: Access;
+}
+
+/** What the operator of this installation decides. */
+export interface Platform {
+  /** Address of STS. Default: AWS, in the region of the bucket. */
+  readonly stsEndpoint?: string;
+  /** Address of S3 for connections that name none. Default: AWS. */
+  readonly s3Endpoint?: string;
+  /** Default: us-east-1. */
+  readonly region?: string;
+  /** The base identity. Default: what the SDK's provider chain finds (environment, instance role, ...). */
+  readonly credentials?: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string;
+  };
+}
+
+/** What `createS3Source` takes. */
+export interface S3SourceOptions {
+  readonly connection: Connection;
+  readonly platform?: Platform;
+  /**
+   * Milliseconds that an answer may give nothing while somebody waits for it, before its socket is
+   * destroyed and the rest is asked for again. A reader that pauses does not count. Default: 30,000.
+   */
+  readonly idleTimeoutMs?: number;
+  /** Milliseconds for a connection to come up. Default: 5,000. */
+  readonly connectTimeoutMs?: number;
+  /**
+   * Tries of one request, or of one stretch of an object without a single byte of progress, before
+   * its failure is given up to the caller. Default: 6.
+   */
+  readonly maxAttempts?: number;
+  /** Milliseconds: the longest first wait between two tries; it doubles with each. Default: 200. */
+  readonly backoffBaseMs?: number;
+  /** Milliseconds: no wait between two tries is longer. Default: 20,000. */
+  readonly backoffMaxMs?: number;
+  /** Seconds that a session of the target role lives: 900 is the least STS gives. Default: 900. */
+  readonly sessionSeconds?: number;
+}
+
+/** The options with every default filled in. */
+export interface Limits {
+  readonly idleTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly maxAttempts: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  readonly sessionSeconds: number;
+}
+
+export function toLimits(options: S3SourceOptions): Limits {
+  return {
+    idleTimeoutMs: options.idleTimeoutMs ?? 30_000,
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    maxAttempts: options.maxAttempts ?? 6,
+    backoffBaseMs: options.backoffBaseMs ?? 200,
+    backoffMaxMs: options.backoffMaxMs ?? 20_000,
+    sessionSeconds: options.sessionSeconds ?? 900,
+  };
+}

@@ -1,0 +1,77 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { StageError } from "@sluice/errors";
+import type { ListedObject, ManifestObject } from "@sluice/schema";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { assertBucket } from "./bucket-name.ts";
+import { type ConnectionCheck, testConnection } from "./connection-test.ts";
+import { type HeadOptions, headObject, type ObjectHead } from "./head.ts";
+import { type ListPage, type ListRequest, listAll, listPage } from "./list.ts";
+import { type S3SourceOptions, toLimits } from "./options.ts";
+import { type Plan, type PlanRequest, planObjects } from "./plan.ts";
+import { type ReadOptions, readObject } from "./read.ts";
+import { createSession } from "./session.ts";
+import type { Store } from "./store.ts";
+
+/** One customer's bucket, read by one session that is kept fresh. Close it when done. */
+export interface S3Source extends AsyncDisposable {
+  /** One page of a listing. */
+  list(request?: ListRequest): Promise<ListPage>;
+  /** Every object under a prefix. */
+  listAll(request?: Omit<ListRequest, "pageToken">): AsyncIterable<ListedObject>;
+  /** The facts of one object; `list.file_not_found` when there is none. */
+  head(key: string, options?: HeadOptions): Promise<ObjectHead>;
+  /** Freezes what a run will read. */
+  plan(request: PlanRequest): Promise<Plan>;
+  /** The bytes of exactly the version of the manifest; see `readObject`. */
+  read(object: ManifestObject, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  /** Checks the connection, one thing after another. */
+  test(signal?: AbortSignal): Promise<readonly ConnectionCheck[]>;
+  /** Closes every socket; what is being read fails. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a customer's bucket; sends nothing yet. Throws what the options alone tell:
+ * `connect.invalid_bucket_name`, `connect.invalid_credentials` (ARNs, external id, an access point
+ * with an access key), `connect.endpoint_refused`.
+ */
+export function createS3Source(options: S3SourceOptions): S3Source {
+  const { connection, platform = {} } = options;
+  const limits = toLimits(options);
+  const bucket = assertBucket(connection.bucket);
+  if (bucket.kind !== "bucket" && connection.access.kind === "key") {
+    const message = "an access point is only read through a role";
+    throw new StageError("connect", "invalid_credentials", message, { bucket: bucket.name });
+  }
+  // A paused reader keeps its socket: with a maximum, paused readers could keep all others waiting.
+  const agentOptions = {
+    keepAlive: true,
+    maxSockets: Number.POSITIVE_INFINITY,
+    maxFreeSockets: 16,
+  };
+  const agents = [new HttpAgent(agentOptions), new HttpsAgent(agentOptions)] as const;
+  const requestHandler = new NodeHttpHandler({
+    httpAgent: agents[0],
+    httpsAgent: agents[1],
+    connectionTimeout: limits.connectTimeoutMs,
+    // Who waits for an answer, and for how long, is watched where it is read.
+    requestTimeout: 0,
+    socketTimeout: 0,
+  });
+  const session = createSession({ bucket, connection, platform, limits, requestHandler });
+  const store: Store = { bucket, session, limits };
+  const close = async (): Promise<void> => {
+    for (const agent of agents) agent.destroy();
+  };
+  return {
+    list: async (request) => await listPage(store, request),
+    listAll: (request) => listAll(store, request),
+    head: async (key, headOptions) => await headObject(store, key, headOptions),
+    plan: async (request) => await planObjects(store, request),
+    read: (object, readOptions) => readObject(store, object, readOptions),
+    test: async (signal) => await testConnection(store, connection.access, signal),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,41 @@
+import type { BucketReference } from "./bucket-name.ts";
+
+/**
+ * The policy that narrows a session of the target role to reading this bucket, whatever else the
+ * role may do. `partition` is the role's: `aws`, `aws-cn`, ...
+ */
+export function toSessionPolicy(bucket: BucketReference, partition: string): string {
+  const [containers, objects] = toResources(bucket, partition);
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Effect: "Allow",
+        Action: ["s3:ListBucket", "s3:GetBucketLocation"],
+        Resource: containers,
+      },
+      { Effect: "Allow", Action: ["s3:GetObject", "s3:GetObjectVersion"], Resource: objects },
+      {
+        // Objects under SSE-KMS: only on S3's behalf, and only where the role may already.
+        Effect: "Allow",
+        Action: "kms:Decrypt",
+        Resource: "*",
+        Condition: { StringLike: { "kms:ViaService": "s3.*.amazonaws.com*" } },
+      },
+    ],
+  });
+}
+
+function toResources(bucket: BucketReference, partition: string): readonly [string, string] {
+  switch (bucket.kind) {
+    case "bucket": {
+      const arn = `arn:${partition}:s3:::${bucket.name}`;
+      return [arn, `${arn}/*`];
+    }
+    case "access-point-arn":
+      return [bucket.name, `${bucket.name}/object/*`];
+    case "access-point-alias":
+      // IAM knows no aliases, and the access point's account and name are not in it.
+      return ["*", "*"];
+  }
+}

@@ -1,0 +1,256 @@
+import { S3Client } from "@aws-sdk/client-s3";
+import {
+  AssumeRoleCommand,
+  type AssumeRoleCommandInput,
+  GetCallerIdentityCommand,
+  STSClient,
+} from "@aws-sdk/client-sts";
+import { StageError } from "@sluice/errors";
+import type { NodeHttpHandler } from "@smithy/node-http-handler";
+import type { BucketReference } from "./bucket-name.ts";
+import type { Access, Connection, Limits, Platform } from "./options.ts";
+import { withRetries } from "./retry.ts";
+import {
+  isExternalIdForSts,
+  isRoleArn,
+  isSessionOfRole,
+  parseRoleArn,
+  toSessionName,
+} from "./role-identifiers.ts";
+import { toSessionPolicy } from "./session-policy.ts";
+import { translateAwsError } from "./translate-aws-error.ts";
+
+interface Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+interface TimedKeys {
+  readonly keys: Keys;
+  /**
+   * On the clock of `performance.now()`: the session's life is counted from when it was asked for,
+   * so that a wall clock that is wrong or jumps cannot make every session look expired.
+   */
+  readonly refreshAtMs: number;
+}
+
+/** The right to read one bucket, kept fresh. */
+export interface Session {
+  readonly region: string;
+  /** A client whose session is good for a while; assumes the role when there is none. */
+  client(): Promise<S3Client>;
+  /** Has the next call of `client` begin a new session, if `stale` is still the current one's. */
+  renew(stale: S3Client): void;
+  /** Whether a new session can be had at all: not with an access key. */
+  readonly isRenewable: boolean;
+  /** One AssumeRole of the target role with another external id, or none: to see it refused. */
+  probe(externalId: string | undefined): Promise<void>;
+}
+
+/** What a session is made of. The handler belongs to the caller, who closes it. */
+export interface SessionOptions {
+  readonly bucket: BucketReference;
+  readonly connection: Connection;
+  readonly platform: Platform;
+  readonly limits: Limits;
+  readonly requestHandler: NodeHttpHandler;
+}
+
+export function createSession(options: SessionOptions): Session {
+  const { bucket, connection, platform, limits, requestHandler } = options;
+  const { access } = connection;
+  const region =
+    bucket.kind === "access-point-arn"
+      ? bucket.region
+      : (connection.region ?? platform.region ?? "us-east-1");
+  const endpoint = connection.endpoint ?? platform.s3Endpoint;
+  if (endpoint !== undefined) assertEndpoint(endpoint);
+  if (platform.stsEndpoint !== undefined) assertEndpoint(platform.stsEndpoint);
+
+  const clientFor = (keys: Keys): S3Client =>
+    new S3Client({
+      region,
+      credentials: keys,
+      requestHandler,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      forcePathStyle: endpoint !== undefined && bucket.kind !== "access-point-arn",
+      // One place decides about trying again, and it is not the SDK.
+      maxAttempts: 1,
+      followRegionRedirects: false,
+      useArnRegion: true,
+      // An address in the environment must not redirect a customer's data.
+      ignoreConfiguredEndpointUrls: true,
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    });
+
+  if (access.kind === "key") {
+    const client = clientFor(access);
+    return {
+      region,
+      isRenewable: false,
+      client: async () => client,
+      renew: () => {},
+      probe: async () => {},
+    };
+  }
+
+  const role = createRoleSession({ access, bucket, region, platform, limits, requestHandler });
+  let current: { readonly client: S3Client; readonly refreshAtMs: number } | undefined;
+  let pending: Promise<S3Client> | undefined;
+  const begin = async (): Promise<S3Client> => {
+    try {
+      const { keys, refreshAtMs } = await role.assumeTarget();
+      current = { client: clientFor(keys), refreshAtMs };
+      return current.client;
+    } finally {
+      pending = undefined;
+    }
+  };
+  return {
+    region,
+    isRenewable: true,
+    async client() {
+      if (current !== undefined && performance.now() < current.refreshAtMs) return current.client;
+      pending ??= begin();
+      return await pending;
+    },
+    renew(stale) {
+      if (current?.client === stale) current = undefined;
+    },
+    probe: role.probe,
+  };
+}
+
+interface RoleSessionOptions {
+  readonly access: Access & { readonly kind: "role" };
+  readonly bucket: BucketReference;
+  readonly region: string;
+  readonly platform: Platform;
+  readonly limits: Limits;
+  readonly requestHandler: NodeHttpHandler;
+}
+
+interface RoleSession {
+  assumeTarget(): Promise<TimedKeys>;
+  probe(externalId: string | undefined): Promise<void>;
+}
+
+function createRoleSession(options: RoleSessionOptions): RoleSession {
+  const { access, bucket, region, platform, limits, requestHandler } = options;
+  const { targetRoleArn, externalId, platformRoleArn } = access;
+  assertRole("target", targetRoleArn);
+  if (platformRoleArn !== undefined) assertRole("platform", platformRoleArn);
+  // Never optional: without it the role would be assumed for whoever names it to us.
+  if (!isExternalIdForSts(externalId)) {
+    throw new StageError("connect", "invalid_credentials", "the external id is not valid", {
+      expected: "2 to 1,224 letters, digits and + = , . @ : / -",
+    });
+  }
+  const partition = parseRoleArn(targetRoleArn)?.partition ?? "aws";
+  const sessionName = toSessionName(access.sessionName);
+
+  const clientFor = (keys: Keys | undefined): STSClient =>
+    new STSClient({
+      region: platform.stsEndpoint === undefined ? region : (platform.region ?? region),
+      requestHandler,
+      ...(keys === undefined ? {} : { credentials: keys }),
+      ...(platform.stsEndpoint === undefined ? {} : { endpoint: platform.stsEndpoint }),
+      maxAttempts: 1,
+      ignoreConfiguredEndpointUrls: true,
+    });
+  const base = clientFor(platform.credentials);
+
+  const ask = async <T>(attempt: (abortSignal: AbortSignal) => Promise<T>): Promise<T> =>
+    await withRetries(
+      limits,
+      undefined,
+      async () => await attempt(AbortSignal.timeout(limits.idleTimeoutMs)),
+      (error) => translateAwsError(error, { operation: "assume-role", region }),
+    );
+
+  const assume = async (sts: STSClient, input: AssumeRoleCommandInput): Promise<TimedKeys> => {
+    const askedAtMs = performance.now();
+    const { Credentials } = await ask(
+      async (abortSignal) => await sts.send(new AssumeRoleCommand(input), { abortSignal }),
+    );
+    const { AccessKeyId, SecretAccessKey, SessionToken } = Credentials ?? {};
+    if (!AccessKeyId || !SecretAccessKey || !SessionToken) {
+      throw new StageError("connect", "source_unavailable", "STS gave no session");
+    }
+    // A fifth of the life is left when the next session is asked for: nobody waits on an expired one.
+    const refreshAtMs = askedAtMs + (input.DurationSeconds ?? 900) * 800;
+    const keys = {
+      accessKeyId: AccessKeyId,
+      secretAccessKey: SecretAccessKey,
+      sessionToken: SessionToken,
+    };
+    return { keys, refreshAtMs };
+  };
+
+  let isPlatformRole: boolean | undefined;
+  let platformSession: { readonly sts: STSClient; readonly refreshAtMs: number } | undefined;
+  const caller = async (): Promise<STSClient> => {
+    if (platformRoleArn === undefined) return base;
+    if (isPlatformRole === undefined) {
+      const { Arn } = await ask(
+        async (abortSignal) => await base.send(new GetCallerIdentityCommand({}), { abortSignal }),
+      );
+      isPlatformRole = Arn !== undefined && isSessionOfRole(Arn, platformRoleArn);
+    }
+    if (isPlatformRole) return base;
+    if (platformSession === undefined || performance.now() >= platformSession.refreshAtMs) {
+      const { keys, refreshAtMs } = await assume(base, {
+        RoleArn: platformRoleArn,
+        RoleSessionName: sessionName,
+        DurationSeconds: 900,
+      });
+      platformSession = { sts: clientFor(keys), refreshAtMs };
+    }
+    return platformSession.sts;
+  };
+
+  const target = {
+    RoleArn: targetRoleArn,
+    RoleSessionName: sessionName,
+    DurationSeconds: limits.sessionSeconds,
+    Policy: toSessionPolicy(bucket, partition),
+  } as const;
+  return {
+    async assumeTarget() {
+      return await assume(await caller(), { ...target, ExternalId: externalId });
+    },
+    async probe(otherExternalId) {
+      await assume(await caller(), {
+        ...target,
+        DurationSeconds: 900,
+        ...(otherExternalId === undefined ? {} : { ExternalId: otherExternalId }),
+      });
+    },
+  };
+}
+
+function assertRole(which: string, arn: string): void {
+  if (isRoleArn(arn)) return;
+  throw new StageError("connect", "invalid_credentials", `the ${which} role's ARN is not valid`, {
+    seen: arn.slice(0, 100).replace(/[^\x20-\x7e]/g, "?"),
+    expected: "arn:aws:iam::<account>:role/<name>",
+  });
+}
+
+/** Which hosts may be called is the operator's to say; here is what no endpoint may be. */
+function assertEndpoint(endpoint: string): void {
+  const url = URL.parse(endpoint);
+  if (
+    url !== null &&
+    (url.protocol === "http:" || url.protocol === "https:") &&
+    url.username === "" &&
+    url.password === ""
+  ) {
+    return;
+  }
+  throw new StageError("connect", "endpoint_refused", "the endpoint is not valid", {
+    expected: "an http or https address without user information",
+  });
+}
