@@ -1,0 +1,45 @@
+import type { Kysely } from "kysely";
+import { sql } from "kysely";
+import type { Schema } from "./database/schema.ts";
+import type { Tenant } from "./tenant.ts";
+
+/** A worker that has not asked for work for so long is taken for gone. */
+const LIVE_FOR_SECONDS = 90;
+
+/**
+ * Keeps that a worker is alive, and where it serves InspectService. Called whenever it claims tasks.
+ * `inspectUrl` is empty when it serves none. In the database, so that every replica knows.
+ */
+export async function recordWorker(
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+  id: string,
+  inspectUrl: string,
+): Promise<void> {
+  await kysely
+    .insertInto("worker")
+    .values({ tenant, id, inspect_url: inspectUrl })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["tenant", "id"])
+        .doUpdateSet({ inspect_url: inspectUrl, seen_time: sql<Date>`now()` }),
+    )
+    .execute();
+}
+
+/** Where the worker that was seen last serves InspectService; undefined when none is alive. */
+export async function liveInspectUrl(
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+): Promise<string | undefined> {
+  const row = await kysely
+    .selectFrom("worker")
+    .select("inspect_url")
+    .where("tenant", "=", tenant)
+    .where("inspect_url", "<>", "")
+    .where("seen_time", ">", sql<Date>`now() - make_interval(secs => ${LIVE_FOR_SECONDS})`)
+    .orderBy("seen_time", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.inspect_url;
+}
