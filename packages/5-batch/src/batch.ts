@@ -1,0 +1,105 @@
+import type { Batch, ParsedEntry } from "@sluice/schema";
+import type { ByteBudget } from "@sluice/streams";
+import { encodeSchema, layOut } from "./body.ts";
+import { bytesOf, fit, type Piece } from "./pieces.ts";
+
+/** Why a batch was closed: it has `maxRows`, the next row would pass `maxBytes`, or no row is left. */
+export type BatchTrigger = "rows" | "bytes" | "end";
+
+export interface BatchOptions {
+  /** The source columns to take, by index from 0, in the order wanted. */
+  readonly columns: readonly number[];
+  /** Every body is leased here before it is built; `release` of its batch gives it back. */
+  readonly budget: ByteBudget;
+  /** A batch has at most this many rows. Default 262,144. */
+  readonly maxRows?: number;
+  /**
+   * Bytes of a batch's values and offsets, without null bitmaps and padding; only a batch of one row
+   * may have more. Default 16 MiB, at most 1 GiB: positions in a column are 32 bit.
+   */
+  readonly maxBytes?: number;
+  /** Ends the waiting for the budget. */
+  readonly signal?: AbortSignal;
+  /** Called for each batch before it is handed on: to count what closes them. */
+  readonly onBatch?: (trigger: BatchTrigger) => void;
+}
+
+const LARGEST_BYTES = 2 ** 30;
+
+/**
+ * Blocks into record batches (see `Batch` for their columns). Where one batch ends and the next begins
+ * depends on the rows and the options alone: neither on time nor on where the blocks have their
+ * borders. A block's buffers are copied once, into the body. Closes the blocks when it is closed.
+ */
+export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIterable<Batch> {
+  const { columns, budget, maxRows = 262_144, maxBytes = 16 * 2 ** 20, signal, onBatch } = options;
+  if (!(maxRows >= 1)) throw new RangeError(`maxRows = ${maxRows} leaves no row in a batch`);
+  if (!(maxBytes >= 1 && maxBytes <= LARGEST_BYTES)) {
+    throw new RangeError(`maxBytes = ${maxBytes} is not between 1 and ${LARGEST_BYTES}`);
+  }
+
+  return async function* (parsed) {
+    const schema = encodeSchema(columns);
+    let ordinal = 0;
+    for await (const { pieces, trigger } of gather(parsed, columns, maxRows, maxBytes)) {
+      const [first] = pieces;
+      if (first === undefined) continue;
+      const firstRow = first.block.firstRow + first.from;
+      const rows = pieces.reduce((sum, { from, to }) => sum + to - from, 0);
+      const laid = layOut(pieces, columns, schema);
+      const release = await budget.lease(laid.byteLength, signal);
+      let body: Uint8Array;
+      try {
+        body = laid.write();
+        onBatch?.(trigger);
+      } catch (error) {
+        release();
+        throw error;
+      }
+      // The blocks are copied: they must not live on while the reader has the batch.
+      pieces.length = 0;
+      yield { ordinal: ordinal++, firstRow, rows, body, release };
+    }
+  };
+}
+
+interface Gathered {
+  readonly pieces: Piece[];
+  readonly trigger: BatchTrigger;
+}
+
+async function* gather(
+  parsed: ParsedEntry,
+  columns: readonly number[],
+  maxRows: number,
+  maxBytes: number,
+): AsyncGenerator<Gathered> {
+  let pieces: Piece[] = [];
+  let rows = 0;
+  let bytes = 0;
+  const close = (trigger: BatchTrigger): Gathered => {
+    const gathered = { pieces, trigger };
+    pieces = [];
+    rows = 0;
+    bytes = 0;
+    return gathered;
+  };
+  for await (const block of parsed.blocks) {
+    let from = 0;
+    while (from < block.rows) {
+      const most = Math.min(block.rows, from + maxRows - rows);
+      let to = fit({ block, from, to: most }, columns, maxBytes - bytes);
+      // A row over the limit by itself still goes, alone.
+      if (to === from && rows === 0) to++;
+      if (to > from) {
+        pieces.push({ block, from, to });
+        rows += to - from;
+        bytes += bytesOf({ block, from, to }, columns);
+        from = to;
+      }
+      if (rows === maxRows) yield close("rows");
+      else if (to < most) yield close("bytes");
+    }
+  }
+  if (rows > 0) yield close("end");
+}

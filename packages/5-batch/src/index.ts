@@ -1,0 +1,1 @@
+export { type BatchOptions, type BatchTrigger, batch } from "./batch.ts";
