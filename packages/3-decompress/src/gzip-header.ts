@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { StageError } from "@sluice/errors";
-import type { ByteReader } from "./byte-reader.ts";
+import type { ByteReader } from "@sluice/streams";
 
 const FHCRC = 0x02;
 const FEXTRA = 0x04;

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { StageError } from "@sluice/errors";
-import { createByteReader } from "./byte-reader.ts";
+import { createByteReader } from "@sluice/streams";
 import { readGzipHeader, throwTruncated } from "./gzip-header.ts";
 import { inflate } from "./inflate.ts";
 import { assertWithinLimits, type OutputLimits } from "./limits.ts";

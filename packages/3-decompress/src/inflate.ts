@@ -1,6 +1,6 @@
 import { createInflateRaw } from "node:zlib";
 import { StageError } from "@sluice/errors";
-import type { ByteReader } from "./byte-reader.ts";
+import type { ByteReader } from "@sluice/streams";
 
 const OUTPUT_CHUNK_BYTES = 128 * 1024;
 

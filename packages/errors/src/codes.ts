@@ -147,6 +147,9 @@ export const CODES = {
       "The file was encrypted to another key. Add the matching private key to the PGP credential, or have the file encrypted to the held key.",
     ),
     bad_passphrase: pgp("Correct the passphrase of the PGP credential."),
+    unusable_key: pgp(
+      "The PGP credential holds no private key that can decrypt. Paste the armored private key block, not the public one.",
+    ),
     unsupported_algorithm: pgp(
       "The file uses an algorithm that is not supported. Encrypt it with a current OpenPGP tool.",
     ),

@@ -1,0 +1,204 @@
+import { StageError } from "@sluice/errors";
+import {
+  decryptSessionKeys,
+  enums,
+  type PartialConfig,
+  type PrivateKey,
+  readMessage,
+  type SessionKey,
+} from "openpgp";
+import type { Envelope, SessionKeyPacket } from "./envelope.ts";
+import { integrityFailed, unsupportedAlgorithm, wrongPassphrase } from "./failures.ts";
+import { prefixMatches } from "./prefix-check.ts";
+import { badPassphrase, keyIdsOf, type UnlockedKeys } from "./private-keys.ts";
+import {
+  assertDataAlgorithms,
+  assertPassphrasePacket,
+  assertPublicKeyAlgorithm,
+  recipientOf,
+  type SessionKeyLimits,
+  WILDCARD,
+} from "./session-key-packet.ts";
+
+/** How to open the encrypted data. */
+export interface FoundSessionKey {
+  readonly sessionKey: SessionKey;
+  /** From a passphrase, with a cipher for which nothing tells yet whether it is the right one. */
+  readonly isGuess: boolean;
+}
+
+/** Finds the message's session key with the keys or the passphrase held; throws the reason when none does. */
+export async function findSessionKey(
+  envelope: Envelope,
+  keys: UnlockedKeys,
+  limits: SessionKeyLimits,
+): Promise<FoundSessionKey> {
+  assertDataAlgorithms(envelope);
+  const toKeys = envelope.sessionKeys.filter((packet) => packet.kind === "public-key");
+  const toPassphrases = envelope.sessionKeys.filter((packet) => packet.kind === "passphrase");
+  const matches = toKeys.flatMap((packet) => {
+    const { keyId } = recipientOf(packet);
+    return keys.unlocked
+      .filter((key) => keyId === WILDCARD || keyIdsOf(key).includes(keyId))
+      .map((key) => ({ packet, key }));
+  });
+  if (matches.length > 0) {
+    const found = await tryPrivateKeys(envelope, matches);
+    if (found !== undefined) return { sessionKey: found, isGuess: false };
+  }
+  if (toPassphrases.length > 0 && keys.passphrase !== undefined) {
+    const found = await tryPassphrase(envelope, toPassphrases, keys.passphrase, limits);
+    if (found !== undefined) {
+      const isGuess = envelope.protection !== "aead" && fits(envelope, found) === undefined;
+      return { sessionKey: found, isGuess };
+    }
+    if (matches.length === 0) throw wrongPassphrase();
+  }
+  if (matches.length > 0) throw integrityFailed(0);
+  throw noMatchingKey(envelope, toKeys, toPassphrases, keys);
+}
+
+function noMatchingKey(
+  envelope: Envelope,
+  toKeys: readonly SessionKeyPacket[],
+  toPassphrases: readonly SessionKeyPacket[],
+  keys: UnlockedKeys,
+): StageError<"decrypt"> {
+  const wanted = toKeys.map((packet) => recipientOf(packet).keyId);
+  const lockedMatch = keys.locked.filter((key) => keyIdsOf(key).some((id) => wanted.includes(id)));
+  if (lockedMatch.length > 0) return badPassphrase(lockedMatch);
+  const held = keys.unlocked.flatMap(keyIdsOf);
+  if (toKeys.length === 0 && toPassphrases.length === envelope.sessionKeys.length) {
+    return new StageError(
+      "decrypt",
+      "bad_passphrase",
+      "The message is encrypted to a passphrase, and none is held.",
+      { seen: "a message encrypted to a passphrase" },
+    );
+  }
+  const seen = `encrypted to ${wanted.map((id) => (id === WILDCARD ? "a hidden key" : id)).join(", ")}`;
+  const expected = held.length > 0 ? `one of the keys held: ${held.join(", ")}` : "no key is held";
+  return new StageError(
+    "decrypt",
+    "no_matching_key",
+    `The message is ${seen}; ${held.length > 0 ? `held are ${held.join(", ")}` : expected}.`,
+    { seen, expected },
+  );
+}
+
+/** A message of one session key packet and the beginning of the data: what openpgp.js needs to open the key. */
+async function opened(
+  envelope: Envelope,
+  packet: SessionKeyPacket,
+  options: {
+    readonly decryptionKeys?: PrivateKey[];
+    readonly passwords?: string[];
+    readonly config: PartialConfig;
+  },
+): Promise<SessionKey[]> {
+  const header = Uint8Array.of(0xc0 | envelope.tag, envelope.bodyHead.byteLength);
+  const binaryMessage = Buffer.concat([packet.raw, header, envelope.bodyHead]);
+  const message = await readMessage({ binaryMessage: new Uint8Array(binaryMessage) });
+  const found = await decryptSessionKeys({ message, ...options });
+  return found.map(({ data, algorithm }) => ({
+    data,
+    // Authenticated data names its cipher itself.
+    algorithm:
+      algorithm ?? enums.read(enums.symmetric, (envelope.bodyHead[1] ?? 0) as enums.symmetric),
+  }));
+}
+
+/** The ciphers that a session key is looked for in constant time. */
+function constantTimeCiphers(envelope: Envelope): Set<enums.symmetric> {
+  const [, cipher] = envelope.bodyHead;
+  const { aes128, aes192, aes256, tripledes } = enums.symmetric;
+  if (envelope.protection === "aead" && cipher !== undefined) {
+    return new Set([aes128, aes192, aes256].filter((known) => known === cipher));
+  }
+  return new Set([aes128, aes192, aes256, tripledes]);
+}
+
+interface Match {
+  readonly packet: SessionKeyPacket;
+  readonly key: PrivateKey;
+}
+
+async function tryPrivateKeys(
+  envelope: Envelope,
+  matches: readonly Match[],
+): Promise<SessionKey | undefined> {
+  let fallback: SessionKey | undefined;
+  for (const match of matches) {
+    const candidates = await sessionKeysOf(envelope, match, true);
+    // With RSA some are random, so that nobody learns whether the padding was right: the fitting
+    // one is taken, or else any, and the data's own check fails at its end as it does for all damage.
+    const fitting = candidates.find(
+      (candidate) => envelope.protection === "aead" || fits(envelope, candidate) !== false,
+    );
+    if (fitting !== undefined) return fitting;
+    const other = (await sessionKeysOf(envelope, match, false)).find(
+      (candidate) => fits(envelope, candidate) === undefined,
+    );
+    if (other !== undefined) return other;
+    fallback ??= candidates[0];
+  }
+  return fallback;
+}
+
+/**
+ * The session keys that one private key finds in one packet; none when it is not the packet's key.
+ * Not in constant time a rare cipher is found, or named as not supported: that takes a right padding
+ * and a right checksum, 2^-32 for a packet made up at random, so that it is no oracle to work with.
+ */
+async function sessionKeysOf(
+  envelope: Envelope,
+  { packet, key }: Match,
+  isConstantTime: boolean,
+): Promise<SessionKey[]> {
+  assertPublicKeyAlgorithm(recipientOf(packet).algorithm);
+  try {
+    return await opened(envelope, packet, {
+      decryptionKeys: [key],
+      config: {
+        constantTimePKCS1Decryption: isConstantTime,
+        constantTimePKCS1DecryptionSupportedSymmetricAlgorithms: constantTimeCiphers(envelope),
+      },
+    });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "";
+    if (message.includes("Invalid enum value")) {
+      throw unsupportedAlgorithm("The message's cipher (Camellia, or one that has no name)", error);
+    }
+    if (message.includes("non-preferred symmetric algorithm")) {
+      throw unsupportedAlgorithm("A cipher that the key's owner does not list", error);
+    }
+    return [];
+  }
+}
+
+const fits = (envelope: Envelope, { algorithm, data }: SessionKey): boolean | undefined =>
+  prefixMatches(algorithm, data, envelope.bodyHead);
+
+async function tryPassphrase(
+  envelope: Envelope,
+  packets: readonly SessionKeyPacket[],
+  passphrase: string,
+  limits: SessionKeyLimits,
+): Promise<SessionKey | undefined> {
+  for (const packet of packets) {
+    assertPassphrasePacket(packet, limits);
+    try {
+      const candidates = await opened(envelope, packet, {
+        passwords: [passphrase],
+        config: { maxArgon2MemoryExponent: limits.maxArgon2MemoryExponent },
+      });
+      const fitting = candidates.find(
+        (candidate) => envelope.protection === "aead" || fits(envelope, candidate) !== false,
+      );
+      if (fitting !== undefined) return fitting;
+    } catch {
+      // A wrong passphrase most often fails here; another packet may be the passphrase's.
+    }
+  }
+  return undefined;
+}
