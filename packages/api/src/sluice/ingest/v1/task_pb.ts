@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/task.proto.
  */
 export const file_sluice_ingest_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEiwAIKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSABCBgoEd29yayKiAQoKQ29ubmVjdGlvbhIOCgZidWNrZXQYASABKAkSDgoGcmVnaW9uGAIgASgJEhAKCGVuZHBvaW50GAMgASgJEiwKBHJvbGUYBCABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlJvbGVBY2Nlc3NIABIqCgNrZXkYBSABKAsyGy5zbHVpY2UuaW5nZXN0LnYxLktleUFjY2Vzc0gAQggKBmFjY2VzcyJrCgpSb2xlQWNjZXNzEhcKD3RhcmdldF9yb2xlX2FybhgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIZChFwbGF0Zm9ybV9yb2xlX2FybhgDIAEoCRIUCgxzZXNzaW9uX25hbWUYBCABKAkiPQoJS2V5QWNjZXNzEhUKDWFjY2Vzc19rZXlfaWQYASABKAkSGQoRc2VjcmV0X2FjY2Vzc19rZXkYAiABKAkiOAoHUGdwS2V5cxIZChFwcml2YXRlX2tleV9ibG9jaxgBIAEoCRISCgpwYXNzcGhyYXNlGAIgASgJIngKC0ZlZWRWZXJzaW9uEg8KB2ZlZWRfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSDwoHdmVyc2lvbhgEIAEoBRIpCgRzcGVjGAUgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuRmVlZFNwZWMijgEKDk1hbmlmZXN0T2JqZWN0Eg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDAoEZXRhZxgDIAEoCRISCgp2ZXJzaW9uX2lkGAQgASgJEgwKBHNpemUYBSABKAMSDAoEZGF0ZRgGIAEoCRIPCgdvcmRpbmFsGAcgASgDEhAKCGZpbGVfdGFnGAggASgJIroBCghMaXN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEg4KBnByZWZpeBgCIAEoCRIvCgpzZWxlY3Rpb25zGAMgAygLMhsuc2x1aWNlLmluZ2VzdC52MS5TZWxlY3Rpb24SDQoFZGF0ZXMYBCADKAkSLAoFZmVlZHMYBSADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIl4KCVNlbGVjdGlvbhIQCghmaWxlX3RhZxgBIAEoCRINCgNrZXkYAiABKAlIABIRCgdwYXR0ZXJuGAMgASgJSAASEAoIb3B0aW9uYWwYBCABKAhCCwoJc2VsZWN0aW9uIrMCCg5Mb2FkT2JqZWN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEjAKBm9iamVjdBgCIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSKwoIcGdwX2tleXMYBCABKAsyGS5zbHVpY2UuaW5nZXN0LnYxLlBncEtleXMSKwoEZmVlZBgFIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMAoKY2hlY2twb2ludBgGIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludCJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDItABCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi4KCGV4cGVjdGVkGAMgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Ei8KBmludGVudBgEIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudCI4Cg1QdWJsaXNoSW50ZW50EhQKDHN0YWdpbmdfdXVpZBgBIAEoCRIRCglyb3dzX3V1aWQYAiABKAkiOwoLRGlzY2FyZFdvcmsSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIi8KCkxpc3RSZXN1bHQSDwoHb2JqZWN0cxgBIAEoAxIQCgh3YXJuaW5ncxgCIAMoCSJlChBMb2FkT2JqZWN0UmVzdWx0EjAKCmNoZWNrcG9pbnQYASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrcG9pbnQSDQoFcm91dGUYAiABKAkSEAoId2FybmluZ3MYAyADKAkiKgoNUHVibGlzaFJlc3VsdBIZChFhbHJlYWR5X3B1Ymxpc2hlZBgBIAEoCCIPCg1EaXNjYXJkUmVzdWx0Im8KDFRhc2tQcm9ncmVzcxItCghwcm9ncmVzcxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLlByb2dyZXNzEjAKCmNoZWNrcG9pbnQYAiABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrcG9pbnRiBnByb3RvMw", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_feed, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow]);
+  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEiwAIKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSABCBgoEd29yayKiAQoKQ29ubmVjdGlvbhIOCgZidWNrZXQYASABKAkSDgoGcmVnaW9uGAIgASgJEhAKCGVuZHBvaW50GAMgASgJEiwKBHJvbGUYBCABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlJvbGVBY2Nlc3NIABIqCgNrZXkYBSABKAsyGy5zbHVpY2UuaW5nZXN0LnYxLktleUFjY2Vzc0gAQggKBmFjY2VzcyJrCgpSb2xlQWNjZXNzEhcKD3RhcmdldF9yb2xlX2FybhgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIZChFwbGF0Zm9ybV9yb2xlX2FybhgDIAEoCRIUCgxzZXNzaW9uX25hbWUYBCABKAkiPQoJS2V5QWNjZXNzEhUKDWFjY2Vzc19rZXlfaWQYASABKAkSGQoRc2VjcmV0X2FjY2Vzc19rZXkYAiABKAkiOAoHUGdwS2V5cxIZChFwcml2YXRlX2tleV9ibG9jaxgBIAEoCRISCgpwYXNzcGhyYXNlGAIgASgJIngKC0ZlZWRWZXJzaW9uEg8KB2ZlZWRfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSDwoHdmVyc2lvbhgEIAEoBRIpCgRzcGVjGAUgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuRmVlZFNwZWMijgEKDk1hbmlmZXN0T2JqZWN0Eg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDAoEZXRhZxgDIAEoCRISCgp2ZXJzaW9uX2lkGAQgASgJEgwKBHNpemUYBSABKAMSDAoEZGF0ZRgGIAEoCRIPCgdvcmRpbmFsGAcgASgDEhAKCGZpbGVfdGFnGAggASgJIroBCghMaXN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEg4KBnByZWZpeBgCIAEoCRIvCgpzZWxlY3Rpb25zGAMgAygLMhsuc2x1aWNlLmluZ2VzdC52MS5TZWxlY3Rpb24SDQoFZGF0ZXMYBCADKAkSLAoFZmVlZHMYBSADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIl4KCVNlbGVjdGlvbhIQCghmaWxlX3RhZxgBIAEoCRINCgNrZXkYAiABKAlIABIRCgdwYXR0ZXJuGAMgASgJSAASEAoIb3B0aW9uYWwYBCABKAhCCwoJc2VsZWN0aW9uIrMCCg5Mb2FkT2JqZWN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEjAKBm9iamVjdBgCIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSKwoIcGdwX2tleXMYBCABKAsyGS5zbHVpY2UuaW5nZXN0LnYxLlBncEtleXMSKwoEZmVlZBgFIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMAoKY2hlY2twb2ludBgGIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludCJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDIvwBCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi4KCGV4cGVjdGVkGAMgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Ei8KBmludGVudBgEIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudBIqCgRzZW50GAUgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0IicKClNlbnRPYmplY3QSCwoDa2V5GAEgASgJEgwKBHJvd3MYAiABKAMiOAoNUHVibGlzaEludGVudBIUCgxzdGFnaW5nX3V1aWQYASABKAkSEQoJcm93c191dWlkGAIgASgJIjsKC0Rpc2NhcmRXb3JrEiwKBWZlZWRzGAEgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiIvCgpMaXN0UmVzdWx0Eg8KB29iamVjdHMYASABKAMSEAoId2FybmluZ3MYAiADKAkiZQoQTG9hZE9iamVjdFJlc3VsdBIwCgpjaGVja3BvaW50GAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Eg0KBXJvdXRlGAIgASgJEhAKCHdhcm5pbmdzGAMgAygJIioKDVB1Ymxpc2hSZXN1bHQSGQoRYWxyZWFkeV9wdWJsaXNoZWQYASABKAgiDwoNRGlzY2FyZFJlc3VsdCJvCgxUYXNrUHJvZ3Jlc3MSLQoIcHJvZ3Jlc3MYASABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Qcm9ncmVzcxIwCgpjaGVja3BvaW50GAIgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50YgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_feed, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow]);
 
 /**
  * A worker's time-bound right to work on a task, with all that the task needs, secrets included.
@@ -602,6 +602,13 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
    * @generated from field: sluice.ingest.v1.PublishIntent intent = 4;
    */
   intent?: PublishIntent | undefined;
+
+  /**
+   * What each object must have staged.
+   *
+   * @generated from field: repeated sluice.ingest.v1.SentObject sent = 5;
+   */
+  sent: SentObject[];
 };
 
 /**
@@ -610,6 +617,34 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
  */
 export const PublishWorkSchema: GenMessage<PublishWork> = /*@__PURE__*/
   messageDesc(file_sluice_ingest_v1_task, 11);
+
+/**
+ * How many rows a load sent of one object.
+ *
+ * @generated from message sluice.ingest.v1.SentObject
+ */
+export type SentObject = Message<"sluice.ingest.v1.SentObject"> & {
+  /**
+   * Its key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Rows, rejected ones included.
+   *
+   * @generated from field: int64 rows = 2;
+   */
+  rows: bigint;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.SentObject.
+ * Use `create(SentObjectSchema)` to create a new message.
+ */
+export const SentObjectSchema: GenMessage<SentObject> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 12);
 
 /**
  * Which tables a publish is about to exchange, by ClickHouse's own ids: recorded before, so that after
@@ -638,7 +673,7 @@ export type PublishIntent = Message<"sluice.ingest.v1.PublishIntent"> & {
  * Use `create(PublishIntentSchema)` to create a new message.
  */
 export const PublishIntentSchema: GenMessage<PublishIntent> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 12);
+  messageDesc(file_sluice_ingest_v1_task, 13);
 
 /**
  * Removes the staging tables of a workflow.
@@ -659,7 +694,7 @@ export type DiscardWork = Message<"sluice.ingest.v1.DiscardWork"> & {
  * Use `create(DiscardWorkSchema)` to create a new message.
  */
 export const DiscardWorkSchema: GenMessage<DiscardWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 13);
+  messageDesc(file_sluice_ingest_v1_task, 14);
 
 /**
  * How a listing ended. The objects went before, by AppendManifest.
@@ -687,7 +722,7 @@ export type ListResult = Message<"sluice.ingest.v1.ListResult"> & {
  * Use `create(ListResultSchema)` to create a new message.
  */
 export const ListResultSchema: GenMessage<ListResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 14);
+  messageDesc(file_sluice_ingest_v1_task, 15);
 
 /**
  * How a load ended.
@@ -722,7 +757,7 @@ export type LoadObjectResult = Message<"sluice.ingest.v1.LoadObjectResult"> & {
  * Use `create(LoadObjectResultSchema)` to create a new message.
  */
 export const LoadObjectResultSchema: GenMessage<LoadObjectResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 15);
+  messageDesc(file_sluice_ingest_v1_task, 16);
 
 /**
  * How a publish ended.
@@ -743,7 +778,7 @@ export type PublishResult = Message<"sluice.ingest.v1.PublishResult"> & {
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema: GenMessage<PublishResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 16);
+  messageDesc(file_sluice_ingest_v1_task, 17);
 
 /**
  * How a discard ended.
@@ -758,7 +793,7 @@ export type DiscardResult = Message<"sluice.ingest.v1.DiscardResult"> & {
  * Use `create(DiscardResultSchema)` to create a new message.
  */
 export const DiscardResultSchema: GenMessage<DiscardResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 17);
+  messageDesc(file_sluice_ingest_v1_task, 18);
 
 /**
  * What a worker tells with a heartbeat.
@@ -786,5 +821,5 @@ export type TaskProgress = Message<"sluice.ingest.v1.TaskProgress"> & {
  * Use `create(TaskProgressSchema)` to create a new message.
  */
 export const TaskProgressSchema: GenMessage<TaskProgress> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 18);
+  messageDesc(file_sluice_ingest_v1_task, 19);
 
