@@ -1,0 +1,128 @@
+import type { Field } from "@sluice/schema";
+import { castText } from "./cast-text.ts";
+import type { FieldCast } from "./field-cast.ts";
+
+/** The families of ClickHouse types that the cast rules tell apart. */
+export type SourceKind =
+  | "text"
+  | "integer"
+  | "float"
+  | "decimal"
+  | "boolean"
+  | "date"
+  | "datetime"
+  | "other";
+
+/** A ClickHouse type without its Nullable and LowCardinality. */
+export function bareType(type: string): string {
+  const inner = /^(?:Nullable|LowCardinality)\((.*)\)$/s.exec(type)?.[1];
+  return inner === undefined ? type : bareType(inner);
+}
+
+export function sourceKind(type: string): SourceKind {
+  const bare = bareType(type);
+  if (/^(String|FixedString\(\d+\))$/.test(bare)) return "text";
+  if (/^U?Int(8|16|32|64|128|256)$/.test(bare)) return "integer";
+  if (/^(B?Float\d+)$/.test(bare)) return "float";
+  if (/^Decimal/.test(bare)) return "decimal";
+  if (bare === "Bool") return "boolean";
+  if (/^Date(32)?$/.test(bare)) return "date";
+  if (/^DateTime(64)?(\(.*\))?$/.test(bare)) return "datetime";
+  return "other";
+}
+
+const CASTABLE: Readonly<Record<Field["type"]["kind"], readonly SourceKind[]>> = {
+  string: ["text", "integer", "float", "decimal", "boolean", "date", "datetime", "other"],
+  integer: ["text", "integer", "float", "decimal", "boolean"],
+  float: ["text", "integer", "float", "decimal"],
+  decimal: ["text", "integer", "float", "decimal"],
+  boolean: ["text", "integer", "boolean"],
+  date: ["text", "date", "datetime"],
+  datetime: ["text", "date", "datetime"],
+};
+
+/** Whether values of the type can become the field's at all; else no row of the file would pass. */
+export function isCastable(type: string, field: Field): boolean {
+  return CASTABLE[field.type.kind].includes(sourceKind(type));
+}
+
+const exactly = (value: string, back: string): string => `if(${back}, ${value}, NULL)`;
+
+/** Native rules: a value becomes the field's type if nothing of it is lost. */
+export function castNative(raw: string, type: string, name: string, field: Field): FieldCast {
+  const kind = sourceKind(type);
+  const present = `isNotNull(${raw})`;
+  const text = `${name}_s`;
+  const asText = { name: text, sql: `toString(${raw})` };
+  const native = (value: string, outOfRange: string, expectation: string): FieldCast => ({
+    shared: [],
+    value,
+    present,
+    outOfRange,
+    expectation,
+  });
+
+  if (kind === "text") {
+    const cast = castText(text, name, field);
+    return { ...cast, shared: [asText, ...cast.shared] };
+  }
+  switch (field.type.kind) {
+    case "string":
+      return native(`toString(${raw})`, "0", "text");
+    case "integer": {
+      const whole = `accurateCastOrNull(${raw}, 'Int64')`;
+      const expectation = "a whole number of 64 bits";
+      if (kind === "boolean") return native(`toInt64(${raw})`, "0", expectation);
+      if (kind === "integer") return native(whole, "1", expectation);
+      // accurateCastOrNull drops a Decimal's fraction without a word.
+      const rounded = kind === "decimal" ? exactly(whole, `${whole} = ${raw}`) : whole;
+      return native(
+        rounded,
+        kind === "float"
+          ? `isFinite(${raw}) AND abs(${raw}) >= 9223372036854775808`
+          : `isNull(${whole})`,
+        expectation,
+      );
+    }
+    case "decimal": {
+      // The shortest text that reads back as the same value goes through the text rules.
+      const cast = castText(text, name, field);
+      return { ...cast, shared: [asText, ...cast.shared], present };
+    }
+    case "float":
+      if (kind === "float") {
+        return native(exactly(`toFloat64(${raw})`, `isFinite(${raw})`), "0", "a finite number");
+      }
+      return native(
+        kind === "decimal" ? `toFloat64(${raw})` : `accurateCastOrNull(${raw}, 'Float64')`,
+        "1",
+        "a number that a float holds exactly",
+      );
+    case "boolean":
+      return native(
+        kind === "boolean" ? raw : `multiIf(${raw} = 1, true, ${raw} = 0, false, NULL)`,
+        "0",
+        "true or false",
+      );
+    case "date": {
+      if (kind === "date") return native(`toDate32(${raw})`, "0", "a date");
+      const day = `toDate32(${raw})`;
+      return native(
+        exactly(day, `toDateTime64(${day}, 9, 'UTC') = ${raw}`),
+        `toStartOfDay(${raw}) = ${raw}`,
+        "a date, or a date and time at midnight UTC",
+      );
+    }
+    case "datetime": {
+      if (kind === "date") {
+        return native(`toDateTime64(toDate32(${raw}), 6, 'UTC')`, "0", "a date and time");
+      }
+      const micros = `CAST(${raw}, 'Nullable(DateTime64(6, \\'UTC\\'))')`;
+      return native(
+        exactly(micros, `${micros} = ${raw}`),
+        "1",
+        "a date and time of whole microseconds",
+      );
+    }
+  }
+}

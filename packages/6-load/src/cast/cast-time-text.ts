@@ -1,0 +1,173 @@
+import type { Field } from "@sluice/schema";
+import { quoteText } from "../quoting.ts";
+import type { FieldCast } from "./field-cast.ts";
+import {
+  compileTimeFormat,
+  DEFAULT_DATE,
+  DEFAULT_DATETIME,
+  type TimePart,
+  type TimePattern,
+  ZONE_SECONDS,
+} from "./time-pattern.ts";
+
+const MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
+const NOTHING = "''";
+
+/** The text of a part: its groups in all alternatives, of which at most one holds something. */
+function part(pattern: TimePattern, groups: string, wanted: TimePart): string {
+  const found = pattern.groups.flatMap((name, at) =>
+    name === wanted ? [`${groups}[${at + 1}]`] : [],
+  );
+  if (found.length === 0) return NOTHING;
+  return found.length === 1 ? `${found[0]}` : `concat(${found.join(", ")})`;
+}
+
+const concat = (...parts: string[]): string => {
+  const written = parts.filter((text) => text !== NOTHING);
+  if (written.length === 0) return NOTHING;
+  return written.length === 1 ? `${written[0]}` : `concat(${written.join(", ")})`;
+};
+const unlessEmpty = (text: string, then: string): string =>
+  text === NOTHING ? NOTHING : `if(${text} = '', '', ${then})`;
+const twoDigits = (text: string): string => unlessEmpty(text, `leftPad(${text}, 2, '0')`);
+
+/** `yyyy-mm-dd` of a value that the pattern matched; years of two digits run from 1970 to 2069. */
+function canonicalDate(pattern: TimePattern, groups: string): string {
+  const text = (wanted: TimePart): string => part(pattern, groups, wanted);
+  const short = text("shortYear");
+  const name = text("monthName");
+  const month = concat(
+    twoDigits(text("month")),
+    unlessEmpty(
+      name,
+      `leftPad(toString(intDiv(position('${MONTHS}', lower(substring(${name}, 1, 3))) + 2, 3)), 2, '0')`,
+    ),
+  );
+  const year = concat(
+    text("year"),
+    unlessEmpty(short, `concat(if(${short} < '70', '20', '19'), ${short})`),
+  );
+  const day = twoDigits(text("day"));
+  // A format without a day, a month or a year means the first one, as Joda-Time has it.
+  const or = (value: string, first: string): string => (value === NOTHING ? first : value);
+  return `concat(${or(year, "'1970'")}, '-', ${or(month, "'01'")}, '-', ${or(day, "'01'")})`;
+}
+
+/** `HH:mm:ss.ffffff`; `x` stands where digits beyond the sixth would be lost, so that nothing parses. */
+function canonicalTime(pattern: TimePattern, groups: string): string {
+  const text = (wanted: TimePart): string => part(pattern, groups, wanted);
+  const hour12 = text("hour12");
+  const half = text("half");
+  const afternoon = half === NOTHING ? "0" : `if(lower(${half}) = 'pm', 12, 0)`;
+  const twelve = `toUInt8OrZero(${hour12})`;
+  const hour = concat(
+    twoDigits(text("hour")),
+    unlessEmpty(
+      hour12,
+      `if(${twelve} BETWEEN 1 AND 12, leftPad(toString(${twelve} % 12 + ${afternoon}), 2, '0'), 'xx')`,
+    ),
+  );
+  const orZeros = (value: string): string =>
+    value === NOTHING ? "'00'" : `if(${value} = '', '00', ${value})`;
+  const fraction = text("fraction");
+  const micros =
+    fraction === NOTHING
+      ? "'000000'"
+      : `if(substring(rightPad(${fraction}, 9, '0'), 7, 3) = '000', substring(rightPad(${fraction}, 9, '0'), 1, 6), 'x')`;
+  return `concat(${orZeros(hour)}, ':', ${orZeros(twoDigits(text("minute")))}, ':', ${orZeros(twoDigits(text("second")))}, '.', ${micros})`;
+}
+
+/** Seconds east of Greenwich. An offset beyond 18 hours gives null. */
+function zoneSeconds(pattern: TimePattern, groups: string): string | undefined {
+  const zone = part(pattern, groups, "zone");
+  if (zone === NOTHING) return undefined;
+  const digits = `replaceOne(${zone}, ':', '')`;
+  const hours = `toInt32OrZero(substring(${digits}, 2, 2))`;
+  const minutes = `toInt32OrZero(substring(${digits}, 4, 2))`;
+  const names = [...ZONE_SECONDS.keys()].map(quoteText).join(", ");
+  const seconds = [...ZONE_SECONDS.values()].map((value) => `toInt32(${value})`).join(", ");
+  return (
+    `multiIf(${zone} = '', 0, startsWith(${zone}, '+') OR startsWith(${zone}, '-'), ` +
+    `if(${hours} > 18 OR ${minutes} > 59, NULL, (${hours} * 3600 + ${minutes} * 60) * if(startsWith(${zone}, '-'), -1, 1)), ` +
+    `transform(lower(${zone}), [${names}], [${seconds}], toInt32(0)))`
+  );
+}
+
+/**
+ * ClickHouse's own parsers wrap impossible days into the next month, hours of 25 into the next day, and
+ * clamp years. So a value counts only if printing what was parsed gives the same text again.
+ */
+const reprints = (canonical: string): string => {
+  const parsed = `toDateTime64OrNull(${canonical}, 6, 'UTC')`;
+  return `if(toString(${parsed}) = ${canonical}, ${parsed}, NULL)`;
+};
+const reprintsDate = (canonical: string): string => {
+  const parsed = `toDate32OrNull(${canonical})`;
+  return `if(toString(${parsed}) = ${canonical}, ${parsed}, NULL)`;
+};
+
+/** A day that exists in some year of the same kind: the calendar repeats every 400 years. */
+const dayExists = (canonicalDate_: string): string => {
+  const moved = `concat(toString(1900 + (toUInt32OrZero(substring(${canonicalDate_}, 1, 4)) + 100) % 400), substring(${canonicalDate_}, 5))`;
+  return `ifNull(toString(toDate32OrNull(${moved})) = ${moved}, 0)`;
+};
+
+/** Text to Date32 (1900 to 2299). A format with a time is read by its date. */
+export function castDateText(raw: string, name: string, field: Field): FieldCast {
+  const pattern =
+    field.format === undefined ? DEFAULT_DATE : compileTimeFormat(field.format, field.name);
+  const groups = `${name}_g`;
+  const day = `${name}_d`;
+  const slow = reprintsDate(day);
+  const direct = `toDate32OrNull(${raw})`;
+  return {
+    shared: [
+      { name: groups, sql: `extractGroups(ifNull(${raw}, ''), ${quoteText(pattern.regex)})` },
+      { name: day, sql: canonicalDate(pattern, groups) },
+    ],
+    value:
+      field.format === undefined || field.format === "yyyy-MM-dd"
+        ? `if(toString(${direct}) = ${raw}, ${direct}, ${slow})`
+        : slow,
+    present: `ifNull(${raw} != '', 0)`,
+    outOfRange: `notEmpty(${groups}) AND ${dayExists(day)}`,
+    expectation: field.format === undefined ? "a date" : `a date of the form ${field.format}`,
+  };
+}
+
+/** Text to DateTime64(6, 'UTC'); a value without a zone is UTC, one without a time is midnight. */
+export function castDateTimeText(raw: string, name: string, field: Field): FieldCast {
+  const pattern =
+    field.format === undefined ? DEFAULT_DATETIME : compileTimeFormat(field.format, field.name);
+  const groups = `${name}_g`;
+  const moment = `${name}_t`;
+  const offset = zoneSeconds(pattern, groups);
+  const local = reprints(moment);
+  // Within a day of the calendar's ends a zone could push the moment beyond them.
+  const slow =
+    offset === undefined
+      ? local
+      : `if(${offset} = 0 OR (${moment} > '0001-01-03' AND ${moment} < '9999-12-30'), subtractSeconds(${local}, ${offset}), NULL)`;
+  const direct = `toDateTime64OrNull(${raw}, 6, 'UTC')`;
+  const isIso = `length(${raw}) >= 19 AND length(${raw}) != 20 AND startsWith(toString(${direct}), replaceOne(${raw}, 'T', ' '))`;
+  const seconds = `concat(substring(${moment}, 1, 19), '.000000')`;
+  return {
+    shared: [
+      { name: groups, sql: `extractGroups(ifNull(${raw}, ''), ${quoteText(pattern.regex)})` },
+      {
+        name: moment,
+        sql: `concat(${canonicalDate(pattern, groups)}, ' ', ${canonicalTime(pattern, groups)})`,
+      },
+    ],
+    value: field.format === undefined ? `if(${isIso}, ${direct}, ${slow})` : slow,
+    present: `ifNull(${raw} != '', 0)`,
+    // The clock's part is right if it is in a year that fits; finer than a microsecond does not fit.
+    outOfRange:
+      `notEmpty(${groups}) AND ${dayExists(`substring(${moment}, 1, 10)`)} AND ` +
+      `ifNull(toString(toDateTime64OrNull(concat('2000-01-01', substring(${seconds}, 11)), 6, 'UTC')) = concat('2000-01-01', substring(${seconds}, 11)), 0)`,
+    expectation:
+      field.format === undefined
+        ? "a date and time"
+        : `a date and time of the form ${field.format}`,
+  };
+}

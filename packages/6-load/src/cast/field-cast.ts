@@ -1,0 +1,16 @@
+/**
+ * How one field is cast, as SQL over the column `raw`. All parts are total: whatever the data holds, no
+ * row makes the statement fail.
+ */
+export interface FieldCast {
+  /** Expressions that the others use by name, so that each is written and computed once. */
+  readonly shared: readonly { readonly name: string; readonly sql: string }[];
+  /** The typed value, Nullable; null where the raw value is null, empty or refused. */
+  readonly value: string;
+  /** 1 where the raw value counts as present, so that a null value means refused. */
+  readonly present: string;
+  /** 1 where a refused value has the field's form but does not fit; asked of refused values alone. */
+  readonly outOfRange: string;
+  /** What was expected, in words, for the reject's message. */
+  readonly expectation: string;
+}

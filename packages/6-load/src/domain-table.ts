@@ -1,0 +1,115 @@
+import { StageError } from "@sluice/errors";
+import type { Feed } from "@sluice/schema";
+import {
+  assertLoadable,
+  fieldColumns,
+  LINEAGE_COLUMNS,
+  REJECT_COLUMNS,
+  REJECT_KEY,
+  type TableColumn,
+} from "./columns.ts";
+import { quoteIdentifier } from "./quoting.ts";
+import {
+  assertTableAddress,
+  domainTable,
+  rejectsTable,
+  rowsTable,
+  type TableName,
+} from "./table-names.ts";
+import type { Warehouse } from "./warehouse.ts";
+
+const definitions = (columns: readonly TableColumn[]): string =>
+  columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(", ");
+const names = (columns: readonly string[]): string => columns.map(quoteIdentifier).join(", ");
+
+/** The columns of a table as they are, in order; empty if there is no such table. */
+export async function readColumns(
+  warehouse: Warehouse,
+  { database, table }: TableName,
+): Promise<TableColumn[]> {
+  return await warehouse.query<TableColumn>(
+    "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String} ORDER BY position",
+    { database, table },
+  );
+}
+
+async function readSortingKey(
+  warehouse: Warehouse,
+  { database, table }: TableName,
+): Promise<string[]> {
+  const [found] = await warehouse.query<{ key: string }>(
+    "SELECT sorting_key AS key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+    { database, table },
+  );
+  // The server quotes a name only where it must; field names hold neither commas nor backticks.
+  return (found?.key ?? "").split(", ").map((name) => name.replaceAll("`", ""));
+}
+
+/** What of the table is not as the feed has it, in words; columns that the feed lacks do no harm. */
+function differences(
+  feed: Feed,
+  actual: readonly TableColumn[],
+  sortingKey: readonly string[],
+): string[] {
+  const types = new Map(actual.map(({ name, type }) => [name, type]));
+  const found = [...fieldColumns(feed), ...LINEAGE_COLUMNS].flatMap(({ name, type }) => {
+    const there = types.get(name);
+    if (there === type) return [];
+    return [`column ${name} is ${there ?? "absent"}, the feed wants ${type}`];
+  });
+  if (sortingKey.join() !== feed.primaryKey.join()) {
+    found.push(
+      `the sort key is (${sortingKey.join(", ")}), the feed's primary key is (${feed.primaryKey.join(", ")})`,
+    );
+  }
+  return found;
+}
+
+/**
+ * Makes the database, the rows and rejects tables and the view of a feed, and adds the columns of a
+ * newer version. May be called again and by several at once. Throws `load.table_changed` naming every
+ * difference that cannot be mended by adding a column.
+ */
+export async function prepareDomainTable(warehouse: Warehouse, feed: Feed): Promise<void> {
+  const at = { source: feed.source, name: feed.name };
+  assertTableAddress(at);
+  assertLoadable(feed);
+  const rows = rowsTable(at);
+  const fields = fieldColumns(feed);
+  const wanted = [...fields, ...LINEAGE_COLUMNS];
+
+  await warehouse.execute(`CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(feed.source)}`);
+  await warehouse.execute(
+    `CREATE TABLE IF NOT EXISTS ${rows.sql} (${definitions(wanted)}) ENGINE = ReplacingMergeTree(_updated) ORDER BY (${names(feed.primaryKey)})`,
+  );
+  await warehouse.execute(
+    `CREATE TABLE IF NOT EXISTS ${rejectsTable(at).sql} (${definitions(REJECT_COLUMNS)}) ENGINE = ReplacingMergeTree ORDER BY (${names(REJECT_KEY)})`,
+  );
+
+  const before = new Set((await readColumns(warehouse, rows)).map(({ name }) => name));
+  const added = fields.filter(({ name }) => !before.has(name) && !feed.primaryKey.includes(name));
+  if (added.length > 0) {
+    const clauses = added.map(
+      ({ name, type }) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(name)} ${type}`,
+    );
+    await warehouse.execute(`ALTER TABLE ${rows.sql} ${clauses.join(", ")}`);
+  }
+  const different = differences(
+    feed,
+    await readColumns(warehouse, rows),
+    await readSortingKey(warehouse, rows),
+  );
+  if (different.length > 0) {
+    throw new StageError("load", "table_changed", different.join("; "));
+  }
+
+  const view = domainTable(at);
+  const shown = await readColumns(warehouse, view);
+  const text = (columns: readonly TableColumn[]): string =>
+    columns.map(({ name, type }) => `${name} ${type}`).join();
+  if (text(shown) !== text(wanted)) {
+    await warehouse.execute(
+      `CREATE OR REPLACE VIEW ${view.sql} AS SELECT ${names(wanted.map(({ name }) => name))} FROM ${rows.sql} FINAL`,
+    );
+  }
+}

@@ -1,0 +1,51 @@
+export { fieldColumnType, type TableColumn } from "./columns.ts";
+export { prepareDomainTable } from "./domain-table.ts";
+export type { InsertAnswer, InsertRequest } from "./insert-request.ts";
+export {
+  type EntryPlace,
+  type InsertStatements,
+  insertStatements,
+  type SlicePlace,
+} from "./insert-statement.ts";
+export {
+  type Acknowledgement,
+  type LoadOptions,
+  type LoadTotals,
+  loadBatches,
+  loadSlices,
+} from "./load.ts";
+export {
+  type PublishIntent,
+  type PublishOptions,
+  type PublishOutcome,
+  publish,
+  publishRejects,
+  readPublishIntent,
+} from "./publish.ts";
+export { quoteIdentifier, quoteText } from "./quoting.ts";
+export {
+  countRows,
+  describeDomainTable,
+  type JsonValue,
+  listRejects,
+  type Reject,
+  sampleRows,
+} from "./read-domain-table.ts";
+export { type ColumnPlan, type PlannedField, resolveColumns } from "./resolve-columns.ts";
+export { createStaging, dropStaging, listStaging, type StagingTable } from "./staging.ts";
+export {
+  domainTable,
+  rejectsTable,
+  rowsTable,
+  stagingRejectsTable,
+  stagingTable,
+  type TableAddress,
+  type TableName,
+} from "./table-names.ts";
+export {
+  type SentEntry,
+  type StagedTotals,
+  type VerifyOptions,
+  verifyStaging,
+} from "./verify-staging.ts";
+export { createWarehouse, type Warehouse, type WarehouseOptions } from "./warehouse.ts";

@@ -1,0 +1,215 @@
+import type { Feed, ManifestObject } from "@sluice/schema";
+import { castNative } from "./cast/cast-native.ts";
+import { castText } from "./cast/cast-text.ts";
+import type { FieldCast } from "./cast/field-cast.ts";
+import { fieldColumnType, includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
+import { quoteIdentifier, quoteText } from "./quoting.ts";
+import type { ColumnPlan, PlannedField } from "./resolve-columns.ts";
+import { stagingRejectsTable, stagingTable } from "./table-names.ts";
+
+/** What the rows of one entry have in common. */
+export interface EntryPlace {
+  readonly feed: Feed;
+  readonly workflowId: string;
+  readonly object: ManifestObject;
+  /** The name inside an archive; empty for the object itself. */
+  readonly entry: string;
+  readonly plan: ColumnPlan;
+}
+
+/** Where a slice's rows start; batches carry this in their own columns. */
+export interface SlicePlace {
+  readonly firstRow: number;
+  readonly byteOffset: number;
+}
+
+/** The two halves of one insert: the same body goes to one, and to the other if rows are missing. */
+export interface InsertStatements {
+  readonly rows: string;
+  readonly rejects: string;
+}
+
+/** A raw value in the quarantine is cut after this many bytes. */
+const MAX_REJECT_VALUE_BYTES = 4096;
+
+interface PlannedCast extends PlannedField {
+  readonly raw: string;
+  readonly value: string;
+  readonly isKey: boolean;
+  readonly cast: FieldCast | undefined;
+}
+
+const isText = (type: string): boolean => type === "Nullable(String)" || type === "String";
+
+function planCasts({ feed, plan }: EntryPlace): PlannedCast[] {
+  return plan.fields.map((planned, at) => {
+    const { field, sourceIndex, column } = planned;
+    const raw = `c${sourceIndex}`;
+    const value = `v${at}`;
+    const isKey = feed.primaryKey.includes(field.name);
+    if (column === undefined) return { ...planned, raw, value, isKey, cast: undefined };
+    const cast = isText(column.type)
+      ? castText(raw, value, field)
+      : castNative(raw, column.type, value, field);
+    return { ...planned, raw, value, isKey, cast };
+  });
+}
+
+const nullable = (type: string): string =>
+  /^(Nullable|Array|Map|Tuple|JSON|Variant|Dynamic)/.test(type) ? type : `Nullable(${type})`;
+
+/** The file's columns as `c<index>`, and the coordinate columns `_row`, `_offset` and `_fault_*`. */
+function input({ plan }: EntryPlace, slice: SlicePlace | undefined): string {
+  if (slice === undefined) {
+    const columns = plan.chosen.map((index) => `c${index} Nullable(String)`);
+    const structure = [
+      ...columns,
+      "_row UInt64",
+      "_offset UInt64",
+      "_fault_code Nullable(String)",
+      "_fault_message Nullable(String)",
+      "_fault_raw Nullable(String)",
+    ];
+    return `SELECT * FROM input(${quoteText(structure.join(", "))})`;
+  }
+  const chosen = plan.chosen.flatMap((index) => {
+    const column = plan.columns[index];
+    return column === undefined ? [] : [{ ...column, index }];
+  });
+  const structure = chosen
+    .map(({ name, type }) => `${quoteIdentifier(name)} ${nullable(type)}`)
+    .join(", ");
+  const renamed = chosen.map(({ name, index }) => `${quoteIdentifier(name)} AS c${index}`);
+  return (
+    `SELECT ${[...renamed, `toUInt64(${slice.firstRow} + rowNumberInAllBlocks()) AS _row`].join(", ")}, ` +
+    `toUInt64(${slice.byteOffset}) AS _offset, CAST(NULL, 'Nullable(String)') AS _fault_code, ` +
+    "CAST(NULL, 'Nullable(String)') AS _fault_message, CAST(NULL, 'Nullable(String)') AS _fault_raw " +
+    `FROM input(${quoteText(structure)})`
+  );
+}
+
+const refused = ({ cast, value, isKey }: PlannedCast): string | undefined => {
+  if (isKey) return `isNull(${value})`;
+  if (cast === undefined || cast.present === `isNotNull(${value})`) return undefined;
+  return `(isNull(${value}) AND ${cast.present})`;
+};
+
+/** Rows of the file with `v<field>` beside the raw columns. */
+function castRows(place: EntryPlace, casts: readonly PlannedCast[], slice?: SlicePlace): string {
+  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
+  const values = casts.map(({ cast, value, field }) =>
+    cast === undefined
+      ? `CAST(NULL, 'Nullable(${fieldColumnType(field.type).replaceAll("'", "\\'")})') AS ${value}`
+      : `${cast.value} AS ${value}`,
+  );
+  const aliases = shared.map(({ name, sql }) => `${sql} AS ${name}`);
+  const using = aliases.length === 0 ? "" : `WITH ${aliases.join(", ")} `;
+  return `${using}SELECT *, ${values.join(", ")} FROM (${input(place, slice)})`;
+}
+
+/**
+ * `_updated`: the last-updated value as an unsigned number of the same order (null counts as lowest, 0
+ * when generated), then 27 bits of the object's ordinal, then 37 bits of the row.
+ */
+function updated({ feed, object }: EntryPlace, casts: readonly PlannedCast[]): string {
+  const place = `toUInt128(${BigInt(object.ordinal) << 37n} + _row)`;
+  const found = casts.find(({ field }) => field.name === feed.lastUpdatedField);
+  if (found === undefined) return place;
+  const signed =
+    found.field.type.kind === "datetime" ? `toUnixTimestamp64Micro(${found.value})` : found.value;
+  const ordered = `ifNull(bitXor(reinterpretAsUInt64(assumeNotNull(${signed})), 9223372036854775808), 0)`;
+  return `bitOr(bitShiftLeft(toUInt128(if(isNull(${found.value}), 0, ${ordered})), 64), ${place})`;
+}
+
+/** Arrays are built and searched only for rows that are refused anyway. */
+function rejectColumns(place: EntryPlace, casts: readonly PlannedCast[]): Record<string, string> {
+  const checked = casts.flatMap((planned) => {
+    const condition = refused(planned);
+    return condition === undefined ? [] : [{ ...planned, condition }];
+  });
+  const array = (items: readonly string[], type: string): string =>
+    items.length === 0 ? `CAST([], 'Array(${type})')` : `[${items.join(", ")}]`;
+  const codes = checked.map(({ cast, isKey, condition }) => {
+    const outcome =
+      cast === undefined
+        ? "'primary_key_null'"
+        : `if(${cast.outOfRange}, 'out_of_range', 'bad_value')`;
+    const code =
+      isKey && cast !== undefined ? `if(${cast.present}, ${outcome}, 'primary_key_null')` : outcome;
+    return `if(${condition}, ${code}, '')`;
+  });
+  const names = array(
+    checked.map(({ field }) => quoteText(field.name)),
+    "String",
+  );
+  const expectations = array(
+    checked.map(({ cast }) => quoteText(cast?.expectation ?? "a value")),
+    "String",
+  );
+  const texts = casts.flatMap(({ cast, raw, column }) =>
+    cast === undefined ? [] : [{ raw, text: `ifNull(toString(${raw}), '')`, column }],
+  );
+  const values = array(
+    checked.map(({ cast, raw }) => (cast === undefined ? "''" : `ifNull(toString(${raw}), '')`)),
+    "String",
+  );
+  const record = `toJSONString(map(${texts
+    .flatMap(({ raw, column }) => [quoteText(column?.name ?? ""), `toString(${raw})`])
+    .join(", ")}))`;
+  const first = `arrayFirstIndex(code -> code != '', ${array(codes, "String")})`;
+  const code = `(${array(codes, "String")})[${first}]`;
+  const faulty = "isNotNull(_fault_code)";
+  return {
+    _workflow: quoteText(place.workflowId),
+    _file: quoteText(place.object.key),
+    _entry: quoteText(place.entry),
+    _row: "_row",
+    _offset: "_offset",
+    stage: `if(${faulty}, 'parse', 'cast')`,
+    code: `if(${faulty}, assumeNotNull(_fault_code), ${code})`,
+    field: `if(${faulty}, '', (${names})[${first}])`,
+    value: `substring(if(${faulty}, ifNull(_fault_raw, ''), (${values})[${first}]), 1, ${MAX_REJECT_VALUE_BYTES})`,
+    message: `if(${faulty}, ifNull(_fault_message, ''), multiIf(${code} = 'primary_key_null', 'the primary key field is empty', ${code} = 'out_of_range', concat('does not fit: expected ', (${expectations})[${first}]), concat('expected ', (${expectations})[${first}])))`,
+    record: `if(${faulty}, ifNull(_fault_raw, ''), ${texts.length === 0 ? "'{}'" : record})`,
+    time: "now64(3, 'UTC')",
+  };
+}
+
+/**
+ * The two statements of an entry (of one slice of it, if given). They read the same body and part its
+ * rows: what one takes the other leaves.
+ */
+export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertStatements {
+  const { feed, workflowId } = place;
+  const casts = planCasts(place);
+  const at = { source: feed.source, name: feed.name };
+  const faults = slice === undefined ? ["isNotNull(_fault_code)"] : [];
+  const conditions = [...faults, ...casts.flatMap((planned) => refused(planned) ?? [])];
+  const bad = conditions.length === 0 ? "0" : conditions.join(" OR ");
+  const from = castRows(place, casts, slice);
+  const format = slice === undefined ? "ArrowStream" : "Parquet";
+
+  const rowValues = [
+    ...casts.map(({ value, isKey }) => (isKey ? `assumeNotNull(${value})` : value)),
+    updated(place, casts),
+    quoteText(place.object.key),
+    quoteText(place.entry),
+    "_row",
+    quoteText(workflowId),
+  ];
+  const rowColumns = [
+    ...includedFields(feed).map(({ name }) => name),
+    ...LINEAGE_COLUMNS.map(({ name }) => name),
+  ];
+  const rejects = rejectColumns(place, casts);
+  const rejectNames = REJECT_COLUMNS.map(({ name }) => name);
+  const columns = (names: readonly string[]): string => names.map(quoteIdentifier).join(", ");
+  return {
+    rows:
+      `INSERT INTO ${stagingTable(at, workflowId).sql} (${columns(rowColumns)}) ` +
+      `SELECT ${rowValues.join(", ")} FROM (${from}) WHERE NOT (${bad}) FORMAT ${format}`,
+    rejects:
+      `INSERT INTO ${stagingRejectsTable(at, workflowId).sql} (${columns(rejectNames)}) ` +
+      `SELECT ${rejectNames.map((name) => rejects[name] ?? "''").join(", ")} FROM (${from}) WHERE ${bad} FORMAT ${format}`,
+  };
+}

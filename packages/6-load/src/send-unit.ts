@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { StageError } from "@sluice/errors";
+import type { EntryPlace, InsertStatements } from "./insert-statement.ts";
+import type { Warehouse } from "./warehouse.ts";
+
+/** One request's worth of rows, as batches and slices look alike. */
+export interface Unit {
+  readonly ordinal: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly byteLength: number;
+  readonly body: Uint8Array | ((signal: AbortSignal) => AsyncIterable<Uint8Array>);
+  /** The body's hash, or what stands for it. */
+  readonly identity: string;
+  readonly statements: InsertStatements;
+}
+
+/**
+ * One insert is one block and one part, in the order of the file: whole or not at all. Squashing ends at
+ * the end of the body alone; threads are one, since several inserts run side by side anyway.
+ */
+const INSERT_SETTINGS: Readonly<Record<string, string>> = {
+  async_insert: "0",
+  wait_end_of_query: "1",
+  max_threads: "1",
+  max_insert_threads: "1",
+  max_parsing_threads: "1",
+  max_insert_block_size: "1000000000",
+  max_block_size: "1000000",
+  min_insert_block_size_rows: "1000000000",
+  min_insert_block_size_bytes: "0",
+  input_format_parquet_preserve_order: "1",
+  input_format_parquet_max_block_size: "1000000",
+  // ReplacingMergeTree would collapse rows of one key before they are counted.
+  optimize_on_insert: "0",
+  session_timezone: "UTC",
+};
+
+/** A pure function of where the unit comes from, what it holds and how it is cast. */
+function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): string {
+  const { object, entry, feed } = place;
+  const parts = [
+    side,
+    object.bucket,
+    object.key,
+    object.versionId ?? "",
+    object.etag,
+    entry,
+    String(unit.ordinal),
+    feed.id,
+    String(feed.version),
+    createHash("sha256").update(unit.statements[side]).digest("hex"),
+    unit.identity,
+  ];
+  // Lengths in front keep two different lists from joining into one text.
+  const joined = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");
+  return createHash("sha256").update(joined).digest("hex");
+}
+
+/** Which of a unit's rows are where, once both inserts are durable. */
+export interface Sent {
+  readonly rejected: number;
+}
+
+/** Inserts a unit's good rows, and its bad ones if there are any; repeats while the outcome is unknown. */
+export async function sendUnit(
+  warehouse: Warehouse,
+  place: EntryPlace,
+  unit: Unit,
+  signal: AbortSignal,
+): Promise<Sent> {
+  const send = async (side: keyof InsertStatements): Promise<number> => {
+    const deduplicationToken = token(place, unit, side);
+    const answer = await warehouse.retrying(
+      signal,
+      async (attempt) =>
+        await warehouse.insert({
+          statement: unit.statements[side],
+          body: unit.body,
+          byteLength: unit.byteLength,
+          // A try of its own id: the one before may still run, and the server refuses two of one id.
+          queryId: `${place.workflowId}-${deduplicationToken.slice(0, 16)}-${side}-${attempt}-${performance.now().toString(36)}`,
+          deduplicationToken,
+          settings: INSERT_SETTINGS,
+          signal,
+        }),
+    );
+    if (answer.readRows !== unit.rows) {
+      throw new StageError(
+        "publish",
+        "unverified",
+        `ClickHouse read ${answer.readRows} rows of a body of ${unit.rows}`,
+        {
+          ...coordinate(place, unit),
+          seen: `${answer.readRows} rows`,
+          expected: `${unit.rows} rows`,
+        },
+      );
+    }
+    return answer.writtenRows;
+  };
+
+  const good = await send("rows");
+  const missing = unit.rows - good;
+  if (missing === 0) return { rejected: 0 };
+  const rejected = missing > 0 ? await send("rejects") : 0;
+  if (rejected !== missing) {
+    throw new StageError(
+      "publish",
+      "unverified",
+      `of ${unit.rows} rows ${good} were staged and ${rejected} rejected`,
+      {
+        ...coordinate(place, unit),
+        seen: `${good} + ${rejected} rows`,
+        expected: `${unit.rows} rows`,
+      },
+    );
+  }
+  return { rejected };
+}
+
+/** Where a unit starts in the customer's data. */
+export function coordinate(
+  place: EntryPlace,
+  unit: Unit,
+): {
+  bucket: string;
+  key: string;
+  etag: string;
+  entry?: string;
+  row: number;
+} {
+  const { bucket, key, etag } = place.object;
+  return {
+    bucket,
+    key,
+    etag,
+    ...(place.entry === "" ? {} : { entry: place.entry }),
+    row: unit.firstRow,
+  };
+}

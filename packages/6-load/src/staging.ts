@@ -1,0 +1,102 @@
+import { quoteIdentifier } from "./quoting.ts";
+import {
+  publishingPrefix,
+  rejectsTable,
+  rowsTable,
+  stagingRejectsTable,
+  stagingTable,
+  type TableAddress,
+} from "./table-names.ts";
+import type { Warehouse } from "./warehouse.ts";
+
+/**
+ * The staging table keeps every part as it was inserted: merging would drop rows of one primary key,
+ * and staged rows could not be counted against sent ones any more. Publishing ends this.
+ */
+export const STAGING_ONLY_SETTINGS = {
+  max_bytes_to_merge_at_max_space_in_pool: 1,
+  max_bytes_to_merge_at_min_space_in_pool: 1,
+  parts_to_delay_insert: 100_000,
+  parts_to_throw_insert: 100_000,
+} as const;
+
+/** Inserts whose tokens the server remembers; more than a staging table may have parts. */
+const DEDUPLICATION_WINDOW = 100_000;
+
+const settings = (values: Readonly<Record<string, number>>): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${name} = ${value}`)
+    .join(", ");
+
+/** Makes a workflow's private tables, shaped like the feed's; those that are there stay as they are. */
+export async function createStaging(
+  warehouse: Warehouse,
+  at: TableAddress,
+  workflowId: string,
+): Promise<void> {
+  const window = { non_replicated_deduplication_window: DEDUPLICATION_WINDOW };
+  const tables = [
+    [stagingTable(at, workflowId), rowsTable(at), { ...window, ...STAGING_ONLY_SETTINGS }],
+    [stagingRejectsTable(at, workflowId), rejectsTable(at), window],
+  ] as const;
+  for (const [staging, like, tableSettings] of tables) {
+    await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${staging.sql} AS ${like.sql}`);
+    // After a truncate and load the table that is copied was a staging table once: all is said anew.
+    await warehouse.execute(`ALTER TABLE ${staging.sql} MODIFY SETTING ${settings(tableSettings)}`);
+  }
+}
+
+/** A table that a workflow left behind or still works with. */
+export interface StagingTable {
+  readonly name: string;
+  /** Rows, those of one primary key included. */
+  readonly rows: number;
+  readonly createdAt: Date;
+}
+
+/** The private tables of all workflows of a feed: whoever knows which workflows live finds the orphans. */
+export async function listStaging(warehouse: Warehouse, at: TableAddress): Promise<StagingTable[]> {
+  const found = await warehouse.query<{ name: string; rows: string | null; created: string }>(
+    `SELECT name, toString(total_rows) AS rows, toString(toUnixTimestamp(metadata_modification_time)) AS created
+     FROM system.tables WHERE database = {database:String}
+       AND (startsWith(name, {staging:String}) OR startsWith(name, {publishing:String})) ORDER BY name`,
+    { database: at.source, staging: `${at.name}__stg_`, publishing: `${at.name}__pub_` },
+  );
+  return found.map(({ name, rows, created }) => ({
+    name,
+    rows: Number(rows ?? 0),
+    createdAt: new Date(Number(created) * 1000),
+  }));
+}
+
+/** The names of the tables that publishing attempts of a workflow hold, latest attempt last. */
+export async function listPublishing(
+  warehouse: Warehouse,
+  at: TableAddress,
+  workflowId: string,
+): Promise<{ name: string; attempt: number }[]> {
+  const prefix = publishingPrefix(at, workflowId);
+  const found = await warehouse.query<{ name: string }>(
+    "SELECT name FROM system.tables WHERE database = {database:String} AND startsWith(name, {prefix:String})",
+    { database: at.source, prefix },
+  );
+  return found
+    .map(({ name }) => ({ name, attempt: Number(name.slice(prefix.length)) }))
+    .filter(({ attempt }) => Number.isSafeInteger(attempt))
+    .sort((a, b) => a.attempt - b.attempt);
+}
+
+/** Drops all private tables of a workflow. After publishing, or to give a workflow up. */
+export async function dropStaging(
+  warehouse: Warehouse,
+  at: TableAddress,
+  workflowId: string,
+): Promise<void> {
+  const drop = async (sql: string): Promise<void> =>
+    await warehouse.execute(`DROP TABLE IF EXISTS ${sql} SYNC`);
+  await drop(stagingTable(at, workflowId).sql);
+  await drop(stagingRejectsTable(at, workflowId).sql);
+  for (const { name } of await listPublishing(warehouse, at, workflowId)) {
+    await drop(`${quoteIdentifier(at.source)}.${quoteIdentifier(name)}`);
+  }
+}

@@ -1,0 +1,56 @@
+import { type Code, StageError } from "@sluice/errors";
+import { quoteIdentifier } from "./quoting.ts";
+
+/** Where a feed's rows live: a ClickHouse database and the name of the domain table in it. */
+export interface TableAddress {
+  readonly source: string;
+  readonly name: string;
+}
+
+/** A table by its parts (data) and quoted for a statement. */
+export interface TableName {
+  readonly database: string;
+  readonly table: string;
+  readonly sql: string;
+}
+
+const SERVER_DATABASES = new Set(["system", "information_schema"]);
+const RESERVED = /__(rows|rejects)$|__(stg|pub)_/;
+
+function named(database: string, table: string): TableName {
+  return { database, table, sql: `${quoteIdentifier(database)}.${quoteIdentifier(table)}` };
+}
+
+/** The view that readers query. */
+export const domainTable = (at: TableAddress): TableName => named(at.source, at.name);
+/** The ReplacingMergeTree under the view. */
+export const rowsTable = (at: TableAddress): TableName => named(at.source, `${at.name}__rows`);
+/** The quarantine of refused rows. */
+export const rejectsTable = (at: TableAddress): TableName =>
+  named(at.source, `${at.name}__rejects`);
+/** One workflow's private table. */
+export const stagingTable = (at: TableAddress, workflowId: string): TableName =>
+  named(at.source, `${at.name}__stg_${workflowId}`);
+/** One workflow's private quarantine. */
+export const stagingRejectsTable = (at: TableAddress, workflowId: string): TableName =>
+  named(at.source, `${at.name}__stg_${workflowId}__rejects`);
+/** The staging table while one attempt publishes it. */
+export const publishingTable = (at: TableAddress, workflowId: string, attempt: number): TableName =>
+  named(at.source, `${publishingPrefix(at, workflowId)}${attempt}`);
+export const publishingPrefix = (at: TableAddress, workflowId: string): string =>
+  `${at.name}__pub_${workflowId}_`;
+
+/** Refuses names that would reach into the server's own databases or into another feed's tables. */
+export function assertTableAddress(at: TableAddress): void {
+  const refuse = (message: string): never => {
+    const code: Code<"load"> = "rejected";
+    throw new StageError("load", code, message);
+  };
+  if (at.source === "" || at.name === "") refuse("a source and a feed need a name");
+  if (SERVER_DATABASES.has(at.source.toLowerCase())) {
+    refuse(`the source name ${JSON.stringify(at.source)} is ClickHouse's own`);
+  }
+  if (RESERVED.test(at.name)) {
+    refuse(`the feed name ${JSON.stringify(at.name)} is reserved for the tables behind a feed`);
+  }
+}

@@ -1,0 +1,115 @@
+import { StageError } from "@sluice/errors";
+import type { Feed } from "@sluice/schema";
+import { stagingRejectsTable, stagingTable } from "./table-names.ts";
+import type { Warehouse } from "./warehouse.ts";
+
+/** What was sent of one entry, over all runs of the workflow. */
+export interface SentEntry {
+  readonly key: string;
+  readonly entry: string;
+  readonly rows: number;
+}
+
+export interface VerifyOptions {
+  readonly warehouse: Warehouse;
+  readonly feed: Feed;
+  readonly workflowId: string;
+  readonly sent: readonly SentEntry[];
+}
+
+/** What staging holds, verified. */
+export interface StagedTotals {
+  readonly rows: number;
+  readonly rejected: number;
+}
+
+const FIRST_REJECTS = 5;
+
+interface EntryCount {
+  readonly file: string;
+  readonly entry: string;
+  readonly n: string;
+}
+
+/**
+ * Compares staging with what was sent, entry by entry: a difference, or a row that nobody sent, is
+ * `publish.unverified`. A share of rejects over the feed's threshold is `cast.threshold_exceeded`,
+ * with counts by code and the first places.
+ */
+export async function verifyStaging(options: VerifyOptions): Promise<StagedTotals> {
+  const { warehouse, feed, workflowId, sent } = options;
+  const at = { source: feed.source, name: feed.name };
+  const rejects = stagingRejectsTable(at, workflowId).sql;
+  const counts = async (table: string): Promise<Map<string, number>> => {
+    const found = await warehouse.query<EntryCount>(
+      `SELECT _file AS file, _entry AS entry, toString(count()) AS n FROM ${table} GROUP BY file, entry`,
+    );
+    return new Map(found.map(({ file, entry, n }) => [JSON.stringify([file, entry]), Number(n)]));
+  };
+  const staged = await counts(stagingTable(at, workflowId).sql);
+  const refused = await counts(rejects);
+  const expected = new Map<string, number>();
+  for (const { key, entry, rows } of sent) {
+    const place = JSON.stringify([key, entry]);
+    expected.set(place, (expected.get(place) ?? 0) + rows);
+  }
+
+  for (const place of new Set([...expected.keys(), ...staged.keys(), ...refused.keys()])) {
+    const there = (staged.get(place) ?? 0) + (refused.get(place) ?? 0);
+    const wanted = expected.get(place) ?? 0;
+    if (there === wanted) continue;
+    const [key, entry]: string[] = JSON.parse(place);
+    throw new StageError(
+      "publish",
+      "unverified",
+      `${there} rows are staged or rejected where ${wanted} were sent`,
+      {
+        ...(key === undefined ? {} : { key }),
+        ...(entry === undefined || entry === "" ? {} : { entry }),
+        seen: `${there} rows`,
+        expected: `${wanted} rows`,
+      },
+    );
+  }
+
+  const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
+  const rejected = sum(refused.values());
+  const rows = sum(staged.values());
+  if (rejected * 100 > feed.errorThresholdPercent * (rows + rejected)) {
+    throw await thresholdExceeded(warehouse, feed, rejects, rows + rejected, rejected);
+  }
+  return { rows, rejected };
+}
+
+async function thresholdExceeded(
+  warehouse: Warehouse,
+  feed: Feed,
+  rejects: string,
+  rows: number,
+  rejected: number,
+): Promise<StageError> {
+  const kinds = await warehouse.query<{ kind: string; n: string }>(
+    `SELECT concat(stage, '.', code, if(field = '', '', concat(' in ', field))) AS kind, toString(count()) AS n FROM ${rejects} GROUP BY kind ORDER BY count() DESC, kind LIMIT 10`,
+  );
+  const first = await warehouse.query<{ file: string; entry: string; row: string; field: string }>(
+    `SELECT _file AS file, _entry AS entry, toString(_row) AS row, field FROM ${rejects} ORDER BY file, entry, _row LIMIT ${FIRST_REJECTS}`,
+  );
+  const [start] = first;
+  const places = first.map(
+    ({ file, entry, row, field }) =>
+      `${file}${entry === "" ? "" : ` (${entry})`} row ${row}${field === "" ? "" : ` field ${field}`}`,
+  );
+  return new StageError(
+    "cast",
+    "threshold_exceeded",
+    `${rejected} of ${rows} rows were rejected, more than ${feed.errorThresholdPercent} %: ` +
+      `${kinds.map(({ kind, n }) => `${n} x ${kind}`).join(", ")}; first ${places.join(", ")}`,
+    {
+      ...(start === undefined ? {} : { key: start.file, row: Number(start.row) }),
+      ...(start === undefined || start.entry === "" ? {} : { entry: start.entry }),
+      ...(start === undefined || start.field === "" ? {} : { column: start.field }),
+      seen: `${((rejected * 100) / rows).toFixed(2)} %`,
+      expected: `at most ${feed.errorThresholdPercent} %`,
+    },
+  );
+}

@@ -1,0 +1,103 @@
+import { type ClickHouseClient, createClient } from "@clickhouse/client";
+import { createInsertPath, type InsertAnswer, type InsertRequest } from "./insert-request.ts";
+import { type RetryPolicy, retrying } from "./retrying.ts";
+import { translateClickHouseError } from "./translate-clickhouse-error.ts";
+
+export interface WarehouseOptions {
+  /** `http://` or `https://`, host and port. Credentials never stand here. */
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  /** How long one request may take, in milliseconds; then its outcome counts as unknown. Default 300,000. */
+  readonly requestTimeoutMs?: number;
+  /** Connections for inserts, and as many again for statements. Default 8. */
+  readonly maxOpenConnections?: number;
+  /** How long a request is repeated while ClickHouse is away or overloaded, in milliseconds. Default 60,000. */
+  readonly retryBudgetMs?: number;
+  /** The first pause before a repetition, in milliseconds; it doubles. Default 100. */
+  readonly retryFirstPauseMs?: number;
+}
+
+/** A ClickHouse that rows are loaded into. All errors are StageErrors of the load stage. */
+export interface Warehouse {
+  /** Rows of a SELECT; its values come from `parameters` by `{name:Type}`. Repeated when ClickHouse is away. */
+  query<Row>(statement: string, parameters?: Record<string, unknown>): Promise<Row[]>;
+  /** A statement that may be carried out twice without harm; repeated when its outcome is unknown. */
+  execute(statement: string): Promise<void>;
+  /** A statement that must not be carried out twice; its caller resolves an unknown outcome. */
+  executeOnce(statement: string): Promise<void>;
+  /** One try of an insert. */
+  insert(request: InsertRequest): Promise<InsertAnswer>;
+  /** Repeats a request under this warehouse's retry policy. */
+  retrying<T>(signal: AbortSignal | undefined, once: (attempt: number) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Opens no connection by itself; close it to give its connections back. */
+export function createWarehouse(options: WarehouseOptions): Warehouse {
+  const requestTimeoutMs = options.requestTimeoutMs ?? 300_000;
+  const maxOpenConnections = options.maxOpenConnections ?? 8;
+  const policy: RetryPolicy = {
+    retryBudgetMs: options.retryBudgetMs ?? 60_000,
+    firstPauseMs: options.retryFirstPauseMs ?? 100,
+    maxPauseMs: 5_000,
+  };
+  const { url, username, password } = options;
+  const client: ClickHouseClient = createClient({
+    url,
+    username,
+    password,
+    request_timeout: requestTimeoutMs,
+    max_open_connections: maxOpenConnections,
+    compression: { request: false, response: false },
+    application: "sluice",
+  });
+  const inserts = createInsertPath({
+    url,
+    username,
+    password,
+    requestTimeoutMs,
+    maxOpenConnections,
+  });
+
+  const executeOnce = async (statement: string): Promise<void> => {
+    try {
+      await client.command({ query: statement });
+    } catch (error) {
+      throw translateClickHouseError(error);
+    }
+  };
+
+  return {
+    async query<Row>(statement: string, parameters: Record<string, unknown> = {}): Promise<Row[]> {
+      return await retrying(policy, undefined, async () => {
+        try {
+          const result = await client.query({
+            query: statement,
+            query_params: parameters,
+            format: "JSONEachRow",
+          });
+          return await result.json<Row>();
+        } catch (error) {
+          throw translateClickHouseError(error);
+        }
+      });
+    },
+    execute: async (statement) =>
+      await retrying(policy, undefined, async () => await executeOnce(statement)),
+    executeOnce,
+    async insert(request) {
+      try {
+        return await inserts.send(request);
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        throw translateClickHouseError(error);
+      }
+    },
+    retrying: async (signal, once) => await retrying(policy, signal, once),
+    async close() {
+      inserts.close();
+      await client.close();
+    },
+  };
+}

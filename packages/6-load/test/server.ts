@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type LocalClickHouse, startLocalClickHouse } from "@sluice/local-clickhouse";
+import type { Batch, Feed, Field, FieldType, ManifestObject, SourceColumn } from "@sluice/schema";
+import { createWarehouse, type Warehouse, type WarehouseOptions } from "../src/index.ts";
+
+/** A real server in a directory of its own, and the loader's warehouse on it. */
+export interface TestServer {
+  /** The server that runs now; another one after `crash`. */
+  readonly server: LocalClickHouse;
+  readonly warehouse: Warehouse;
+  connect(options?: Partial<WarehouseOptions>): Warehouse;
+  /** The text that a SELECT of the admin's gives in a format, as bytes. */
+  bytes(statement: string): Promise<Uint8Array>;
+  rows<Row>(statement: string): Promise<Row[]>;
+  admin(statement: string): Promise<void>;
+  /** SIGKILL; resolves when the process has ended. */
+  crash(): Promise<void>;
+  /** Starts the server again on the port and the data it had. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startTestServer(): Promise<TestServer> {
+  const dataDir = mkdtempSync(join(tmpdir(), "sluice-load-"));
+  let server = await startLocalClickHouse({ dataDir });
+  const { url, httpPort, users } = server;
+  const opened: Warehouse[] = [];
+  const connect = (options: Partial<WarehouseOptions> = {}): Warehouse => {
+    const { name, password } = users.loader;
+    const warehouse = createWarehouse({ url, username: name, password, ...options });
+    opened.push(warehouse);
+    return warehouse;
+  };
+  const bytes = async (statement: string): Promise<Uint8Array> => {
+    const response = await fetch(url, {
+      method: "POST",
+      body: statement,
+      headers: { "X-ClickHouse-User": users.admin.name, "X-ClickHouse-Key": users.admin.password },
+    });
+    const body = new Uint8Array(await response.arrayBuffer());
+    if (!response.ok) throw new Error(Buffer.from(body).toString());
+    return body;
+  };
+  return {
+    get server() {
+      return server;
+    },
+    warehouse: connect(),
+    connect,
+    bytes,
+    async rows<Row>(statement: string): Promise<Row[]> {
+      const text = Buffer.from(await bytes(`${statement} FORMAT JSONEachRow`)).toString();
+      return text
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line): Row => JSON.parse(line));
+    },
+    async admin(statement) {
+      await bytes(statement);
+    },
+    async crash() {
+      server.kill();
+      await server.exited;
+    },
+    async restart() {
+      server = await startLocalClickHouse({ dataDir, httpPort });
+    },
+    async stop() {
+      for (const warehouse of opened) await warehouse.close();
+      await server.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function field(
+  name: string,
+  type: FieldType | FieldType["kind"],
+  more: Partial<Field> = {},
+): Field {
+  return {
+    incomingName: name,
+    name,
+    type: typeof type === "string" ? plainType(type) : type,
+    semanticTags: [],
+    include: true,
+    require: false,
+    ...more,
+  };
+}
+
+function plainType(kind: FieldType["kind"]): FieldType {
+  return kind === "decimal" ? { kind, precision: 10, scale: 2 } : { kind };
+}
+
+export function feedOf(fields: readonly Field[], more: Partial<Feed> = {}): Feed {
+  return {
+    id: "feed-1",
+    source: "acme",
+    name: "customers",
+    version: 1,
+    fields,
+    primaryKey: [fields[0]?.name ?? ""],
+    errorThresholdPercent: 1,
+    ...more,
+  };
+}
+
+export function manifestObject(more: Partial<ManifestObject> = {}): ManifestObject {
+  return { bucket: "bucket", key: "in/a.csv", etag: '"e1"', size: 1, ordinal: 1, ...more };
+}
+
+export const textColumns = (names: readonly string[]): SourceColumn[] =>
+  names.map((name) => ({ name, type: "Nullable(String)" }));
+
+/** A row of a batch: cells by column, or a record that could not be cut. */
+export type TestRow = readonly (string | null)[] | { readonly code: string; readonly raw: string };
+
+const literal = (value: string | null): string =>
+  value === null ? "NULL" : `unhex('${Buffer.from(value, "utf8").toString("hex")}')`;
+
+/** A batch as 5-batch makes it, its Arrow body written by the server itself. */
+export async function batchOf(
+  { bytes }: Pick<TestServer, "bytes">,
+  rows: readonly TestRow[],
+  place: { readonly ordinal?: number; readonly firstRow?: number } = {},
+): Promise<Batch & { readonly released: boolean }> {
+  const { ordinal = 0, firstRow = 1 } = place;
+  const width = rows.reduce((most, row) => Math.max(most, "code" in row ? 0 : row.length), 0);
+  const tuples = rows.map((row, at) => {
+    const cells = Array.from({ length: width }, (_, i) =>
+      literal("code" in row ? null : (row[i] ?? null)),
+    );
+    const fault =
+      "code" in row
+        ? [literal(row.code), literal("broken"), literal(row.raw)]
+        : ["NULL", "NULL", "NULL"];
+    return `(${[...cells, firstRow + at, (firstRow + at) * 10, ...fault].join(", ")})`;
+  });
+  const structure = [
+    ...Array.from({ length: width }, (_, i) => `c${i} Nullable(String)`),
+    "_row UInt64",
+    "_offset UInt64",
+    "_fault_code Nullable(String)",
+    "_fault_message Nullable(String)",
+    "_fault_raw Nullable(String)",
+  ].join(", ");
+  const body = await bytes(
+    `SELECT * FROM values('${structure}', ${tuples.join(", ")}) SETTINGS output_format_arrow_string_as_string = 1, max_query_size = 10000000 FORMAT ArrowStream`,
+  );
+  let released = false;
+  return {
+    ordinal,
+    firstRow,
+    rows: rows.length,
+    body,
+    release: () => {
+      released = true;
+    },
+    get released() {
+      return released;
+    },
+  };
+}
+
+export async function* streamOf<T>(...items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}
