@@ -1,0 +1,90 @@
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+
+export interface LocalUser {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** `admin` may do everything; `loader` what loading needs; `reader` may read the domain tables. */
+export interface LocalUsers {
+  readonly admin: LocalUser;
+  readonly loader: LocalUser;
+  readonly reader: LocalUser;
+}
+
+const ROLES = ["admin", "loader", "reader"] as const;
+const NAMES = { admin: "admin", loader: "sluice_loader", reader: "sluice_reader" } as const;
+
+/** Passwords are made once per data directory, so that what a client stored outlives a restart. */
+export function ensurePasswords(path: string): LocalUsers {
+  try {
+    return readUsers(path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+  const made = Object.fromEntries(
+    ROLES.map((role) => [role, randomBytes(24).toString("base64url")]),
+  );
+  // Renamed into place: a crash in between leaves no half a file behind.
+  writeFileSync(`${path}.new`, JSON.stringify(made), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+  return readUsers(path);
+}
+
+/** The users of a data directory whose passwords exist. */
+export function readUsers(path: string): LocalUsers {
+  const kept: Partial<Record<string, unknown>> = JSON.parse(readFileSync(path, "utf8"));
+  const user = (role: (typeof ROLES)[number]): LocalUser => {
+    const password = kept[role];
+    if (typeof password !== "string") throw new Error(`${path} has no password for ${role}`);
+    return { name: NAMES[role], password };
+  };
+  return { admin: user("admin"), loader: user("loader"), reader: user("reader") };
+}
+
+const LOADER_GRANTS = [
+  "GRANT CREATE DATABASE, DROP DATABASE, CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW, SHOW, SELECT, INSERT, ALTER TABLE, TRUNCATE, OPTIMIZE ON *.*",
+];
+
+/**
+ * users.xml while the server serves: passwords as SHA-256, grants, and what each user may set.
+ * `default`, as whom the engine's own statements go on running, gets a password that nobody knows.
+ */
+export function usersConfig(users: LocalUsers): string {
+  const user = ({ name, password }: LocalUser, profile: string, rights: string) => `    <${name}>
+      <password_sha256_hex>${sha256(password)}</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>${profile}</profile>
+      <quota>default</quota>
+      ${rights}
+    </${name}>`;
+  const grants = (queries: readonly string[]) =>
+    `<grants>${queries.map((query) => `<query>${query}</query>`).join("")}</grants>`;
+  return `<clickhouse>
+  <users>
+    <default>
+      <no_password/>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>engine</profile>
+      <quota>default</quota>
+      ${grants(["GRANT SYSTEM LISTEN, CREATE TEMPORARY TABLE ON *.*", "GRANT READ ON FILE"])}
+    </default>
+${user(users.admin, "default", "<access_management>1</access_management>")}
+${user(users.loader, "loader", grants(LOADER_GRANTS))}
+${user(users.reader, "reader", grants(["GRANT SELECT ON *.*"]))}
+  </users>
+  <profiles>
+    <default><async_insert>0</async_insert></default>
+    <engine><max_sessions_for_user>1</max_sessions_for_user></engine>
+    <loader><async_insert>0</async_insert></loader>
+    <reader><readonly>2</readonly></reader>
+  </profiles>
+  <quotas><default/></quotas>
+</clickhouse>
+`;
+}
+
+function sha256(value: string | Uint8Array): string {
+  return createHash("sha256").update(value).digest("hex");
+}
