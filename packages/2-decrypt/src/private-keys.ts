@@ -1,6 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { PgpKeys } from "@sluice/schema";
-import { decryptKey, type PrivateKey, readPrivateKeys } from "openpgp";
+import { config, decryptKey, type PrivateKey, readPrivateKeys } from "openpgp";
 import { describeArmor } from "./describe-bytes.ts";
 
 /** What may be shown of a private key. */
@@ -67,7 +67,12 @@ async function unlock(
     // openpgp.js has no code for it; any other reason means a key that no passphrase opens.
     if (cause instanceof Error && cause.message.includes("Incorrect key passphrase"))
       return undefined;
-    throw unusable("The private key cannot be unlocked.", "a key that is not supported", cause);
+    const [id = ""] = keyIdsOf(key);
+    throw unusable(
+      `The private key ${id} cannot be read. Export it again with a current OpenPGP tool.`,
+      `a ${key.getAlgorithmInfo().algorithm} key that is not supported`,
+      cause,
+    );
   }
 }
 
@@ -102,6 +107,20 @@ export function badPassphrase(locked: readonly PrivateKey[]): StageError<"decryp
   );
 }
 
+/** Keys made before key flags were usual may decrypt. */
+const KEY_CONFIG = { ...config, allowMissingKeyFlags: true };
+
+/** Throws `unusable_key` unless the key, or a subkey of it, is one for decrypting. */
+export async function assertDecrypts(key: PrivateKey): Promise<void> {
+  try {
+    // Without a date: a key that has expired still opens the files that were encrypted to it.
+    await key.getDecryptionKeys(undefined, null, undefined, KEY_CONFIG);
+  } catch (cause) {
+    const [id = ""] = keyIdsOf(key);
+    throw unusable(`The key ${id} cannot decrypt.`, "a key that does not decrypt", cause);
+  }
+}
+
 /**
  * Checks the keys of a credential before it is kept: all blocks hold private keys, the passphrase
  * opens each of them, and each can decrypt. Throws `unusable_key` or `bad_passphrase`.
@@ -113,15 +132,7 @@ export async function inspectPrivateKeys(
   const keys = { privateKeyBlocks, ...(passphrase === undefined ? {} : { passphrase }) };
   const { unlocked, locked } = await unlockKeys(keys, DEFAULT_ARGON2_MEMORY_EXPONENT);
   if (locked.length > 0) throw badPassphrase(locked);
-  for (const key of unlocked) {
-    try {
-      // Without a date: a key that has expired still opens the files that were encrypted to it.
-      await key.getDecryptionKeys(undefined, null);
-    } catch (cause) {
-      const [id = ""] = keyIdsOf(key);
-      throw unusable(`The key ${id} cannot decrypt.`, "a key that only signs", cause);
-    }
-  }
+  for (const key of unlocked) await assertDecrypts(key);
   return unlocked.map((key) => ({
     fingerprint: key.getFingerprint(),
     keyIds: keyIdsOf(key),

@@ -10,7 +10,7 @@ import {
 import type { Envelope, SessionKeyPacket } from "./envelope.ts";
 import { integrityFailed, unsupportedAlgorithm, wrongPassphrase } from "./failures.ts";
 import { prefixMatches } from "./prefix-check.ts";
-import { badPassphrase, keyIdsOf, type UnlockedKeys } from "./private-keys.ts";
+import { assertDecrypts, badPassphrase, keyIdsOf, type UnlockedKeys } from "./private-keys.ts";
 import {
   assertDataAlgorithms,
   assertPassphrasePacket,
@@ -108,14 +108,12 @@ async function opened(
   }));
 }
 
-/** The ciphers that a session key is looked for in constant time. */
-function constantTimeCiphers(envelope: Envelope): Set<enums.symmetric> {
-  const [, cipher] = envelope.bodyHead;
+/** The ciphers that a session key is looked for at first: those whose fit can be told. */
+function usualCiphers(envelope: Envelope): enums.symmetric[] {
   const { aes128, aes192, aes256, tripledes } = enums.symmetric;
-  if (envelope.protection === "aead" && cipher !== undefined) {
-    return new Set([aes128, aes192, aes256].filter((known) => known === cipher));
-  }
-  return new Set([aes128, aes192, aes256, tripledes]);
+  const usual = [aes128, aes192, aes256, tripledes];
+  if (envelope.protection !== "aead") return usual;
+  return usual.filter((cipher) => cipher === envelope.bodyHead[1]);
 }
 
 interface Match {
@@ -129,17 +127,16 @@ async function tryPrivateKeys(
 ): Promise<SessionKey | undefined> {
   let fallback: SessionKey | undefined;
   for (const match of matches) {
-    const candidates = await sessionKeysOf(envelope, match, true);
+    assertPublicKeyAlgorithm(recipientOf(match.packet).algorithm);
+    await assertDecrypts(match.key);
+    const candidates = await sessionKeysOf(envelope, match, usualCiphers(envelope));
     // With RSA some are random, so that nobody learns whether the padding was right: the fitting
     // one is taken, or else any, and the data's own check fails at its end as it does for all damage.
-    const fitting = candidates.find(
-      (candidate) => envelope.protection === "aead" || fits(envelope, candidate) !== false,
-    );
+    const fitting =
+      candidates.find(
+        (found) => envelope.protection === "aead" || fits(envelope, found) !== false,
+      ) ?? (await rareSessionKey(envelope, match));
     if (fitting !== undefined) return fitting;
-    const other = (await sessionKeysOf(envelope, match, false)).find(
-      (candidate) => fits(envelope, candidate) === undefined,
-    );
-    if (other !== undefined) return other;
     fallback ??= candidates[0];
   }
   return fallback;
@@ -147,33 +144,58 @@ async function tryPrivateKeys(
 
 /**
  * The session keys that one private key finds in one packet; none when it is not the packet's key.
- * Not in constant time a rare cipher is found, or named as not supported: that takes a right padding
- * and a right checksum, 2^-32 for a packet made up at random, so that it is no oracle to work with.
+ * For RSA and Elgamal there is one for each of `ciphers`, random but for the one that is in the
+ * packet, if any is.
  */
 async function sessionKeysOf(
   envelope: Envelope,
   { packet, key }: Match,
-  isConstantTime: boolean,
+  ciphers: readonly enums.symmetric[],
 ): Promise<SessionKey[]> {
-  assertPublicKeyAlgorithm(recipientOf(packet).algorithm);
   try {
     return await opened(envelope, packet, {
       decryptionKeys: [key],
       config: {
-        constantTimePKCS1Decryption: isConstantTime,
-        constantTimePKCS1DecryptionSupportedSymmetricAlgorithms: constantTimeCiphers(envelope),
+        allowMissingKeyFlags: true,
+        constantTimePKCS1Decryption: ciphers.length > 0,
+        constantTimePKCS1DecryptionSupportedSymmetricAlgorithms: new Set(ciphers),
       },
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : "";
+    if (message.includes("Unsupported cipher"))
+      throw unsupportedAlgorithm("The cipher IDEA", error);
     if (message.includes("Invalid enum value")) {
-      throw unsupportedAlgorithm("The message's cipher (Camellia, or one that has no name)", error);
+      throw unsupportedAlgorithm("The message's cipher (Camellia, or one without a name)", error);
     }
     if (message.includes("non-preferred symmetric algorithm")) {
       throw unsupportedAlgorithm("A cipher that the key's owner does not list", error);
     }
     return [];
   }
+}
+
+/**
+ * The session key of a cipher whose fit cannot be told beforehand: the packet's own is found twice,
+ * a random one differs. When there is none either, the packet is opened without constant time, for
+ * the name of a cipher that is not supported alone: that takes a right padding and a right checksum,
+ * a chance of 2^-32 for a packet made up at random, so that it is no oracle to work with.
+ */
+async function rareSessionKey(envelope: Envelope, match: Match): Promise<SessionKey | undefined> {
+  const { cast5, blowfish, twofish } = enums.symmetric;
+  for (const cipher of [cast5, blowfish, twofish]) {
+    const [first] = await sessionKeysOf(envelope, match, [cipher]);
+    const [second] = await sessionKeysOf(envelope, match, [cipher]);
+    if (
+      first !== undefined &&
+      second !== undefined &&
+      Buffer.compare(first.data, second.data) === 0
+    ) {
+      return first;
+    }
+  }
+  await sessionKeysOf(envelope, match, []);
+  return undefined;
 }
 
 const fits = (envelope: Envelope, { algorithm, data }: SessionKey): boolean | undefined =>
