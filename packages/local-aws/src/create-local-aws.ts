@@ -131,7 +131,7 @@ function openState(options: LocalAwsOptions): ServerState {
     accounts,
     faults: createFaultBoard(),
     statistics: createStatistics(),
-    now: Date.now,
+    now: options.now ?? Date.now,
     storage,
     dropStorage: (bucket) => {
       buckets.delete(bucket);

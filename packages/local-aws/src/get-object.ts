@@ -4,7 +4,7 @@ import { assertReadConditions, httpDate } from "./conditions.ts";
 import { type Exchange, isAllowed, storageOf } from "./exchange.ts";
 import type { StoredObject } from "./object-store.ts";
 import { S3Error } from "./s3-error.ts";
-import { sendObject } from "./send-object.ts";
+import { replaceObject, sendObject } from "./send-object.ts";
 
 const OVERRIDES = [
   "content-type",
@@ -38,6 +38,9 @@ export async function getObject(exchange: Exchange): Promise<void> {
   });
   if (request.method === "HEAD") {
     response.end();
+    for (const fault of state.faults.fire(subject, ["replace"])) {
+      await replaceObject(exchange, object, fault.body);
+    }
     return;
   }
   const faults = state.faults.fire(subject, ["reset", "short-body", "stall", "replace"]);

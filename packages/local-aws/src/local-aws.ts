@@ -14,6 +14,8 @@ export interface LocalAwsOptions {
   readonly region?: string;
   /** Account of the buckets, users and (unless said otherwise) roles; fixed by the first start. */
   readonly accountId?: string;
+  /** The server's clock, in milliseconds since the epoch; default the system's. */
+  readonly now?: () => number;
 }
 
 export interface AccessKey {

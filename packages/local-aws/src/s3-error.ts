@@ -25,6 +25,7 @@ export const S3_ERROR_STATUS = {
   MalformedXML: 400,
   MethodNotAllowed: 405,
   MissingContentLength: 411,
+  NoSuchAccessPoint: 404,
   NoSuchBucket: 404,
   NoSuchKey: 404,
   NoSuchUpload: 404,

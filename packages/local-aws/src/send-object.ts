@@ -4,6 +4,7 @@ import type { Exchange } from "./exchange.ts";
 import type { FaultEffect } from "./faults.ts";
 import type { ObjectLease, StoredObject } from "./object-store.ts";
 import { readObject } from "./read-object.ts";
+import { responseClosed } from "./response-closed.ts";
 
 type BodyFault = Extract<FaultEffect, { afterBytes: number }>;
 
@@ -60,7 +61,7 @@ async function isCutBy(
     return true;
   }
   if (fault.kind === "stall") {
-    await Promise.race([state.faults.cleared(), closed(response)]);
+    await Promise.race([state.faults.cleared(), responseClosed(response)]);
     return response.destroyed;
   }
   await replaceObject(exchange, sending, fault.body);
@@ -68,7 +69,7 @@ async function isCutBy(
 }
 
 /** Makes another version of an object current: the given text, or the old bytes inverted. */
-async function replaceObject(
+export async function replaceObject(
   exchange: Exchange,
   object: StoredObject,
   text: string | undefined,
@@ -108,7 +109,7 @@ interface BodyWriter {
 // At most one piece is on its way while the next is being read, so that a slow client stops the reading.
 function createBodyWriter(response: ServerResponse, onSent: (bytes: number) => void): BodyWriter {
   let pending: Promise<void> = Promise.resolve();
-  const gone = closed(response);
+  const gone = responseClosed(response);
   const flushed = (): Promise<void> => Promise.race([pending, gone]);
   return {
     flushed,
@@ -124,11 +125,4 @@ function createBodyWriter(response: ServerResponse, onSent: (bytes: number) => v
       return true;
     },
   };
-}
-
-function closed(response: ServerResponse): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (response.destroyed) resolve();
-  else response.once("close", resolve);
-  return promise;
 }

@@ -7,6 +7,7 @@ import type { FaultSubject } from "./faults.ts";
 import type { HttpRequest } from "./http-request.ts";
 import { findOperation } from "./operations.ts";
 import { principalNames } from "./principal.ts";
+import { responseClosed } from "./response-closed.ts";
 import { S3Error } from "./s3-error.ts";
 import { field } from "./xml.ts";
 
@@ -59,7 +60,7 @@ async function answer(
     accessPoint,
     subject,
   };
-  if (bucketName !== "" && accessPoint === undefined) assertBucketName(bucketName);
+  if (accessPoint === undefined) assertAddressed(bucketName);
   assertRegion(state, authentication, bucketName, operation.name);
   if (accessPoint?.isVpcOnly) {
     throw new S3Error("AccessDenied", "The access point accepts requests from its VPC alone.");
@@ -77,6 +78,13 @@ async function answer(
   await operation.run(exchange);
 }
 
+function assertAddressed(name: string): void {
+  if (name.startsWith("arn:")) {
+    throw new S3Error("NoSuchAccessPoint", "The specified accesspoint does not exist");
+  }
+  if (name !== "" && !name.endsWith("-s3alias")) assertBucketName(name);
+}
+
 async function throwFault(
   state: ServerState,
   subject: FaultSubject,
@@ -92,7 +100,7 @@ async function throwFault(
   for (const effect of state.faults.fire(subject, ["reset", "stall", "short-body"])) {
     if (effect.kind === "reset") response.socket?.resetAndDestroy();
     else if (effect.kind === "short-body") response.socket?.destroy();
-    else await state.faults.cleared();
+    else await Promise.race([state.faults.cleared(), responseClosed(response)]);
   }
 }
 

@@ -20,7 +20,7 @@ export interface LocalAwsProcess extends LocalAws {
 
 /** Starts S3 and STS as a child process and offers the same methods over its admin paths. */
 export async function startLocalAws(
-  options: Omit<LocalAwsOptions, "host">,
+  options: Omit<LocalAwsOptions, "host" | "now">,
 ): Promise<LocalAwsProcess> {
   const child = spawn(
     process.execPath,
