@@ -8,21 +8,21 @@ export interface ServerLimits {
   readonly tcpPort: number;
 }
 
-/** config.xml: what the server is. Who may do what stands in users.xml. */
+/**
+ * config.xml: what the server is. The log's level is an argument of the engine's, which ignores the
+ * one here. Who may do what stands in users.xml. */
 export function serverConfig(dir: DataDir, limits: ServerLimits): string {
   return `<clickhouse>
   <listen_host>127.0.0.1</listen_host>
   <http_port>${limits.httpPort}</http_port>
   <tcp_port>${limits.tcpPort}</tcp_port>
   <logger>
-    <level>information</level>
     <log>${text(dir.log)}</log>
     <size>10M</size>
     <count>2</count>
     <console>0</console>
   </logger>
   <timezone>UTC</timezone>
-  <shutdown_wait_unfinished>1</shutdown_wait_unfinished>
   <max_server_memory_usage>${limits.maxMemoryBytes}</max_server_memory_usage>
   <mark_cache_size>67108864</mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>

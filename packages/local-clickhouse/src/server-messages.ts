@@ -7,9 +7,20 @@ export interface ServerOrder extends ServerLimits {
   readonly libraryPath: string;
 }
 
-/** What the server process says before it ends without having served. */
+/** The ports the server got. */
+export interface ServerPorts {
+  readonly httpPort: number;
+  readonly tcpPort: number;
+}
+
+/** Why the server process ended without having served. */
 export interface ServerFailure {
   readonly code: LocalClickHouseErrorCode;
   readonly message: string;
   readonly holderPid?: number;
 }
+
+/** What the server process says to its parent, once: that it listens, or why it does not. */
+export type ServerReport =
+  | { readonly listening: ServerPorts }
+  | { readonly failure: ServerFailure };

@@ -43,8 +43,43 @@ export function readUsers(path: string): LocalUsers {
   return { admin: user("admin"), loader: user("loader"), reader: user("reader") };
 }
 
-const LOADER_GRANTS = [
-  "GRANT CREATE DATABASE, DROP DATABASE, CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW, SHOW, SELECT, INSERT, ALTER TABLE, TRUNCATE, OPTIMIZE ON *.*",
+/**
+ * Domain tables live in databases whose names are not known beforehand: so every database, except
+ * the server's own. Nothing that reaches outside the server (files, URLs, S3, other databases), no
+ * users, no dictionaries, no functions, no SYSTEM.
+ */
+const OWN_DATABASES = ["system", "information_schema", "INFORMATION_SCHEMA", "default"];
+const TABLE_ENGINES = ["MergeTree", "ReplacingMergeTree", "Null"];
+const SYSTEM_TABLES = [
+  "databases",
+  "tables",
+  "columns",
+  "parts",
+  "processes",
+  "query_log",
+  "mutations",
+];
+
+const LOADER_RIGHTS = [
+  "CREATE DATABASE, DROP DATABASE, CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW",
+  "SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, SELECT, INSERT, TRUNCATE, OPTIMIZE",
+  "ALTER ADD COLUMN, ALTER MODIFY COLUMN, ALTER DROP COLUMN, ALTER COMMENT COLUMN, ALTER RENAME COLUMN",
+  "ALTER SETTINGS, ALTER DELETE, ALTER MOVE PARTITION, ALTER VIEW MODIFY QUERY",
+].join(", ");
+
+const LOADER_GRANTS: readonly string[] = [
+  `GRANT ${LOADER_RIGHTS} ON *.*`,
+  ...OWN_DATABASES.map((database) => `REVOKE ${LOADER_RIGHTS} ON ${database}.*`),
+  "GRANT CREATE TEMPORARY TABLE ON *.*",
+  ...TABLE_ENGINES.map((engine) => `GRANT TABLE ENGINE ON ${engine}`),
+  ...SYSTEM_TABLES.map((table) => `GRANT SELECT ON system.${table}`),
+];
+
+const READER_GRANTS: readonly string[] = [
+  "GRANT SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, SELECT ON *.*",
+  ...OWN_DATABASES.map(
+    (database) => `REVOKE SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, SELECT ON ${database}.*`,
+  ),
 ];
 
 /**
@@ -72,7 +107,7 @@ export function usersConfig(users: LocalUsers): string {
     </default>
 ${user(users.admin, "default", "<access_management>1</access_management>")}
 ${user(users.loader, "loader", grants(LOADER_GRANTS))}
-${user(users.reader, "reader", grants(["GRANT SELECT ON *.*"]))}
+${user(users.reader, "reader", grants(READER_GRANTS))}
   </users>
   <profiles>
     <default><async_insert>0</async_insert></default>

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { type OutgoingHttpHeaders, request } from "node:http";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { engineLibraryPath } from "./engine-library.ts";
 import { LocalClickHouseError } from "./local-clickhouse-error.ts";
 import { logTail } from "./log-tail.ts";
-import type { ServerFailure, ServerOrder } from "./server-messages.ts";
+import type { ServerFailure, ServerOrder, ServerReport } from "./server-messages.ts";
 import { type LocalUser, type LocalUsers, readUsers } from "./server-users.ts";
 
 export interface LocalClickHouseOptions {
@@ -48,7 +50,6 @@ const DEFAULT_MEMORY_BYTES = 4_000_000_000;
 const DEFAULT_START_TIMEOUT_MS = 30_000;
 /** A clean stop that takes longer is ended by SIGKILL, which loses no acknowledged insert. */
 const STOP_LIMIT_MS = 20_000;
-const PROBE_INTERVAL_MS = 25;
 
 /**
  * Starts ClickHouse's real server on 127.0.0.1 as a child process and returns once it answers a
@@ -68,18 +69,21 @@ export async function startLocalClickHouse(
   mkdirSync(`${dir.root}/logs`, { recursive: true, mode: 0o700 });
   const child = spawnServer(dir, order);
   const exited = exitOf(child);
-  let failure: ServerFailure | undefined;
-  child.once("message", (message) => {
-    failure = message as ServerFailure;
-  });
-
   const timeoutMs = options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
+  const deadline = AbortSignal.timeout(timeoutMs);
   const ended = new AbortController();
   void exited.then(() => ended.abort());
-  const deadline = AbortSignal.timeout(timeoutMs);
+  let failure: ServerFailure | undefined;
   try {
-    const ports = await answering(dir, AbortSignal.any([deadline, ended.signal]));
-    const url = `http://127.0.0.1:${ports.httpPort}`;
+    const signal = AbortSignal.any([deadline, ended.signal]);
+    const report = await reportOf(child, signal);
+    if ("failure" in report) {
+      failure = report.failure;
+      throw new Error(failure.message);
+    }
+    const users = readUsers(dir.passwords);
+    const ports = report.listening;
+    await assertAnswers(ports.httpPort, users.admin, signal);
     const stop = async (): Promise<void> => {
       if (child.connected) child.disconnect();
       const limit = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);
@@ -87,10 +91,10 @@ export async function startLocalClickHouse(
       clearTimeout(limit);
     };
     return {
-      url,
+      url: `http://127.0.0.1:${ports.httpPort}`,
       ...ports,
       pid: child.pid ?? -1,
-      users: readUsers(dir.passwords),
+      users,
       logFile: dir.log,
       exited,
       stop,
@@ -155,49 +159,29 @@ function spawnServer(dir: DataDir, order: ServerOrder): ChildProcess {
   }
 }
 
-interface Ports {
-  readonly httpPort: number;
-  readonly tcpPort: number;
+/** The server process's one report; rejects when the signal aborts first. */
+async function reportOf(child: ChildProcess, signal: AbortSignal): Promise<ServerReport> {
+  const [report] = await once(child, "message", { signal });
+  return report;
 }
 
-/** Waits until the server answers a query of the admin's; throws when the signal aborts first. */
-async function answering(dir: DataDir, signal: AbortSignal): Promise<Ports> {
-  for (;;) {
-    const ports = portsOf(dir);
-    if (ports !== undefined) {
-      const { admin } = readUsers(dir.passwords);
-      const base = `http://127.0.0.1:${ports.httpPort}`;
-      if (await answers(base, admin, signal)) return ports;
-    }
-    await delay(PROBE_INTERVAL_MS, undefined, { signal });
-  }
-}
-
-/** Whether the server takes requests and lets its admin in; throws when it refuses the admin. */
-async function answers(base: string, admin: LocalUser, signal: AbortSignal): Promise<boolean> {
+/** Throws unless the server takes requests and lets its admin in. */
+async function assertAnswers(port: number, admin: LocalUser, signal: AbortSignal): Promise<void> {
   const headers = { "X-ClickHouse-User": admin.name, "X-ClickHouse-Key": admin.password };
-  try {
-    const ping = await fetch(`${base}/ping`, { signal });
-    if ((await ping.text()) !== "Ok.\n") return false;
-    const query = { method: "POST", body: "SELECT 1", headers, signal };
-    const answer = await (await fetch(base, query)).text();
-    if (answer === "1\n") return true;
-    throw new Error(`ClickHouse answers its admin's query with: ${answer}`);
-  } catch (error) {
-    // The port closed again: the server is ending, and its exit says why.
-    if (error instanceof TypeError) return false;
-    throw error;
-  }
+  const ping = await answer(port, "/ping", {}, signal);
+  const one = await answer(port, "/?query=SELECT+1", headers, signal);
+  if (ping !== "Ok.\n") throw new Error(`ClickHouse answers a ping with: ${ping}`);
+  if (one !== "1\n") throw new Error(`ClickHouse answers its admin's query with: ${one}`);
 }
 
-/** The ports the server says it has; undefined until it has said so. */
-function portsOf(dir: DataDir): Ports | undefined {
-  try {
-    return JSON.parse(readFileSync(dir.ports, "utf8"));
-  } catch (error) {
-    // Not written yet, or half of it.
-    if (error instanceof SyntaxError) return undefined;
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+/** Without keep-alive: the server waits for open connections when it shuts down. */
+async function answer(
+  port: number,
+  path: string,
+  headers: OutgoingHttpHeaders,
+  signal: AbortSignal,
+): Promise<string> {
+  const asked = request({ host: "127.0.0.1", port, path, headers, signal, agent: false }).end();
+  const [response] = await once(asked, "response");
+  return await text(response);
 }
