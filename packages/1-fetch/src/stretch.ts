@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from "@aws-sdk/client-s3";
 import { type Coordinate, StageError } from "@sluice/errors";
 import type { ManifestObject } from "@sluice/schema";
@@ -53,6 +54,8 @@ export async function openStretch(options: StretchOptions): Promise<Stretch> {
   };
   signal?.addEventListener("abort", stop, { once: true });
   const watch = startWatch(store.limits.idleTimeoutMs, stop);
+  // Kept here: an answer that was read to its end gives its socket back and forgets it.
+  let socket: Socket | undefined;
   let isEndedEarly = false;
   const onEnd = (): void => {
     isEndedEarly = true;
@@ -60,7 +63,7 @@ export async function openStretch(options: StretchOptions): Promise<Stretch> {
   const close = (): void => {
     watch.stop();
     signal?.removeEventListener("abort", stop);
-    body?.socket?.removeListener("end", onEnd);
+    socket?.removeListener("end", onEnd);
     closeBody(body);
   };
 
@@ -90,7 +93,8 @@ export async function openStretch(options: StretchOptions): Promise<Stretch> {
     throw toFailure(error);
   }
   const chunks: AsyncIterator<Uint8Array> | undefined = body?.[Symbol.asyncIterator]();
-  body?.socket?.once("end", onEnd);
+  socket = body?.socket;
+  socket?.once("end", onEnd);
 
   return {
     client,

@@ -164,8 +164,9 @@ function fromStore(answer: AwsAnswer, doing: Doing, options: StageErrorOptions):
       : "the store does not know the access key, or the secret does not belong to it";
     return new StageError("connect", "invalid_credentials", message, options);
   }
-  // A 503 may also be an access point or bucket policy at work; only 403 says that somebody forbids it.
-  if (code === "AccessDenied" || code === "AllAccessDisabled" || status === 403 || status === 401) {
+  // A 403 whose code says nothing about time: the request was understood and is not allowed.
+  const isForbidden = (status === 403 || status === 401) && !SKEWED.has(code);
+  if (code === "AccessDenied" || code === "AllAccessDisabled" || isForbidden) {
     return denied(doing, options);
   }
   return fromAnywhere(answer, "the store", options);
