@@ -15,7 +15,7 @@ export type FaultEffect =
   | { readonly kind: "stall"; readonly afterBytes: number }
   /**
    * Replaces the object when so many bytes of it have been sent. The response goes on with the version it began with.
-   * On HeadObject (if `operation` says so) it comes right behind the answer.
+   * On HeadObject (if `operation` says so) the answer still tells of the old version.
    * The new version is `body`, or as long as the old one with every byte inverted.
    */
   | { readonly kind: "replace"; readonly afterBytes: number; readonly body?: string }

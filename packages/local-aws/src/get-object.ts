@@ -29,6 +29,11 @@ export async function getObject(exchange: Exchange): Promise<void> {
       : (partRange(exchange, object) ?? parseByteRange(request.headers.get("range"), object.size));
   const whole: ByteRange = { start: 0, length: object.size };
   const sent = range ?? whole;
+  if (request.method === "HEAD") {
+    for (const fault of state.faults.fire(subject, ["replace"])) {
+      await replaceObject(exchange, object, fault.body);
+    }
+  }
   response.writeHead(range === undefined ? 200 : 206, {
     ...objectHeaders(exchange, object, range === undefined),
     "content-length": sent.length,
@@ -38,9 +43,6 @@ export async function getObject(exchange: Exchange): Promise<void> {
   });
   if (request.method === "HEAD") {
     response.end();
-    for (const fault of state.faults.fire(subject, ["replace"])) {
-      await replaceObject(exchange, object, fault.body);
-    }
     return;
   }
   const faults = state.faults.fire(subject, ["reset", "short-body", "stall", "replace"]);

@@ -24,7 +24,9 @@ export async function sendObject(
   try {
     let sent = 0;
     for (const stop of stops) {
-      const upTo = Math.min(stop.afterBytes, range.length);
+      // The client must not have it all before the new version is there.
+      const last = stop.kind === "replace" ? Math.max(range.length - 1, 0) : range.length;
+      const upTo = Math.max(sent, Math.min(stop.afterBytes, last));
       await copy(body, lease, { start: range.start + sent, length: upTo - sent });
       sent = upTo;
       await body.flushed();
