@@ -25,21 +25,25 @@ export async function recordWorker(
         .doUpdateSet({ inspect_url: inspectUrl, seen_time: sql<Date>`now()` }),
     )
     .execute();
+  // Workers take a new id at every start: without this the table would grow for ever.
+  await kysely
+    .deleteFrom("worker")
+    .where("tenant", "=", tenant)
+    .where("seen_time", "<", sql<Date>`now() - interval '1 day'`)
+    .execute();
 }
 
-/** Where the worker that was seen last serves InspectService; undefined when none is alive. */
-export async function liveInspectUrl(
-  kysely: Kysely<Schema>,
-  tenant: Tenant,
-): Promise<string | undefined> {
-  const row = await kysely
+/** Where live workers serve InspectService, the one seen last first; at most three. */
+export async function liveInspectUrls(kysely: Kysely<Schema>, tenant: Tenant): Promise<string[]> {
+  const rows = await kysely
     .selectFrom("worker")
     .select("inspect_url")
     .where("tenant", "=", tenant)
     .where("inspect_url", "<>", "")
     .where("seen_time", ">", sql<Date>`now() - make_interval(secs => ${LIVE_FOR_SECONDS})`)
-    .orderBy("seen_time", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return row?.inspect_url;
+    .groupBy("inspect_url")
+    .orderBy((row) => row.fn.max("seen_time"), "desc")
+    .limit(3)
+    .execute();
+  return rows.map((row) => row.inspect_url);
 }

@@ -1,5 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { ColumnType, Generated } from "kysely";
+import type { TaskKind, TaskState, WorkflowState } from "../workflow/state-machine.ts";
 
 /**
  * A jsonb column. It is read as a value and written as JSON text, because the two drivers disagree
@@ -28,6 +29,8 @@ export interface ResourceColumns {
 export interface TenantTable {
   tenant: string;
   external_id: string;
+  /** Which master key seals the tenant's secrets. */
+  key_id: string;
   create_time: CreateTime;
 }
 
@@ -109,6 +112,142 @@ export interface WorkerTable {
   seen_time: ColumnType<Date, Date | undefined, Date>;
 }
 
+export interface WorkflowTable {
+  tenant: string;
+  id: string;
+  /** Counts all workflows: what lists are ordered by. */
+  number: Generated<number>;
+  courier_id: string;
+  courier_name: string;
+  state: WorkflowState;
+  /** A Tally. */
+  tally: Json;
+  staged: boolean;
+  start_date: string;
+  end_date: string;
+  skip_missing_files: boolean;
+  /** What the workflow began with. */
+  plan: ColumnType<JsonValue, string, never>;
+  /** Counts the changes. */
+  revision: number;
+  /** proto Stage of the last report. */
+  stage: Generated<number>;
+  bytes_read: Generated<number>;
+  bytes_total: Generated<number>;
+  rows: Generated<number>;
+  rejected_rows: Generated<number>;
+  /** A StageFailure as proto JSON. */
+  failure: NullableJson;
+  /** A list of texts. */
+  warnings: ColumnType<JsonValue, string | undefined, string>;
+  create_time: CreateTime;
+  start_time: Date | null;
+  end_time: Date | null;
+}
+
+/** Objects that a list found. */
+export interface ManifestObjectTable {
+  tenant: string;
+  workflow_id: string;
+  attempt: number;
+  page: number;
+  position: number;
+  bucket: string;
+  key: string;
+  etag: string;
+  version_id: string;
+  size: number;
+  date: string;
+  file_tag: string;
+}
+
+export interface TaskTable {
+  tenant: string;
+  id: string;
+  workflow_id: string;
+  number: number;
+  kind: TaskKind;
+  state: TaskState;
+  attempt: Generated<number>;
+  feed_id: string | null;
+  /** With `position`: the load's object in the frozen manifest. */
+  page: number | null;
+  position: number | null;
+  object_ordinal: number | null;
+  key: Generated<string>;
+  date: Generated<string>;
+  available_time: Date | null;
+  worker: string | null;
+  lease_expire_time: Date | null;
+  progress_time: Date | null;
+  first_start_time: Date | null;
+  end_time: Date | null;
+  stage: Generated<number>;
+  bytes_read: Generated<number>;
+  bytes_total: Generated<number>;
+  rows: Generated<number>;
+  rejected_rows: Generated<number>;
+  rows_per_second: Generated<number>;
+  done_batches: Generated<number>;
+  done_rows: Generated<number>;
+  done_rejected_rows: Generated<number>;
+  route: Generated<string>;
+  /** A list of texts. */
+  warnings: ColumnType<JsonValue, string | undefined, string>;
+  /** The workflow's revision at the last change. */
+  revision: number;
+}
+
+export interface AttemptTable {
+  tenant: string;
+  task_id: string;
+  number: number;
+  worker: string;
+  start_time: Date;
+  end_time: Date | null;
+  outcome: "succeeded" | "failed" | "lost" | null;
+  /** A StageFailure as proto JSON. */
+  failure: NullableJson;
+}
+
+/** What a publish was about to do, by the first attempt that said so. */
+export interface PublishIntentTable {
+  tenant: string;
+  task_id: string;
+  staging_uuid: string;
+  rows_uuid: string;
+  attempt: number;
+  create_time: CreateTime;
+}
+
+/** What was published. */
+export interface LoadRecordTable {
+  tenant: string;
+  number: Generated<number>;
+  workflow_id: string;
+  feed_id: string;
+  /** proto LoadOperation. */
+  operation: number;
+  rows: number;
+  rejected_rows: number;
+  publish_time: CreateTime;
+}
+
+/** Counts the objects of a domain table's whole life. */
+export interface ObjectOrdinalTable {
+  tenant: string;
+  feed_id: string;
+  next_ordinal: number;
+}
+
+/** Runs that were asked for with a request id. */
+export interface RunRequestTable {
+  tenant: string;
+  courier_id: string;
+  request_id: string;
+  workflow_id: string;
+}
+
 /** Every table by its name. */
 export interface Schema {
   tenant: TenantTable;
@@ -122,6 +261,14 @@ export interface Schema {
   courier_credential: CourierCredentialTable;
   request: RequestTable;
   worker: WorkerTable;
+  workflow: WorkflowTable;
+  manifest_object: ManifestObjectTable;
+  task: TaskTable;
+  attempt: AttemptTable;
+  publish_intent: PublishIntentTable;
+  load_record: LoadRecordTable;
+  object_ordinal: ObjectOrdinalTable;
+  run_request: RunRequestTable;
 }
 
 export type { Generated };

@@ -1,6 +1,8 @@
 create table tenant (
   tenant text primary key,
   external_id text not null,
+  -- Which master key seals the tenant's secrets.
+  key_id text not null,
   create_time timestamptz not null default now()
 );
 

@@ -1,0 +1,198 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Everything that the operator decides. */
+export interface ControlConfig {
+  /** SLUICE_CONTROL_HOST. The address to listen on. */
+  readonly host: string;
+  /** SLUICE_CONTROL_PORT. 0 lets the system choose. */
+  readonly port: number;
+  /** SLUICE_DATA_DIR. Control keeps what is its own in the folder `control` of it. */
+  readonly dataDir: string;
+  /** DATABASE_URL. PGlite in the data directory when not set. */
+  readonly databaseUrl?: string;
+  /** SLUICE_MASTER_KEY. 32 bytes; a file of the data directory, made once, when not set. */
+  readonly masterKey?: Uint8Array;
+  /** SLUICE_PLATFORM_ROLE_ARN. `{tenant}` stands for the tenant's name. */
+  readonly platformRoleArn: string;
+  /** SLUICE_ALLOWED_ENDPOINTS. Origins, as in `http://127.0.0.1:9000`. */
+  readonly allowedEndpoints: readonly string[];
+  /** The contents of SLUICE_TLS_CERT and SLUICE_TLS_KEY, in PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** SLUICE_LOG_LEVEL. One of pino's. */
+  readonly logLevel: string;
+  /** SLUICE_READ_MAX_BYTES. A larger request is refused with RESOURCE_EXHAUSTED. */
+  readonly readMaxBytes: number;
+  /** SLUICE_WRITE_MAX_BYTES. A larger response becomes RESOURCE_EXHAUSTED. */
+  readonly writeMaxBytes: number;
+  /** SLUICE_MAX_TIMEOUT_MS. A call with a longer timeout is refused with INVALID_ARGUMENT. */
+  readonly maxTimeoutMs: number;
+  /** SLUICE_SHUTDOWN_GRACE_MS. Calls that last longer after a stop was asked for are cut off. */
+  readonly shutdownGraceMs: number;
+  /** SLUICE_REFLECTION. Whether strangers may ask for the API's description. */
+  readonly reflection: boolean;
+  /** SLUICE_EXIT_WITH_STDIN. Stops when stdin closes: a parent that is gone takes its child along. */
+  readonly exitWithStdin: boolean;
+}
+
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+const ROLE_ARN = /^arn:aws[a-z-]*:iam::[0-9]{12}:role\/[A-Za-z0-9+=,.@_/-]{1,576}$/;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the settings. Throws an Error of one line that names the variable; a secret's value is never
+ * part of it.
+ */
+export function readConfig(environment: Environment = process.env): ControlConfig {
+  const masterKey = readMasterKey(environment);
+  const tls = readTls(environment);
+  const databaseUrl = text(environment, "DATABASE_URL");
+  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    throw wrong("DATABASE_URL", "a postgres:// address");
+  }
+  return {
+    host: text(environment, "SLUICE_CONTROL_HOST") ?? "127.0.0.1",
+    port: whole(environment, "SLUICE_CONTROL_PORT", { fallback: 8080, min: 0, max: 65_535 }),
+    dataDir: text(environment, "SLUICE_DATA_DIR") ?? ".sluice",
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(masterKey === undefined ? {} : { masterKey }),
+    platformRoleArn: readPlatformRole(environment),
+    allowedEndpoints: readEndpoints(environment),
+    ...(tls === undefined ? {} : { tls }),
+    logLevel: readLogLevel(environment),
+    readMaxBytes: whole(environment, "SLUICE_READ_MAX_BYTES", {
+      fallback: 4 * 1024 * 1024,
+      min: 1024,
+      max: 256 * 1024 * 1024,
+    }),
+    writeMaxBytes: whole(environment, "SLUICE_WRITE_MAX_BYTES", {
+      fallback: 32 * 1024 * 1024,
+      min: 1024,
+      max: 256 * 1024 * 1024,
+    }),
+    maxTimeoutMs: whole(environment, "SLUICE_MAX_TIMEOUT_MS", {
+      fallback: 5 * 60_000,
+      min: 1000,
+      max: 24 * 3_600_000,
+    }),
+    shutdownGraceMs: whole(environment, "SLUICE_SHUTDOWN_GRACE_MS", {
+      fallback: 5000,
+      min: 0,
+      max: 600_000,
+    }),
+    reflection: flag(environment, "SLUICE_REFLECTION", true),
+    exitWithStdin: flag(environment, "SLUICE_EXIT_WITH_STDIN", false),
+  };
+}
+
+/** Where control keeps what is its own. */
+export function controlDirectory(config: ControlConfig): string {
+  return join(config.dataDir, "control");
+}
+
+function readMasterKey(environment: Environment): Uint8Array | undefined {
+  const value = text(environment, "SLUICE_MASTER_KEY");
+  if (value === undefined) {
+    return undefined;
+  }
+  const key = Buffer.from(value, "base64");
+  if (key.length !== 32 || key.toString("base64").replace(/=+$/, "") !== value.replace(/=+$/, "")) {
+    throw wrong("SLUICE_MASTER_KEY", "32 bytes in base64");
+  }
+  return key;
+}
+
+function readTls(environment: Environment): { cert: string; key: string } | undefined {
+  const cert = text(environment, "SLUICE_TLS_CERT");
+  const key = text(environment, "SLUICE_TLS_KEY");
+  if (cert === undefined && key === undefined) {
+    return undefined;
+  }
+  if (cert === undefined || key === undefined) {
+    throw wrong(cert === undefined ? "SLUICE_TLS_CERT" : "SLUICE_TLS_KEY", "both or neither");
+  }
+  return { cert: readPem("SLUICE_TLS_CERT", cert), key: readPem("SLUICE_TLS_KEY", key) };
+}
+
+function readPem(name: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new Error(`${name}: ${path} can't be read`, { cause });
+  }
+}
+
+function readPlatformRole(environment: Environment): string {
+  const name = "SLUICE_PLATFORM_ROLE_ARN";
+  const value = text(environment, name) ?? "arn:aws:iam::000000000000:role/sluice-{tenant}";
+  if (!ROLE_ARN.test(value.replaceAll("{tenant}", "tenant"))) {
+    throw wrong(name, "the ARN of a role, with {tenant} where the tenant's name goes", value);
+  }
+  return value;
+}
+
+function readEndpoints(environment: Environment): string[] {
+  const name = "SLUICE_ALLOWED_ENDPOINTS";
+  const items = (text(environment, name) ?? "").split(",").map((item) => item.trim());
+  return items
+    .filter((item) => item !== "")
+    .map((item) => {
+      const url = URL.parse(item);
+      const isOrigin =
+        url !== null &&
+        /^https?:$/.test(url.protocol) &&
+        [url.origin, `${url.origin}/`].includes(url.href);
+      if (!isOrigin) {
+        throw wrong(name, "http or https addresses without a path, separated by commas", item);
+      }
+      return url.origin;
+    });
+}
+
+function readLogLevel(environment: Environment): string {
+  const value = text(environment, "SLUICE_LOG_LEVEL") ?? "info";
+  if (!LOG_LEVELS.includes(value)) {
+    throw wrong("SLUICE_LOG_LEVEL", `one of ${LOG_LEVELS.join(", ")}`, value);
+  }
+  return value;
+}
+
+/** Unset and empty are the same. */
+function text(environment: Environment, name: string): string | undefined {
+  const value = environment[name]?.trim();
+  return value === "" ? undefined : value;
+}
+
+function whole(
+  environment: Environment,
+  name: string,
+  range: { readonly fallback: number; readonly min: number; readonly max: number },
+): number {
+  const value = text(environment, name);
+  if (value === undefined) {
+    return range.fallback;
+  }
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || number < range.min || number > range.max) {
+    throw wrong(name, `a whole number from ${range.min} to ${range.max}`, value);
+  }
+  return number;
+}
+
+function flag(environment: Environment, name: string, fallback: boolean): boolean {
+  const value = text(environment, name);
+  if (value === undefined) {
+    return fallback;
+  }
+  if (value !== "0" && value !== "1") {
+    throw wrong(name, "0 or 1", value);
+  }
+  return value === "1";
+}
+
+function wrong(name: string, wanted: string, seen?: string): Error {
+  return new Error(
+    `${name}: expected ${wanted}${seen === undefined ? "" : `, got ${JSON.stringify(seen)}`}`,
+  );
+}
