@@ -1,0 +1,97 @@
+import { availableParallelism, hostname, tmpdir } from "node:os";
+
+const MIB = 1024 * 1024;
+
+/** All settings of an ingest worker. The environment is read here and nowhere else. */
+export interface IngestConfig {
+  /** Unique, and new at every start. */
+  readonly workerId: string;
+  /** Where control listens: `http://host:port`, or https. */
+  readonly controlUrl: string;
+  /** Tasks worked on at one time. */
+  readonly capacity: number;
+  /** Where InspectService listens; port 0 lets the system choose. */
+  readonly inspectHost: string;
+  readonly inspectPort: number;
+  /** What control is told to call; empty for the address that is listened on. */
+  readonly inspectUrl: string;
+  readonly clickhouse: {
+    readonly url: string;
+    readonly username: string;
+    readonly password: string;
+  };
+  /** Who the platform is to AWS; empty texts leave it to the SDK's own chain and addresses. */
+  readonly platform: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly stsEndpoint: string;
+    readonly s3Endpoint: string;
+  };
+  /** Bytes that all buffers of the worker may hold together. */
+  readonly memoryBudgetBytes: number;
+  /** Heap of one task's thread, above which the task fails and the worker lives. */
+  readonly threadHeapMib: number;
+  /** Where streams that have to be read at random are kept meanwhile, and at most how many bytes of one. */
+  readonly spoolDir: string;
+  readonly maxSpoolBytes: number;
+  /** Inserts of one task in flight at one time. */
+  readonly insertConcurrency: number;
+  /** How long a task may go on when the worker is asked to end. */
+  readonly drainMs: number;
+  /** Ends the process when its standard input closes: the parent died. */
+  readonly exitWithStdin: boolean;
+  readonly logLevel: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the settings, or throws one error that names the wrong variable and says what it takes. */
+export function readConfig(environment: Environment = process.env): IngestConfig {
+  const text = (name: string, fallback: string): string => environment[name] ?? fallback;
+  const number = (name: string, fallback: number, least: number): number => {
+    const written = environment[name];
+    if (written === undefined || written === "") return fallback;
+    const value = Number(written);
+    if (!Number.isInteger(value) || value < least) {
+      throw new Error(`${name} is "${written}": it takes a whole number of at least ${least}`);
+    }
+    return value;
+  };
+  const url = (name: string, fallback: string): string => {
+    const written = text(name, fallback);
+    if (!URL.canParse(written) || !/^https?:$/.test(new URL(written).protocol)) {
+      throw new Error(`${name} is "${written}": it takes an address like ${fallback}`);
+    }
+    return written;
+  };
+  const optionalUrl = (name: string): string =>
+    text(name, "") === "" ? "" : url(name, "http://127.0.0.1:9000");
+
+  return {
+    workerId: text("SLUICE_WORKER_ID", `${hostname()}-${process.pid}-${Date.now().toString(36)}`),
+    controlUrl: url("SLUICE_CONTROL_URL", "http://127.0.0.1:8080"),
+    capacity: number("SLUICE_CAPACITY", Math.min(4, availableParallelism()), 1),
+    inspectHost: text("SLUICE_INSPECT_HOST", "127.0.0.1"),
+    inspectPort: number("SLUICE_INSPECT_PORT", 0, 0),
+    inspectUrl: optionalUrl("SLUICE_INSPECT_URL"),
+    clickhouse: {
+      url: url("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
+      username: text("CLICKHOUSE_USER", "sluice_loader"),
+      password: text("CLICKHOUSE_PASSWORD", ""),
+    },
+    platform: {
+      accessKeyId: text("SLUICE_AWS_ACCESS_KEY_ID", ""),
+      secretAccessKey: text("SLUICE_AWS_SECRET_ACCESS_KEY", ""),
+      stsEndpoint: optionalUrl("SLUICE_STS_ENDPOINT"),
+      s3Endpoint: optionalUrl("SLUICE_S3_ENDPOINT"),
+    },
+    memoryBudgetBytes: number("SLUICE_MEMORY_BUDGET_MIB", 256, 16) * MIB,
+    threadHeapMib: number("SLUICE_THREAD_HEAP_MIB", 256, 64),
+    spoolDir: text("SLUICE_SPOOL_DIR", tmpdir()),
+    maxSpoolBytes: number("SLUICE_MAX_SPOOL_MIB", 20_480, 1) * MIB,
+    insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),
+    drainMs: number("SLUICE_DRAIN_MS", 30_000, 0),
+    exitWithStdin: text("SLUICE_EXIT_WITH_STDIN", "") === "1",
+    logLevel: text("SLUICE_LOG_LEVEL", "info"),
+  };
+}

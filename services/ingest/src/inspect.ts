@@ -1,0 +1,171 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { timestampFromDate, timestampNow } from "@bufbuild/protobuf/wkt";
+import {
+  ConnectionCheck_Name,
+  ConnectionCheck_Outcome,
+} from "@sluice/api/control/v1/credential_pb";
+import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
+import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import { inspectPrivateKeys } from "@sluice/decrypt";
+import { StageError } from "@sluice/errors";
+import type { ConnectionCheck } from "@sluice/fetch";
+import {
+  countRejects,
+  countRows,
+  describeDomainTable,
+  listRejects,
+  sampleRows,
+  type Warehouse,
+} from "@sluice/load";
+import type { IngestConfig } from "./config.ts";
+import { toFeed } from "./from-proto.ts";
+import type { UnaryHandlers } from "./grpc-server.ts";
+import { openSource } from "./open-source.ts";
+import { toStageFailure } from "./to-proto.ts";
+
+const OUTCOMES = {
+  ok: ConnectionCheck_Outcome.OK,
+  failed: ConnectionCheck_Outcome.FAILED,
+  skipped: ConnectionCheck_Outcome.SKIPPED,
+} as const;
+
+/** What control asks of buckets, keys and tables. Nothing is kept between calls. */
+export function inspectHandlers(
+  config: IngestConfig,
+  warehouse: Warehouse,
+): UnaryHandlers<typeof InspectService> {
+  return {
+    async testConnection({ connection }, signal) {
+      const checks = await testConnection(connection, config, signal);
+      const failed = checks.find(({ error }) => error !== undefined);
+      return {
+        status: {
+          summary: failed ? `${failed.check}: ${failed.error?.message}` : "Connection successful",
+          successful: failed === undefined,
+          checks: checks.map(({ check, outcome, error }) => ({
+            name: ConnectionCheck_Name[check],
+            outcome: OUTCOMES[outcome],
+            ...(error && { failure: toStageFailure(error.toFailure()) }),
+          })),
+          testTime: timestampNow(),
+        },
+      };
+    },
+
+    async listObjects({ connection, prefix, delimiter, pageSize, pageToken }, signal) {
+      await using source = openSource(connection, config);
+      const page = await source.list({
+        prefix,
+        ...(delimiter === "" ? {} : { delimiter }),
+        ...(pageSize === 0 ? {} : { pageSize }),
+        ...(pageToken === "" ? {} : { pageToken }),
+        signal,
+      });
+      return {
+        objects: page.objects.map(({ key, size, etag, lastModified, storageClass }) => ({
+          key,
+          size: BigInt(size),
+          etag,
+          modifyTime: timestampFromDate(lastModified),
+          storageClass,
+        })),
+        prefixes: [...page.prefixes],
+        nextPageToken: page.nextPageToken ?? "",
+      };
+    },
+
+    async inspectPgpKeys({ keys }) {
+      const { privateKeyBlock = "", passphrase = "" } = keys ?? {};
+      const found = await inspectPrivateKeys(
+        [privateKeyBlock],
+        passphrase === "" ? undefined : passphrase,
+      );
+      return {
+        fingerprints: found.map(({ fingerprint }) => fingerprint),
+        keyIds: found.flatMap(({ keyIds }) => keyIds),
+      };
+    },
+
+    async describeTable({ feed: version }) {
+      const feed = toFeed(given(version));
+      const columns = await describeDomainTable(warehouse, feed);
+      const exists = columns.length > 0;
+      const tags = new Map(feed.fields.map(({ name, semanticTags }) => [name, semanticTags]));
+      return {
+        domainTable: {
+          feedId: feed.id,
+          database: feed.source,
+          table: feed.name,
+          exists,
+          columns: columns.map(({ name, type }) => ({
+            name,
+            type,
+            semanticTags: [...(tags.get(name) ?? [])],
+          })),
+          rows: BigInt(exists ? await countRows(warehouse, feed) : 0),
+          rejectedRows: BigInt(exists ? await countRejects(warehouse, feed) : 0),
+        },
+      };
+    },
+
+    async readRows({ feed: version, maxRows }) {
+      const feed = toFeed(given(version));
+      if ((await describeDomainTable(warehouse, feed)).length === 0) return { rows: [] };
+      const rows = await sampleRows(warehouse, feed, maxRows === 0 ? 100 : maxRows);
+      return { rows: rows.map((values) => ({ values: values satisfies JsonObject })) };
+    },
+
+    async readRejects({ feed: version, workflowId, pageSize, pageToken }) {
+      const feed = toFeed(given(version));
+      if ((await describeDomainTable(warehouse, feed)).length === 0) return { rejects: [] };
+      const limit = pageSize === 0 ? 50 : pageSize;
+      const offset = toOffset(pageToken);
+      const found = await listRejects(warehouse, feed, {
+        ...(workflowId === "" ? {} : { workflowId }),
+        limit: limit + 1,
+        offset,
+      });
+      return {
+        rejects: found.slice(0, limit).map((reject) => ({
+          workflowId: reject.workflowId,
+          key: reject.key,
+          entry: reject.entry,
+          row: BigInt(reject.row),
+          byteOffset: BigInt(reject.byteOffset),
+          stage: reject.stage,
+          code: reject.code,
+          field: reject.field,
+          value: reject.value,
+          message: reject.message,
+        })),
+        nextPageToken: found.length > limit ? String(offset + limit) : "",
+      };
+    },
+  };
+}
+
+/** A connection that cannot even be opened fails at its first check. */
+async function testConnection(
+  connection: Parameters<typeof openSource>[0],
+  config: IngestConfig,
+  signal: AbortSignal,
+): Promise<readonly ConnectionCheck[]> {
+  try {
+    await using source = openSource(connection, config);
+    return await source.test(signal);
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    return [{ check: "REACH_BUCKET", outcome: "failed", error }];
+  }
+}
+
+function given(feed: FeedVersion | undefined): FeedVersion {
+  if (feed === undefined) throw new Error("the call came without a feed");
+  return feed;
+}
+
+function toOffset(pageToken: string): number {
+  const offset = Number(pageToken === "" ? 0 : pageToken);
+  if (!Number.isSafeInteger(offset) || offset < 0) throw new Error("no page has this token");
+  return offset;
+}

@@ -1,0 +1,65 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Lease, ListResultSchema, ListWork } from "@sluice/api/ingest/v1/task_pb";
+import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import { type Plan, parseFilePattern, type Selection } from "@sluice/fetch";
+import { createStaging, prepareDomainTable } from "@sluice/load";
+import { toFeed } from "./from-proto.ts";
+import { openSource } from "./open-source.ts";
+import type { WorkerContext } from "./worker.ts";
+
+/** Objects in one AppendManifest: with keys of 1,024 bytes the message stays under 4 MiB. */
+const MANIFEST_PAGE = 2_000;
+
+/**
+ * Finds the objects of a run, tells control of each, and makes the tables that the loads will need. A
+ * file that is required and not there is `list.file_not_found`, and then no table is made.
+ */
+export async function listObjects(
+  lease: Lease,
+  work: ListWork,
+  { config, client, warehouse }: WorkerContext,
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof ListResultSchema>> {
+  const { taskId, attempt, workflowId } = lease;
+  await using source = openSource(work.connection, config);
+  const plan = await source.plan({ selections: toSelections(work), days: work.dates, signal });
+  for (let page = 0; page * MANIFEST_PAGE < plan.objects.length; page++) {
+    const objects = plan.objects
+      .slice(page * MANIFEST_PAGE, (page + 1) * MANIFEST_PAGE)
+      .map(({ selection, object }) => ({
+        bucket: object.bucket,
+        key: object.key,
+        etag: object.etag,
+        versionId: object.versionId ?? "",
+        size: BigInt(object.size),
+        date: object.date ?? "",
+        fileTag: work.selections[selection]?.fileTag ?? "",
+      }));
+    await client.call(
+      TaskService.method.appendManifest,
+      { taskId, attempt, page, objects },
+      { timeoutMs: 30_000, signal },
+    );
+  }
+  for (const feed of work.feeds.map(toFeed)) {
+    await prepareDomainTable(warehouse, feed);
+    await createStaging(warehouse, feed, workflowId);
+  }
+  return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
+}
+
+/** The prefix stands before keys as it is, and before patterns as a quoted literal. */
+function toSelections({ prefix, selections }: ListWork): Selection[] {
+  return selections.map(({ selection, optional: isOptional }): Selection => {
+    if (selection.case === "key") return { kind: "key", key: prefix + selection.value, isOptional };
+    if (selection.case !== "pattern") throw new Error("a selection names neither key nor pattern");
+    // Refused as the customer wrote it, so that positions in the message are theirs.
+    parseFilePattern(selection.value);
+    const literal = prefix === "" ? "" : `'${prefix.replaceAll("'", "''")}'`;
+    return { kind: "pattern", pattern: literal + selection.value, isOptional };
+  });
+}
+
+function toWarnings({ missing }: Plan): string[] {
+  return missing.map(({ lookedFor, day }) => `${lookedFor} is not there for ${day}`);
+}

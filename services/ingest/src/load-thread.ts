@@ -1,0 +1,55 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { fromBinary } from "@bufbuild/protobuf";
+import { LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
+import { StageError } from "@sluice/errors";
+import { createWarehouse } from "@sluice/load";
+import { createByteBudget } from "@sluice/streams";
+import type { IngestConfig } from "./config.ts";
+import type { FromLoadThread, ToLoadThread } from "./load-thread-pool.ts";
+import { toLoadWork } from "./load-work.ts";
+import { loadObject } from "./pipeline.ts";
+
+/** The inside of a load thread: one object after another, each from its lease to its last batch. */
+
+const port = parentPort;
+if (port === null) throw new Error("load-thread.ts is the inside of a thread");
+const config = workerData as IngestConfig;
+const warehouse = createWarehouse(config.clickhouse);
+// The worker's budget in equal parts: threads share no counters, and their sum stays under the limit.
+const budget = createByteBudget(Math.floor(config.memoryBudgetBytes / config.capacity));
+const tell = (message: FromLoadThread): void => port.postMessage(message);
+let running: AbortController | undefined;
+
+port.on("message", (message: ToLoadThread) => {
+  if (message.kind === "stop") running?.abort(new Error(message.reason));
+  else void load(message.lease);
+});
+
+async function load(lease: Uint8Array): Promise<void> {
+  running = new AbortController();
+  try {
+    const outcome = await loadObject(toLoadWork(fromBinary(LeaseSchema, lease)), {
+      config,
+      warehouse,
+      budget,
+      signal: running.signal,
+      onState: (state) => tell({ kind: "state", state }),
+    });
+    tell({ kind: "done", outcome });
+  } catch (error) {
+    tell({ kind: "failed", ...toFailed(error) });
+  } finally {
+    running = undefined;
+  }
+}
+
+function toFailed(error: unknown): Omit<FromLoadThread & { kind: "failed" }, "kind"> {
+  const stage =
+    error instanceof StageError
+      ? error
+      : new StageError("parse", "decoder_crashed", "the file could not be read", { cause: error });
+  const technical: string[] = [];
+  for (let at: unknown = stage; at instanceof Error; at = at.cause)
+    technical.push(at.stack ?? at.message);
+  return { failure: stage.toFailure(), technical: technical.join("\ncaused by ") };
+}

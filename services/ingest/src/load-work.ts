@@ -1,0 +1,64 @@
+import type { Connection, Lease } from "@sluice/api/ingest/v1/task_pb";
+import type { Connection as ConnectionWords } from "@sluice/fetch";
+import type { Feed, FileSettings, ManifestObject } from "@sluice/schema";
+import { toFeed, toFileSettings, toManifestObject } from "./from-proto.ts";
+
+/** Everything that one load needs, in the stages' words. */
+export interface LoadWork {
+  readonly workflowId: string;
+  readonly connection: ConnectionWords;
+  readonly object: ManifestObject;
+  readonly settings: FileSettings;
+  readonly feed: Feed;
+  /** What earlier attempts have made durable. */
+  readonly resumeAt: Checkpoint;
+}
+
+/** How much of an object is durable in the staging table, from its start. */
+export interface Checkpoint {
+  readonly batches: number;
+  readonly rows: number;
+  readonly rejected: number;
+}
+
+export function toConnection(message: Connection | undefined): ConnectionWords {
+  if (message?.access.case === undefined) throw new Error("the task came without a connection");
+  const { bucket, region, endpoint, access } = message;
+  return {
+    bucket,
+    ...(region === "" ? {} : { region }),
+    ...(endpoint === "" ? {} : { endpoint }),
+    access:
+      access.case === "role"
+        ? {
+            kind: "role",
+            targetRoleArn: access.value.targetRoleArn,
+            externalId: access.value.externalId,
+            platformRoleArn: access.value.platformRoleArn,
+            sessionName: access.value.sessionName,
+          }
+        : {
+            kind: "key",
+            accessKeyId: access.value.accessKeyId,
+            secretAccessKey: access.value.secretAccessKey,
+          },
+  };
+}
+
+export function toLoadWork(lease: Lease): LoadWork {
+  if (lease.work.case !== "loadObject") throw new Error("the lease is not one of a load");
+  const { connection, object, settings, pgpKeys, feed, checkpoint } = lease.work.value;
+  if (feed === undefined) throw new Error("the task came without a feed");
+  return {
+    workflowId: lease.workflowId,
+    connection: toConnection(connection),
+    object: toManifestObject(object),
+    settings: toFileSettings(settings, pgpKeys),
+    feed: toFeed(feed),
+    resumeAt: {
+      batches: Number(checkpoint?.batches ?? 0),
+      rows: Number(checkpoint?.rows ?? 0),
+      rejected: Number(checkpoint?.rejectedRows ?? 0),
+    },
+  };
+}

@@ -1,0 +1,212 @@
+import { once } from "node:events";
+import { setTimeout } from "node:timers/promises";
+import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { status } from "@grpc/grpc-js";
+import { type Lease, LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
+import { type CompleteTaskRequestSchema, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import { StageError, type StageFailure } from "@sluice/errors";
+import type { Warehouse } from "@sluice/load";
+import type { Logger } from "pino";
+import type { IngestConfig } from "./config.ts";
+import { discard, dropPublished } from "./discard.ts";
+import type { GrpcClient } from "./grpc-client.ts";
+import { isStatus, keepLease, LeaseLost, type TaskState } from "./lease-keeper.ts";
+import { listObjects } from "./list-objects.ts";
+import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
+import type { LoadState } from "./pipeline.ts";
+import { publishFeed } from "./publish-feed.ts";
+import { STAGE_MESSAGES, toStageFailure } from "./to-proto.ts";
+
+export interface WorkerContext {
+  readonly config: IngestConfig;
+  readonly client: GrpcClient;
+  readonly warehouse: Warehouse;
+  readonly threads: LoadThreadPool;
+  readonly inspectUrl: string;
+  readonly log: Logger;
+}
+
+type TaskResult = NonNullable<MessageInitShape<typeof CompleteTaskRequestSchema>["result"]>;
+
+/** The pause before control is asked again after it did not answer. */
+const RECONNECT_MS = 500;
+const CLAIM_WAIT_MS = 20_000;
+
+/** Claims tasks and works on them, up to the worker's capacity, until `signal` aborts and all have ended. */
+export async function runWorker(context: WorkerContext, signal: AbortSignal): Promise<void> {
+  const { config, client, inspectUrl, log } = context;
+  const running = new Set<Promise<void>>();
+  while (!signal.aborted) {
+    const free = config.capacity - running.size;
+    if (free === 0) {
+      await Promise.race([...running, aborted(signal)]);
+      continue;
+    }
+    try {
+      const { leases } = await client.call(
+        TaskService.method.claimTasks,
+        {
+          workerId: config.workerId,
+          capacity: free,
+          wait: durationFromMs(CLAIM_WAIT_MS),
+          inspectUrl,
+        },
+        { timeoutMs: CLAIM_WAIT_MS + 10_000, signal },
+      );
+      for (const lease of leases) {
+        const task = workOn(lease, context).finally(() => running.delete(task));
+        running.add(task);
+      }
+    } catch (error) {
+      if (signal.aborted) break;
+      log.warn({ err: error }, "control did not answer; asking again");
+      await pause(RECONNECT_MS, signal);
+    }
+  }
+  await Promise.all(running);
+}
+
+/** One task from its lease to its end. Never rejects: what happens to it is told to control. */
+async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
+  const { client, log } = context;
+  const { taskId, attempt } = lease;
+  const leaseMs = (lease.expireTime ? timestampMs(lease.expireTime) : 0) - Date.now();
+  let state: TaskState = { progress: {}, checkpoint: initialCheckpoint(lease) };
+  const taskLog = log.child({
+    task: taskId,
+    attempt,
+    workflow: lease.workflowId,
+    work: lease.work.case,
+  });
+  using keeper = keepLease({
+    client,
+    lease,
+    intervalMs: Math.min(1_000, Math.max(100, leaseMs / 4)),
+    state: () => state,
+  });
+  try {
+    const result = await perform(lease, context, keeper.signal, (next) => {
+      state = toTaskState(next);
+    });
+    await tellUntilHeard(keeper.signal, () =>
+      client.call(
+        TaskService.method.completeTask,
+        { taskId, attempt, result, progress: state },
+        { timeoutMs: 30_000, signal: keeper.signal },
+      ),
+    );
+    if (lease.work.case === "publish") await dropPublished(lease, lease.work.value, context);
+  } catch (error) {
+    if (keeper.signal.aborted || error instanceof LeaseLost) {
+      taskLog.info({ reason: String(keeper.signal.reason ?? error) }, "task dropped");
+      return;
+    }
+    const failure = toFailure(error);
+    taskLog.warn({ err: error, stage: failure.stage, code: failure.code }, "attempt failed");
+    await tellUntilHeard(keeper.signal, () =>
+      client.call(
+        TaskService.method.failTask,
+        { taskId, attempt, failure: toStageFailure(failure), progress: state },
+        { timeoutMs: 30_000, signal: keeper.signal },
+      ),
+    ).catch((unheard: unknown) => taskLog.warn({ err: unheard }, "the failure was not heard"));
+  }
+}
+
+async function perform(
+  lease: Lease,
+  context: WorkerContext,
+  signal: AbortSignal,
+  onState: (state: LoadState) => void,
+): Promise<TaskResult> {
+  const { work } = lease;
+  switch (work.case) {
+    case "list":
+      return { case: "list", value: await listObjects(lease, work.value, context, signal) };
+    case "loadObject": {
+      const { checkpoint, route, warnings, state } = await context.threads.run(
+        toBinary(LeaseSchema, lease),
+        { signal, onState },
+      );
+      onState(state);
+      return {
+        case: "loadObject",
+        value: { checkpoint: toCheckpoint(checkpoint), route, warnings: [...warnings] },
+      };
+    }
+    case "publish":
+      return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
+    case "discard":
+      return { case: "discard", value: await discard(lease, work.value, context) };
+    default:
+      throw new StageError("load", "rejected", "control sent work that this worker does not know");
+  }
+}
+
+function initialCheckpoint(lease: Lease): TaskState["checkpoint"] {
+  return (lease.work.case === "loadObject" && lease.work.value.checkpoint) || {};
+}
+
+function toCheckpoint({
+  batches,
+  rows,
+  rejected,
+}: LoadState["checkpoint"]): TaskState["checkpoint"] {
+  return {
+    batches: BigInt(batches),
+    rows: BigInt(rows),
+    rejectedRows: BigInt(rejected),
+  };
+}
+
+function toTaskState(state: LoadState): TaskState {
+  const { checkpoint, elapsedMs } = state;
+  return {
+    checkpoint: toCheckpoint(checkpoint),
+    progress: {
+      stage: STAGE_MESSAGES[state.stage],
+      bytesRead: BigInt(state.bytesRead),
+      bytesTotal: BigInt(state.bytesTotal),
+      rows: BigInt(checkpoint.rows),
+      rejectedRows: BigInt(checkpoint.rejected),
+      rowsPerSecond: elapsedMs > 0 ? (checkpoint.rows * 1000) / elapsedMs : 0,
+      elapsed: durationFromMs(Math.round(elapsedMs)),
+    },
+  };
+}
+
+function toFailure(error: unknown): StageFailure {
+  if (error instanceof LoadThreadFailure) return error.failure;
+  if (error instanceof StageError) return error.toFailure();
+  const message = "the worker could not go on with this task";
+  return new StageError("load", "unavailable", message, { cause: error }).toFailure();
+}
+
+/** Repeats a call until control hears it or the lease is lost: a result must not get lost with a restart. */
+async function tellUntilHeard(signal: AbortSignal, call: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      if (isStatus(error, status.FAILED_PRECONDITION) || isStatus(error, status.NOT_FOUND)) {
+        throw new LeaseLost("another attempt has taken over", { cause: error });
+      }
+      signal.throwIfAborted();
+      if (!isStatus(error, status.UNAVAILABLE) && !isStatus(error, status.DEADLINE_EXCEEDED)) {
+        throw error;
+      }
+      await pause(RECONNECT_MS, signal);
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  // Waking early is what the signal is for; whoever waits looks at it again.
+  await setTimeout(ms, undefined, { signal }).catch(() => undefined);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}

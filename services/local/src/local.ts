@@ -1,0 +1,156 @@
+import { join } from "node:path";
+import { type LocalAws, startLocalAws } from "@sluice/local-aws";
+import { type LocalClickHouse, startLocalClickHouse } from "@sluice/local-clickhouse";
+import { type ChildService, startChildService } from "./child-service.ts";
+
+export interface LocalOptions {
+  /** Everything that is kept lies below. */
+  readonly dataDir: string;
+  /** Where the API listens; default 0, which lets the system choose. */
+  readonly controlPort?: number;
+  /** A ClickHouse to load into, instead of the embedded one. */
+  readonly clickhouse?: {
+    readonly url: string;
+    readonly username: string;
+    readonly password: string;
+  };
+  readonly clickhouseMemoryBytes?: number;
+  /** More settings for control and for ingest, by their names in the environment. */
+  readonly controlEnvironment?: Readonly<Record<string, string | undefined>>;
+  readonly ingestEnvironment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Both services and every server they need, each in a process of its own, on 127.0.0.1. */
+export interface Local extends AsyncDisposable {
+  /** The API. */
+  readonly url: string;
+  readonly control: ChildService;
+  /** The worker that runs now. */
+  readonly ingest: ChildService;
+  readonly aws: LocalAws;
+  /** The embedded server; undefined when another one is loaded into. */
+  readonly clickhouse: LocalClickHouse | undefined;
+  /** Starts a worker when the last one is gone. */
+  startIngest(): Promise<ChildService>;
+  /** Starts control anew on the same port when the last one is gone. */
+  startControl(): Promise<ChildService>;
+  stop(): Promise<void>;
+}
+
+const main = (specifier: string): URL => new URL("./main.ts", import.meta.resolve(specifier));
+
+/** Starts everything; what was started is stopped again if a later part fails. */
+export async function startLocal(options: LocalOptions): Promise<Local> {
+  const { dataDir } = options;
+  await using started = new AsyncDisposableStack();
+  const aws = started.use(await startLocalAws({ dataDir: join(dataDir, "aws") }));
+  const platform = await createPlatform(aws);
+  const clickhouse =
+    options.clickhouse === undefined
+      ? started.use(
+          await startLocalClickHouse({
+            dataDir: join(dataDir, "clickhouse"),
+            ...(options.clickhouseMemoryBytes === undefined
+              ? {}
+              : { maxMemoryBytes: options.clickhouseMemoryBytes }),
+          }),
+        )
+      : undefined;
+  const warehouse = options.clickhouse ?? toWarehouse(clickhouse);
+
+  const startControl = async (port: number): Promise<ChildService> =>
+    await startChildService({
+      name: "control",
+      main: main("@sluice/control"),
+      logFile: join(dataDir, "logs", "control.log"),
+      environment: {
+        PATH: options.controlEnvironment?.PATH,
+        SLUICE_CONTROL_PORT: String(port),
+        SLUICE_DATA_DIR: join(dataDir, "control"),
+        SLUICE_PLATFORM_ROLE_ARN: platform.roleArn,
+        SLUICE_ALLOWED_ENDPOINTS: aws.url,
+        ...options.controlEnvironment,
+      },
+    });
+  const startIngest = async (): Promise<ChildService> =>
+    await startChildService({
+      name: "ingest",
+      main: main("@sluice/ingest"),
+      logFile: join(dataDir, "logs", "ingest.log"),
+      environment: {
+        SLUICE_CONTROL_URL: control.url,
+        CLICKHOUSE_URL: warehouse.url,
+        CLICKHOUSE_USER: warehouse.username,
+        CLICKHOUSE_PASSWORD: warehouse.password,
+        SLUICE_AWS_ACCESS_KEY_ID: platform.accessKeyId,
+        SLUICE_AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
+        SLUICE_STS_ENDPOINT: aws.url,
+        SLUICE_S3_ENDPOINT: aws.url,
+        ...options.ingestEnvironment,
+      },
+    });
+
+  let control = await startControl(options.controlPort ?? 0);
+  started.defer(async () => await control.stop());
+  let ingest = await startIngest();
+  started.defer(async () => await ingest.stop());
+
+  const running = started.move();
+  const { url } = control;
+  return {
+    url,
+    aws,
+    clickhouse,
+    get control() {
+      return control;
+    },
+    get ingest() {
+      return ingest;
+    },
+    async startIngest() {
+      ingest = await startIngest();
+      return ingest;
+    },
+    async startControl() {
+      control = await startControl(Number(new URL(url).port));
+      return control;
+    },
+    stop: async () => await running.disposeAsync(),
+    [Symbol.asyncDispose]: async () => await running.disposeAsync(),
+  };
+}
+
+interface PlatformIdentity {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** As control writes it, with the tenant's place. */
+  readonly roleArn: string;
+}
+
+/** The platform's side of AWS: a base user that may do nothing but assume the platform's role. */
+async function createPlatform(aws: LocalAws): Promise<PlatformIdentity> {
+  const mayAssumeRoles = {
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Resource: "*" }],
+  } as const;
+  const user = await aws.createUser({ name: "sluice", policy: mayAssumeRoles });
+  await aws.putRole({
+    name: "sluice-default",
+    policy: mayAssumeRoles,
+    trustPolicy: {
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Principal: { AWS: user.arn }, Action: "sts:AssumeRole" }],
+    },
+  });
+  return { ...user, roleArn: `arn:aws:iam::${aws.accountId}:role/sluice-{tenant}` };
+}
+
+function toWarehouse(clickhouse: LocalClickHouse | undefined): {
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+} {
+  if (clickhouse === undefined) throw new Error("there is no ClickHouse to load into");
+  const { name, password } = clickhouse.users.loader;
+  return { url: clickhouse.url, username: name, password };
+}
