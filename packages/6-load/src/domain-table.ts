@@ -41,8 +41,8 @@ async function readSortingKey(
     "SELECT sorting_key AS key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
     { database, table },
   );
-  // The server quotes a name only where it must; field names hold neither commas nor backticks.
-  return (found?.key ?? "").split(", ").map((name) => name.replaceAll("`", ""));
+  // The server quotes a name only where it must; field names hold none of its signs.
+  return (found?.key ?? "").split(", ").map((name) => name.replaceAll(/[`()]/g, ""));
 }
 
 /** What of the table is not as the feed has it, in words; columns that the feed lacks do no harm. */

@@ -94,14 +94,24 @@ const refused = ({ cast, value, isKey }: PlannedCast): string | undefined => {
   return `(isNull(${value}) AND ${cast.present})`;
 };
 
-/** Rows of the file with `v<field>` beside the raw columns. */
-function castRows(place: EntryPlace, casts: readonly PlannedCast[], slice?: SlicePlace): string {
+/** Rows of the file with `v<field>`, and for rejects `v<field>_o`, beside the raw columns. */
+function castRows(
+  place: EntryPlace,
+  casts: readonly PlannedCast[],
+  side: keyof InsertStatements,
+  slice: SlicePlace | undefined,
+): string {
   const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
   const values = casts.map(({ cast, value, field }) =>
     cast === undefined
       ? `CAST(NULL, 'Nullable(${fieldColumnType(field.type).replaceAll("'", "\\'")})') AS ${value}`
       : `${cast.value} AS ${value}`,
   );
+  if (side === "rejects") {
+    for (const { cast, value } of casts) {
+      if (cast !== undefined) values.push(`${cast.outOfRange} AS ${value}_o`);
+    }
+  }
   const aliases = shared.map(({ name, sql }) => `${sql} AS ${name}`);
   const using = aliases.length === 0 ? "" : `WITH ${aliases.join(", ")} `;
   return `${using}SELECT *, ${values.join(", ")} FROM (${input(place, slice)})`;
@@ -121,57 +131,64 @@ function updated({ feed, object }: EntryPlace, casts: readonly PlannedCast[]): s
   return `bitOr(bitShiftLeft(toUInt128(if(isNull(${found.value}), 0, ${ordered})), 64), ${place})`;
 }
 
-/** Arrays are built and searched only for rows that are refused anyway. */
-function rejectColumns(place: EntryPlace, casts: readonly PlannedCast[]): Record<string, string> {
+/** What the rejects insert selects: the refused rows with the first of their reasons. */
+interface RejectSelect {
+  readonly columns: Readonly<Record<string, string>>;
+  readonly from: string;
+}
+
+function selectRejects(
+  place: EntryPlace,
+  casts: readonly PlannedCast[],
+  from: string,
+  bad: string,
+): RejectSelect {
   const checked = casts.flatMap((planned) => {
     const condition = refused(planned);
     return condition === undefined ? [] : [{ ...planned, condition }];
   });
-  const array = (items: readonly string[], type: string): string =>
-    items.length === 0 ? `CAST([], 'Array(${type})')` : `[${items.join(", ")}]`;
-  const codes = checked.map(({ cast, isKey, condition }) => {
-    const outcome =
-      cast === undefined
-        ? "'primary_key_null'"
-        : `if(${cast.outOfRange}, 'out_of_range', 'bad_value')`;
-    const code =
-      isKey && cast !== undefined ? `if(${cast.present}, ${outcome}, 'primary_key_null')` : outcome;
-    return `if(${condition}, ${code}, '')`;
+  const texts = (items: readonly string[]): string =>
+    items.length === 0 ? "CAST([], 'Array(String)')" : `[${items.join(", ")}]`;
+  const codes = checked.map(({ cast, value, isKey, condition }) => {
+    const code = `if(${value}_o, 'out_of_range', 'bad_value')`;
+    const present = cast?.present ?? "0";
+    return `if(${condition}, ${isKey ? `if(${present}, ${code}, 'primary_key_null')` : code}, '')`;
   });
-  const names = array(
-    checked.map(({ field }) => quoteText(field.name)),
-    "String",
-  );
-  const expectations = array(
-    checked.map(({ cast }) => quoteText(cast?.expectation ?? "a value")),
-    "String",
-  );
-  const texts = casts.flatMap(({ cast, raw, column }) =>
-    cast === undefined ? [] : [{ raw, text: `ifNull(toString(${raw}), '')`, column }],
-  );
-  const values = array(
-    checked.map(({ cast, raw }) => (cast === undefined ? "''" : `ifNull(toString(${raw}), '')`)),
-    "String",
-  );
-  const record = `toJSONString(map(${texts
-    .flatMap(({ raw, column }) => [quoteText(column?.name ?? ""), `toString(${raw})`])
-    .join(", ")}))`;
-  const first = `arrayFirstIndex(code -> code != '', ${array(codes, "String")})`;
-  const code = `(${array(codes, "String")})[${first}]`;
+  const pick = (items: readonly string[]): string => `(${texts(items)})[_first]`;
+  const field = pick(checked.map((planned) => quoteText(planned.field.name)));
+  const value = pick(checked.map(({ raw }) => `ifNull(toString(${raw}), '')`));
+  const expectation = pick(checked.map(({ cast }) => quoteText(cast?.expectation ?? "")));
+  const cells = place.plan.chosen.flatMap((index) => [
+    quoteText(place.plan.columns[index]?.name ?? ""),
+    `toString(c${index})`,
+  ]);
   const faulty = "isNotNull(_fault_code)";
+  const unlessFaulty = (column: string, otherwise: string): string =>
+    `if(${faulty}, ifNull(${column}, ''), ${otherwise})`;
   return {
-    _workflow: quoteText(place.workflowId),
-    _file: quoteText(place.object.key),
-    _entry: quoteText(place.entry),
-    _row: "_row",
-    _offset: "_offset",
-    stage: `if(${faulty}, 'parse', 'cast')`,
-    code: `if(${faulty}, assumeNotNull(_fault_code), ${code})`,
-    field: `if(${faulty}, '', (${names})[${first}])`,
-    value: `substring(if(${faulty}, ifNull(_fault_raw, ''), (${values})[${first}]), 1, ${MAX_REJECT_VALUE_BYTES})`,
-    message: `if(${faulty}, ifNull(_fault_message, ''), multiIf(${code} = 'primary_key_null', 'the primary key field is empty', ${code} = 'out_of_range', concat('does not fit: expected ', (${expectations})[${first}]), concat('expected ', (${expectations})[${first}])))`,
-    record: `if(${faulty}, ifNull(_fault_raw, ''), ${texts.length === 0 ? "'{}'" : record})`,
-    time: "now64(3, 'UTC')",
+    from:
+      `SELECT *, arrayFirstIndex(code -> code != '', _codes) AS _first, _codes[_first] AS _code ` +
+      `FROM (SELECT *, ${texts(codes)} AS _codes FROM (${from}) WHERE ${bad})`,
+    columns: {
+      _workflow: quoteText(place.workflowId),
+      _file: quoteText(place.object.key),
+      _entry: quoteText(place.entry),
+      _row: "_row",
+      _offset: "_offset",
+      stage: `if(${faulty}, 'parse', 'cast')`,
+      code: unlessFaulty("_fault_code", "_code"),
+      field: unlessFaulty("''", field),
+      value: `substring(${unlessFaulty("_fault_raw", value)}, 1, ${MAX_REJECT_VALUE_BYTES})`,
+      message: unlessFaulty(
+        "_fault_message",
+        `multiIf(_code = 'primary_key_null', 'the primary key field is empty', _code = 'out_of_range', concat('does not fit, expected ', ${expectation}), concat('expected ', ${expectation}))`,
+      ),
+      record: unlessFaulty(
+        "_fault_raw",
+        cells.length === 0 ? "'{}'" : `toJSONString(map(${cells.join(", ")}))`,
+      ),
+      time: "now64(3, 'UTC')",
+    },
   };
 }
 
@@ -186,7 +203,6 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
   const faults = slice === undefined ? ["isNotNull(_fault_code)"] : [];
   const conditions = [...faults, ...casts.flatMap((planned) => refused(planned) ?? [])];
   const bad = conditions.length === 0 ? "0" : conditions.join(" OR ");
-  const from = castRows(place, casts, slice);
   const format = slice === undefined ? "ArrowStream" : "Parquet";
 
   const rowValues = [
@@ -201,15 +217,15 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
     ...includedFields(feed).map(({ name }) => name),
     ...LINEAGE_COLUMNS.map(({ name }) => name),
   ];
-  const rejects = rejectColumns(place, casts);
+  const rejects = selectRejects(place, casts, castRows(place, casts, "rejects", slice), bad);
   const rejectNames = REJECT_COLUMNS.map(({ name }) => name);
   const columns = (names: readonly string[]): string => names.map(quoteIdentifier).join(", ");
   return {
     rows:
       `INSERT INTO ${stagingTable(at, workflowId).sql} (${columns(rowColumns)}) ` +
-      `SELECT ${rowValues.join(", ")} FROM (${from}) WHERE NOT (${bad}) FORMAT ${format}`,
+      `SELECT ${rowValues.join(", ")} FROM (${castRows(place, casts, "rows", slice)}) WHERE NOT (${bad}) FORMAT ${format}`,
     rejects:
       `INSERT INTO ${stagingRejectsTable(at, workflowId).sql} (${columns(rejectNames)}) ` +
-      `SELECT ${rejectNames.map((name) => rejects[name] ?? "''").join(", ")} FROM (${from}) WHERE ${bad} FORMAT ${format}`,
+      `SELECT ${rejectNames.map((name) => rejects.columns[name] ?? "''").join(", ")} FROM (${rejects.from}) FORMAT ${format}`,
   };
 }

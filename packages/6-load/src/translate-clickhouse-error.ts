@@ -1,10 +1,13 @@
 import { type Code, StageError } from "@sluice/errors";
 
+/** The codes that an answer, or its absence, can have. */
+type AnswerCode = Exclude<Code<"load">, "worker_lost">;
+
 /**
  * ClickHouse's exception codes (src/Common/ErrorCodes.cpp) that are not simply a refused statement.
  * Codes with an automatic retry may have been carried out: whoever repeats them must be able to.
  */
-const BY_EXCEPTION_CODE: ReadonlyMap<number, Code<"load">> = new Map<number, Code<"load">>([
+const BY_EXCEPTION_CODE: ReadonlyMap<number, AnswerCode> = new Map<number, AnswerCode>([
   // The server is merging; inserts pass again once it has.
   [252, "too_many_parts"],
   // MEMORY_LIMIT_EXCEEDED, CANNOT_ALLOCATE_MEMORY.
@@ -46,7 +49,7 @@ const BY_EXCEPTION_CODE: ReadonlyMap<number, Code<"load">> = new Map<number, Cod
   [122, "table_changed"],
 ]);
 
-const MESSAGES: Readonly<Record<Code<"load">, string>> = {
+const MESSAGES: Readonly<Record<AnswerCode, string>> = {
   unavailable: "ClickHouse did not answer, or could not carry out the request now",
   too_many_parts: "ClickHouse has too many parts to merge before it takes more rows",
   out_of_memory: "ClickHouse ran out of memory for the request",
@@ -103,7 +106,7 @@ export function translateClickHouseError(error: unknown): StageError {
   }
   if (error instanceof ClickHouseAnswerError && error.status !== undefined) {
     // No exception code: a proxy answered, or the server died while it wrote.
-    const code: Code<"load"> =
+    const code: AnswerCode =
       error.status === 401 || error.status === 403
         ? "access_denied"
         : error.status >= 500 || error.status === 429 || error.status < 400

@@ -1,4 +1,4 @@
-import { type ClickHouseClient, createClient } from "@clickhouse/client";
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { createInsertPath, type InsertAnswer, type InsertRequest } from "./insert-request.ts";
 import { type RetryPolicy, retrying } from "./retrying.ts";
 import { translateClickHouseError } from "./translate-clickhouse-error.ts";
@@ -51,6 +51,8 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     max_open_connections: maxOpenConnections,
     compression: { request: false, response: false },
     application: "sluice",
+    // Its log would quote what the server says, which may be row data; errors are thrown anyway.
+    log: { level: ClickHouseLogLevel.OFF },
   });
   const inserts = createInsertPath({
     url,

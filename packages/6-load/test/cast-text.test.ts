@@ -68,7 +68,10 @@ async function castAll(
     ...good.map(({ id, v }): [string, Expected] => [id, v]),
     ...refused.map(({ row, code }): [string, Expected] => [row, { code }]),
   ]);
-  return values.map((_, at) => found.get(String(at)) ?? { code: "lost" });
+  return values.map((_, at) => {
+    const got = found.get(String(at));
+    return got === undefined ? { code: "lost" } : got;
+  });
 }
 
 const cases: readonly {

@@ -77,7 +77,7 @@ function canonicalTime(pattern: TimePattern, groups: string): string {
   return `concat(${orZeros(hour)}, ':', ${orZeros(twoDigits(text("minute")))}, ':', ${orZeros(twoDigits(text("second")))}, '.', ${micros})`;
 }
 
-/** Seconds east of Greenwich. An offset beyond 18 hours gives null. */
+/** Seconds east of Greenwich. */
 function zoneSeconds(pattern: TimePattern, groups: string): string | undefined {
   const zone = part(pattern, groups, "zone");
   if (zone === NOTHING) return undefined;
@@ -88,7 +88,7 @@ function zoneSeconds(pattern: TimePattern, groups: string): string | undefined {
   const seconds = [...ZONE_SECONDS.values()].map((value) => `toInt32(${value})`).join(", ");
   return (
     `multiIf(${zone} = '', 0, startsWith(${zone}, '+') OR startsWith(${zone}, '-'), ` +
-    `if(${hours} > 18 OR ${minutes} > 59, NULL, (${hours} * 3600 + ${minutes} * 60) * if(startsWith(${zone}, '-'), -1, 1)), ` +
+    `(${hours} * 3600 + ${minutes} * 60) * if(startsWith(${zone}, '-'), -1, 1), ` +
     `transform(lower(${zone}), [${names}], [${seconds}], toInt32(0)))`
   );
 }

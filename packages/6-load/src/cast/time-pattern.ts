@@ -41,7 +41,7 @@ export const ZONE_SECONDS: ReadonlyMap<string, number> = new Map([
   ["pst", -8 * 3600],
   ["pdt", -7 * 3600],
 ]);
-const ZONE = `(${[...ZONE_SECONDS.keys()].join("|")}|[+-][0-9]{2}:?[0-9]{2})`;
+const ZONE = `(${[...ZONE_SECONDS.keys()].join("|")}|[+-](?:0[0-9]|1[0-8]):?[0-5][0-9])`;
 
 const whole = (pattern: string): string => `(?i)^(?:${pattern})$`;
 
