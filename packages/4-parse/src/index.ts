@@ -1,2 +1,4 @@
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
+export type { ReadRange } from "./parquet/footer.ts";
+export { openParquet, type ParquetFile, type ParquetOptions } from "./parquet/slices.ts";

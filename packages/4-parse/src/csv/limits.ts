@@ -10,7 +10,7 @@ export interface DelimitedLimits {
   readonly maxHeaderNameBytes: number;
   /** A block closes with this many records. Default 65,536. */
   readonly maxBlockRows: number;
-  /** A block closes with the record that reaches this many bytes of the file. Default 4 MiB. */
+  /** A block closes with the record that reaches this many bytes of the file. Default 1 MiB. */
   readonly maxBlockBytes: number;
   /** A block closes before it has more cells (records x columns), empty ones included. Default 2 Mi. */
   readonly maxBlockCells: number;
@@ -22,6 +22,6 @@ export const DELIMITED_LIMITS: DelimitedLimits = {
   maxColumns: 10_000,
   maxHeaderNameBytes: 1024,
   maxBlockRows: 65_536,
-  maxBlockBytes: 4 * 2 ** 20,
+  maxBlockBytes: 2 ** 20,
   maxBlockCells: 2 * 2 ** 20,
 };
