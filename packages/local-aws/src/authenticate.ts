@@ -97,6 +97,12 @@ export function claimedService(request: HttpRequest): string | undefined {
 
 function readClaim(request: HttpRequest, bodyHash: string | undefined): Claim {
   const header = request.headers.get("authorization");
+  if (header?.startsWith("AWS ") || queryValue(request, "AWSAccessKeyId") !== undefined) {
+    throw new S3Error(
+      "InvalidRequest",
+      "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+    );
+  }
   if (header !== undefined) return readHeaderClaim(request, header, bodyHash);
   if (queryValue(request, "X-Amz-Algorithm") !== undefined) return readQueryClaim(request);
   throw new S3Error("AccessDenied", "Access Denied");
