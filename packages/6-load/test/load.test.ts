@@ -1,5 +1,5 @@
-import { createServer, connect as openSocket, type Server, type Socket } from "node:net";
 import { once } from "node:events";
+import { createServer, connect as openSocket, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   type Acknowledgement,
@@ -70,8 +70,26 @@ describe("a batch", () => {
         "SELECT id, amount, note, toString(_updated) AS u, _file, _entry, toString(_row) AS row, _workflow FROM loads.customers__stg_w ORDER BY id SETTINGS output_format_json_quote_64bit_integers = 1",
       ),
     ).toEqual([
-      { id: "1", amount: 1.5, note: "a", u: String((3n << 37n) + 1n), _file: "in/a.csv", _entry: "x/y.csv", row: "1", _workflow: "w" },
-      { id: "2", amount: null, note: null, u: String((3n << 37n) + 2n), _file: "in/a.csv", _entry: "x/y.csv", row: "2", _workflow: "w" },
+      {
+        id: "1",
+        amount: 1.5,
+        note: "a",
+        u: String((3n << 37n) + 1n),
+        _file: "in/a.csv",
+        _entry: "x/y.csv",
+        row: "1",
+        _workflow: "w",
+      },
+      {
+        id: "2",
+        amount: null,
+        note: null,
+        u: String((3n << 37n) + 2n),
+        _file: "in/a.csv",
+        _entry: "x/y.csv",
+        row: "2",
+        _workflow: "w",
+      },
     ]);
   });
 
@@ -94,7 +112,9 @@ describe("a batch", () => {
     const rejects = await server.rows<Record<string, string>>(
       "SELECT toString(_row) AS row, toString(_offset) AS offset, stage, code, field, value, message, record FROM loads.customers__stg_w__rejects ORDER BY _row",
     );
-    expect(rejects.map(({ row, offset, stage, code, field }) => [row, offset, stage, code, field])).toEqual([
+    expect(
+      rejects.map(({ row, offset, stage, code, field }) => [row, offset, stage, code, field]),
+    ).toEqual([
       ["12", "120", "cast", "bad_value", "id"],
       ["13", "130", "cast", "primary_key_null", "id"],
       ["14", "140", "cast", "out_of_range", "amount"],
@@ -102,7 +122,11 @@ describe("a batch", () => {
       ["16", "160", "cast", "out_of_range", "amount"],
     ]);
     expect(rejects[0]).toMatchObject({ value: "x", message: "expected a whole number of 64 bits" });
-    expect(JSON.parse(rejects[2]?.record ?? "")).toEqual({ id: "4", amount: "1.234", note: "d'\\" });
+    expect(JSON.parse(rejects[2]?.record ?? "")).toEqual({
+      id: "4",
+      amount: "1.234",
+      note: "d'\\",
+    });
     expect(rejects[3]).toMatchObject({ value: 'a"b,c', message: "broken", record: 'a"b,c' });
     expect(rejects[4]?.value).toBe("9".repeat(4096));
   });
@@ -110,24 +134,36 @@ describe("a batch", () => {
   test("that is sent again changes nothing, good rows and bad", async () => {
     const send = async (): Promise<unknown> =>
       await loadBatches(optionsFor(server.warehouse))(
-        streamOf(await batchOf(server, [["1", "1", "a"], ["x", "1", "b"]])),
+        streamOf(
+          await batchOf(server, [
+            ["1", "1", "a"],
+            ["x", "1", "b"],
+          ]),
+        ),
       );
     expect(await send()).toEqual({ batches: 1, rows: 2, rejected: 1 });
     expect(await send()).toEqual({ batches: 1, rows: 2, rejected: 1 });
     expect(await staged()).toEqual(["1 1 1"]);
-    expect(await server.rows("SELECT toUInt32(count()) AS n FROM loads.customers__stg_w__rejects")).toEqual([{ n: 1 }]);
+    expect(
+      await server.rows("SELECT toUInt32(count()) AS n FROM loads.customers__stg_w__rejects"),
+    ).toEqual([{ n: 1 }]);
   });
 
   test("of the same bytes at another place is other rows", async () => {
     const rows = [["1", "1", "a"]];
     const batches = [await batchOf(server, rows), await batchOf(server, rows, { ordinal: 1 })];
     await loadBatches(optionsFor(server.warehouse))(streamOf(...batches));
-    await loadBatches({ ...optionsFor(server.warehouse), entry: "other" })(streamOf(await batchOf(server, rows)));
+    await loadBatches({ ...optionsFor(server.warehouse), entry: "other" })(
+      streamOf(await batchOf(server, rows)),
+    );
     expect(await staged()).toHaveLength(3);
   });
 
   test("keeps rows of one primary key apart until they are published", async () => {
-    const rows = [["1", "1", "a"], ["1", "2", "b"]];
+    const rows = [
+      ["1", "1", "a"],
+      ["1", "2", "b"],
+    ];
     await loadBatches(optionsFor(server.warehouse))(streamOf(await batchOf(server, rows)));
     await server.admin("OPTIMIZE TABLE loads.customers__stg_w");
     expect(await staged()).toHaveLength(2);
@@ -156,15 +192,24 @@ describe("acknowledgement", () => {
   });
 
   test("passes over batches of an earlier run, and releases them", async () => {
-    const batches = [await batchOf(server, [["1", "1", "a"]]), await batchOf(server, [["2", "1", "a"]], { ordinal: 1, firstRow: 2 })];
-    const totals = await loadBatches({ ...optionsFor(server.warehouse), resumeAt: { ordinal: 1 } })(streamOf(...batches));
+    const batches = [
+      await batchOf(server, [["1", "1", "a"]]),
+      await batchOf(server, [["2", "1", "a"]], { ordinal: 1, firstRow: 2 }),
+    ];
+    const totals = await loadBatches({ ...optionsFor(server.warehouse), resumeAt: { ordinal: 1 } })(
+      streamOf(...batches),
+    );
     expect(totals).toEqual({ batches: 1, rows: 1, rejected: 0 });
     expect(batches.map(({ released }) => released)).toEqual([true, true]);
     expect(await staged()).toEqual(["2 1 2"]);
   });
 
   test("that fails stops the load, closes the source and releases every batch", async () => {
-    const batches = await Promise.all([0, 1, 2, 3].map(async (ordinal) => await batchOf(server, [[String(ordinal), "1", "a"]], { ordinal })));
+    const batches = await Promise.all(
+      [0, 1, 2, 3].map(
+        async (ordinal) => await batchOf(server, [[String(ordinal), "1", "a"]], { ordinal }),
+      ),
+    );
     let closed = false;
     async function* source(): AsyncGenerator<(typeof batches)[number]> {
       try {
@@ -191,7 +236,10 @@ describe("acknowledgement", () => {
       signal: cancel.signal,
       onAcknowledged: () => cancel.abort(new Error("cancelled")),
     });
-    const batches = [await batchOf(server, [["1", "1", "a"]]), await batchOf(server, [["2", "1", "a"]], { ordinal: 1 })];
+    const batches = [
+      await batchOf(server, [["1", "1", "a"]]),
+      await batchOf(server, [["2", "1", "a"]], { ordinal: 1 }),
+    ];
     await expect(load(streamOf(...batches))).rejects.toThrow("cancelled");
     expect(batches[0]?.released).toBe(true);
   });
@@ -204,7 +252,10 @@ async function startProxy(
 ): Promise<{ readonly server: Server; readonly url: string }> {
   const proxy = createServer((client) => {
     const upstream = openSocket(port, "127.0.0.1");
-    for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
       one.on("error", () => other.destroy());
       one.on("close", () => other.destroy());
     }
@@ -233,7 +284,10 @@ describe("a fault on the way", () => {
     });
     try {
       const warehouse = server.connect({ url: proxy.url, retryFirstPauseMs: 1 });
-      const batch = await batchOf(server, [["1", "1", "a"], ["x", "1", "b"]]);
+      const batch = await batchOf(server, [
+        ["1", "1", "a"],
+        ["x", "1", "b"],
+      ]);
       const totals = await loadBatches(optionsFor(warehouse))(streamOf(batch));
       expect(lost).toBeGreaterThan(2);
       expect(totals).toEqual({ batches: 1, rows: 2, rejected: 1 });
@@ -260,8 +314,14 @@ describe("a fault on the way", () => {
     });
     try {
       const warehouse = server.connect({ url: proxy.url, retryFirstPauseMs: 1 });
-      const rows = Array.from({ length: 2000 }, (_, at) => [String(at), "1", "some text of a note"]);
-      const totals = await loadBatches(optionsFor(warehouse))(streamOf(await batchOf(server, rows)));
+      const rows = Array.from({ length: 2000 }, (_, at) => [
+        String(at),
+        "1",
+        "some text of a note",
+      ]);
+      const totals = await loadBatches(optionsFor(warehouse))(
+        streamOf(await batchOf(server, rows)),
+      );
       expect(connections).toBeGreaterThan(2);
       expect(totals).toEqual({ batches: 1, rows: 2000, rejected: 0 });
       expect(await staged()).toHaveLength(2000);
@@ -279,7 +339,9 @@ describe("a fault on the way", () => {
       });
       try {
         const warehouse = server.connect({ url: proxy.url, retryBudgetMs: 0 });
-        const load = loadBatches(optionsFor(warehouse))(streamOf(await batchOf(server, [["1", "1", "a"]])));
+        const load = loadBatches(optionsFor(warehouse))(
+          streamOf(await batchOf(server, [["1", "1", "a"]])),
+        );
         await expect(load).rejects.toMatchObject({
           stage: "load",
           code: header === "" ? "unavailable" : "rejected",
@@ -292,7 +354,11 @@ describe("a fault on the way", () => {
   });
 
   test("that outlasts the budget is unavailable, and names the place", async () => {
-    const warehouse = server.connect({ url: "http://127.0.0.1:1", retryBudgetMs: 20, retryFirstPauseMs: 1 });
+    const warehouse = server.connect({
+      url: "http://127.0.0.1:1",
+      retryBudgetMs: 20,
+      retryFirstPauseMs: 1,
+    });
     const batch = await batchOf(server, [["1", "1", "a"]], { firstRow: 7 });
     await expect(loadBatches(optionsFor(warehouse))(streamOf(batch))).rejects.toMatchObject({
       stage: "load",
@@ -305,8 +371,12 @@ describe("a fault on the way", () => {
 
   test("such as a wrong password, a dropped table or a stranger's column is not tried again", async () => {
     const load = async (warehouse: Warehouse): Promise<unknown> =>
-      await loadBatches(optionsFor(warehouse))(streamOf(await batchOf(server, [["1", "1", "secret-cell"]]))).catch((error: unknown) => error);
-    expect(await load(server.connect({ password: "wrong" }))).toMatchObject({ code: "access_denied" });
+      await loadBatches(optionsFor(warehouse))(
+        streamOf(await batchOf(server, [["1", "1", "secret-cell"]])),
+      ).catch((error: unknown) => error);
+    expect(await load(server.connect({ password: "wrong" }))).toMatchObject({
+      code: "access_denied",
+    });
     await server.admin("ALTER TABLE loads.customers__stg_w DROP COLUMN note");
     const changed = await load(server.warehouse);
     expect(changed).toMatchObject({ code: "table_changed" });
@@ -316,26 +386,39 @@ describe("a fault on the way", () => {
   });
 
   test("such as too many parts is waited for", async () => {
-    await server.admin("ALTER TABLE loads.customers__stg_w MODIFY SETTING parts_to_throw_insert = 1");
-    await loadBatches(optionsFor(server.warehouse))(streamOf(await batchOf(server, [["1", "1", "a"]])));
+    await server.admin(
+      "ALTER TABLE loads.customers__stg_w MODIFY SETTING parts_to_throw_insert = 1",
+    );
+    await loadBatches(optionsFor(server.warehouse))(
+      streamOf(await batchOf(server, [["1", "1", "a"]])),
+    );
     const impatient = server.connect({ retryBudgetMs: 0 });
     const next = async () => await batchOf(server, [["2", "1", "a"]], { ordinal: 1 });
     await expect(loadBatches(optionsFor(impatient))(streamOf(await next()))).rejects.toMatchObject({
       code: "too_many_parts",
       retry: "automatic",
     });
-    await server.admin("ALTER TABLE loads.customers__stg_w MODIFY SETTING parts_to_throw_insert = 100");
+    await server.admin(
+      "ALTER TABLE loads.customers__stg_w MODIFY SETTING parts_to_throw_insert = 100",
+    );
     await loadBatches(optionsFor(server.warehouse))(streamOf(await next()));
     expect(await staged()).toHaveLength(2);
   });
 
-  test("that kills the server in the middle of a load is outlived, row for row", { timeout: 60_000 }, async () => {
+  test("that kills the server in the middle of a load is outlived, row for row", {
+    timeout: 60_000,
+  }, async () => {
     const total = 40;
     let crashed: Promise<void> | undefined;
     async function* source() {
       for (let ordinal = 0; ordinal < total; ordinal++) {
-        const rows = Array.from({ length: 50 }, (_, at) => [String(ordinal * 50 + at), at === 0 ? "bad" : "1", "n"]);
-        yield bodies[ordinal] ?? (await batchOf(server, rows, { ordinal, firstRow: ordinal * 50 + 1 }));
+        const rows = Array.from({ length: 50 }, (_, at) => [
+          String(ordinal * 50 + at),
+          at === 0 ? "bad" : "1",
+          "n",
+        ]);
+        yield bodies[ordinal] ??
+          (await batchOf(server, rows, { ordinal, firstRow: ordinal * 50 + 1 }));
       }
     }
     const bodies: Awaited<ReturnType<typeof batchOf>>[] = [];
@@ -353,6 +436,10 @@ describe("a fault on the way", () => {
     expect(totals).toEqual({ batches: total, rows: total * 50, rejected: total });
     expect(seen).toEqual([...Array(total).keys()]);
     expect(await staged()).toHaveLength(total * 49);
-    expect(await server.rows("SELECT toUInt32(count()) AS n, toUInt32(uniqExact(_row)) AS u FROM loads.customers__stg_w__rejects")).toEqual([{ n: total, u: total }]);
+    expect(
+      await server.rows(
+        "SELECT toUInt32(count()) AS n, toUInt32(uniqExact(_row)) AS u FROM loads.customers__stg_w__rejects",
+      ),
+    ).toEqual([{ n: total, u: total }]);
   });
 });
