@@ -54,7 +54,8 @@ export async function* readObject(
         if (stretch === undefined) {
           stretch = await openStretch({ client, store, object, start: next, end, isWhole, signal });
           const { checksum: whole } = stretch;
-          if (isWhole && next === 0 && whole !== undefined) {
+          // Only the answer from the first byte on tells one; it goes on over the answers after it.
+          if (whole !== undefined) {
             checksum = { expected: whole.value, running: startChecksum(whole.algorithm) };
           }
         }

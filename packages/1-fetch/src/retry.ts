@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StageError } from "@sluice/errors";
+import { StageError } from "@sluice/errors";
 import type { Limits } from "./options.ts";
 
 /**
@@ -34,6 +34,8 @@ export async function withRetries<T>(
       return await attempt();
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
+      // Already judged where it came from (a session that could not be had): not tried twice over.
+      if (error instanceof StageError) throw error;
       const failure = translate(error);
       if (failure.retry !== "automatic" || failures >= limits.maxAttempts) throw failure;
       await backOff(failures, limits, signal);

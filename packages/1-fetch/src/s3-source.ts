@@ -27,7 +27,7 @@ export interface S3Source extends AsyncDisposable {
   read(object: ManifestObject, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** Checks the connection, one thing after another. */
   test(signal?: AbortSignal): Promise<readonly ConnectionCheck[]>;
-  /** Closes every socket; what is being read fails. */
+  /** Closes every socket; whatever is on its way, or asked for later, rejects. */
   close(): Promise<void>;
 }
 
@@ -61,16 +61,29 @@ export function createS3Source(options: S3SourceOptions): S3Source {
   });
   const session = createSession({ bucket, connection, platform, limits, requestHandler });
   const store: Store = { bucket, session, limits };
+  const closing = new AbortController();
+  const untilClosed = <T extends { readonly signal?: AbortSignal }>(
+    request: T | undefined,
+  ): T & { readonly signal: AbortSignal } => {
+    const given = request?.signal;
+    const signal = given === undefined ? closing.signal : AbortSignal.any([given, closing.signal]);
+    return { ...request, signal } as T & { readonly signal: AbortSignal };
+  };
   const close = async (): Promise<void> => {
+    // Before the sockets: a read would take their end for a break and ask for the rest.
+    closing.abort(new Error("the source was closed"));
     for (const agent of agents) agent.destroy();
   };
   return {
-    list: async (request) => await listPage(store, request),
-    listAll: (request) => listAll(store, request),
-    head: async (key, headOptions) => await headObject(store, key, headOptions),
-    plan: async (request) => await planObjects(store, request),
-    read: (object, readOptions) => readObject(store, object, readOptions),
-    test: async (signal) => await testConnection(store, connection.access, signal),
+    list: async (request) => await listPage(store, untilClosed(request)),
+    listAll: (request) => listAll(store, untilClosed(request)),
+    head: async (key, headOptions) => await headObject(store, key, untilClosed(headOptions)),
+    plan: async (request) => await planObjects(store, untilClosed(request)),
+    read: (object, readOptions) => readObject(store, object, untilClosed(readOptions)),
+    test: async (signal) => {
+      const options = untilClosed(signal === undefined ? {} : { signal });
+      return await testConnection(store, connection.access, options.signal);
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,5 +1,6 @@
+import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { StageError } from "@sluice/errors";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Access, ConnectionCheck, S3Source, S3SourceOptions } from "../src/index.ts";
 import {
   CUSTOMER_ACCOUNT,
@@ -206,7 +207,6 @@ describe("the session", () => {
       trustPolicy: { Statement: { Effect: "Allow", Principal: "*", Action: "sts:AssumeRole" } },
       policy: { Statement: { Effect: "Allow", Action: "sts:AssumeRole", Resource: "*" } },
     });
-    const { AssumeRoleCommand, STSClient } = await import("@aws-sdk/client-sts");
     const sts = new STSClient({
       region: customer.aws.region,
       endpoint: customer.aws.url,
@@ -266,6 +266,33 @@ describe("the session", () => {
     await customer.trust({ Effect: "Deny", Principal: "*", Action: "sts:AssumeRole" });
     await customer.aws.faults.add({ operation: "GetObject", effect: { kind: "expire-token" } });
     await expect(collect(source.read(object))).rejects.toThrow("[connect/invalid_credentials]");
+  });
+
+  test("is replaced before it expires, by the time since it was asked for", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    try {
+      const source = open();
+      await source.list();
+      const before = await assumed();
+      vi.advanceTimersByTime(719_000);
+      await source.list();
+      expect((await assumed()) - before).toBe(0);
+      vi.advanceTimersByTime(2_000);
+      await source.list();
+      // The platform role's session, as old as the target's, is replaced with it.
+      expect((await assumed()) - before).toBe(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("fails for good after as many tries as were allowed, whoever needed it", async () => {
+    const id = await customer.aws.faults.add({
+      operation: "AssumeRole",
+      effect: { kind: "error", code: "InternalError" },
+    });
+    await expect(open().list()).rejects.toThrow("[connect/source_unavailable] STS failed");
+    expect((await customer.aws.faults.counts())[id]).toBe(4);
   });
 
   test("outlives STS failing for a while", async () => {

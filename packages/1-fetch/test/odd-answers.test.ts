@@ -36,6 +36,7 @@ beforeAll(async () => {
 
 afterEach(() => {
   proxy.tamper = undefined;
+  proxy.isSilent = false;
 });
 
 afterAll(async () => {
@@ -162,6 +163,35 @@ describe("checksums of the whole object (S3-12)", () => {
     expect(proxy.seen.at(-1)?.["x-amz-checksum-mode"]).toBeUndefined();
     await collect(source.read(object));
     expect(proxy.seen.at(-1)?.["x-amz-checksum-mode"]).toBe("ENABLED");
+  });
+});
+
+test("reads one after another share a socket", async () => {
+  const { connection } = customer.options;
+  const fresh = customer.open({ connection: { ...connection, endpoint: proxy.url } });
+  const before = proxy.connections;
+  for (let count = 0; count < 3; count++) {
+    expect(await collect(fresh.read(object))).toHaveLength(content.length);
+  }
+  expect(proxy.connections - before).toBe(1);
+  await fresh.close();
+});
+
+describe("a store that takes requests and answers none", () => {
+  test("is fetch.stalled for a read, connect.source_unavailable for a listing", async () => {
+    const { connection } = customer.options;
+    const hasty = customer.open({
+      connection: { ...connection, endpoint: proxy.url },
+      idleTimeoutMs: 100,
+    });
+    await hasty.list();
+    proxy.isSilent = true;
+    const before = proxy.seen.length;
+    expect((await failure(hasty.read(object))).code).toBe("stalled");
+    expect(proxy.seen.length - before).toBe(4);
+    await expect(hasty.list()).rejects.toThrow("[connect/source_unavailable]");
+    expect(proxy.seen.length - before).toBe(8);
+    await hasty.close();
   });
 });
 

@@ -289,7 +289,17 @@ describe("backpressure and closing", () => {
     await patient.close();
   });
 
-  test("reads one after another share a socket", async () => {
+  test("closing the source ends what is being read and closes the socket", async () => {
+    const closing = customer.open();
+    const bytes = closing.read(await pin(closing, "big.bin"))[Symbol.asyncIterator]();
+    await bytes.next();
+    await closing.close();
+    await expect(bytes.next()).rejects.toThrow("the source was closed");
+    await expect.poll(() => openResponses("big.bin")).toBe(0);
+    await expect(closing.list()).rejects.toThrow("the source was closed");
+  });
+
+  test("reads one after another share a session", async () => {
     const before = await customer.aws.requestCounts();
     for (let count = 0; count < 3; count++) await collect(source.read(object));
     const after = await customer.aws.requestCounts();

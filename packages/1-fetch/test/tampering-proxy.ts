@@ -14,6 +14,10 @@ export interface TamperingProxy extends AsyncDisposable {
   readonly url: string;
   /** Applied to every answer to a GET or HEAD; undefined passes it on unchanged. */
   tamper: ((answer: Answer, method: string) => void) | undefined;
+  /** Connections that were ever opened. */
+  connections: number;
+  /** Takes requests and answers none. */
+  isSilent: boolean;
   /** Headers of the requests seen, newest last. */
   readonly seen: IncomingHttpHeaders[];
 }
@@ -22,6 +26,7 @@ export async function openTamperingProxy(target: string): Promise<TamperingProxy
   const seen: IncomingHttpHeaders[] = [];
   const server = createServer((incoming, outgoing) => {
     seen.push(incoming.headers);
+    if (proxy.isSilent) return;
     // The Host header stays: it is signed.
     const { method, url, headers } = incoming;
     const onward = send(
@@ -44,12 +49,17 @@ export async function openTamperingProxy(target: string): Promise<TamperingProxy
     );
     incoming.pipe(onward);
   });
+  server.on("connection", () => {
+    proxy.connections++;
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const proxy: TamperingProxy = {
     url: `http://127.0.0.1:${port}`,
     tamper: undefined,
+    connections: 0,
+    isSilent: false,
     seen,
     async [Symbol.asyncDispose]() {
       server.close();
