@@ -11,7 +11,7 @@ export interface ServerLimits {
 /**
  * config.xml: what the server is. The log's level is an argument of the engine's, which ignores the
  * one here. Who may do what stands in users.xml. */
-export function serverConfig(dir: DataDir, limits: ServerLimits): string {
+export function serverConfig(dir: DataDir, limits: ServerLimits, admitUri: string): string {
   return `<clickhouse>
   <listen_host>127.0.0.1</listen_host>
   <http_port>${limits.httpPort}</http_port>
@@ -31,6 +31,7 @@ export function serverConfig(dir: DataDir, limits: ServerLimits): string {
   <background_common_pool_size>2</background_common_pool_size>
   <background_fetches_pool_size>1</background_fetches_pool_size>
   <background_move_pool_size>1</background_move_pool_size>
+  <allow_experimental_webterminal>0</allow_experimental_webterminal>
   <send_crash_reports><enabled>false</enabled></send_crash_reports>
   <query_log>
     <database>system</database>
@@ -44,6 +45,15 @@ export function serverConfig(dir: DataDir, limits: ServerLimits): string {
     <table_engines_require_grant>true</table_engines_require_grant>
     <settings_constraints_replace_previous>true</settings_constraints_replace_previous>
   </access_control_improvements>
+  <http_authentication_servers>
+    <admit_once>
+      <uri>${text(admitUri)}</uri>
+      <connection_timeout_ms>5000</connection_timeout_ms>
+      <receive_timeout_ms>5000</receive_timeout_ms>
+      <send_timeout_ms>5000</send_timeout_ms>
+      <max_tries>1</max_tries>
+    </admit_once>
+  </http_authentication_servers>
   <user_directories>
     <users_xml><path>${text(dir.users)}</path></users_xml>
   </user_directories>

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DataType, type JsExternal, load, open } from "ffi-rs";
+import { admitOnce } from "./admit-once.ts";
 import { openCLibrary } from "./c-library.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { lockForThisProcess } from "./data-dir-lock.ts";
@@ -41,7 +42,7 @@ async function serve(order: ServerOrder): Promise<string | undefined> {
     rmSync(join(dir.tables, part, "system"), { recursive: true, force: true });
   }
   const users = ensurePasswords(dir.passwords);
-  writeFileSync(dir.config, serverConfig(dir, order), { mode: 0o600 });
+  writeFileSync(dir.config, serverConfig(dir, order, await admitOnce()), { mode: 0o600 });
   writeFileSync(dir.users, usersConfig(users), { mode: 0o600 });
 
   const endInput = standardInputUntil(dir.pipe);

@@ -46,7 +46,9 @@ export function readUsers(path: string): LocalUsers {
 /**
  * Domain tables live in databases whose names are not known beforehand: so every database, except
  * the server's own. Nothing that reaches outside the server (files, URLs, S3, other databases), no
- * users, no dictionaries, no functions, no SYSTEM.
+ * users, no dictionaries, no functions, no SYSTEM. One gap is the embedded engine's: its scalar file()
+ * and INFILE ask for no right (a server proper does), so whoever may query may read the files that
+ * this account may.
  */
 const OWN_DATABASES = ["system", "information_schema", "INFORMATION_SCHEMA", "default"];
 const TABLE_ENGINES = ["MergeTree", "ReplacingMergeTree", "Null"];
@@ -99,9 +101,9 @@ export function usersConfig(users: LocalUsers): string {
   return `<clickhouse>
   <users>
     <default>
-      <no_password/>
+      <http_authentication><server>admit_once</server><scheme>basic</scheme></http_authentication>
       <networks><ip>127.0.0.1</ip></networks>
-      <profile>engine</profile>
+      <profile>default</profile>
       <quota>default</quota>
       ${grants(["GRANT SYSTEM LISTEN, CREATE TEMPORARY TABLE ON *.*", "GRANT READ ON FILE"])}
     </default>
@@ -111,8 +113,10 @@ ${user(users.reader, "reader", grants(READER_GRANTS))}
   </users>
   <profiles>
     <default><async_insert>0</async_insert></default>
-    <engine><max_sessions_for_user>1</max_sessions_for_user></engine>
-    <loader><async_insert>0</async_insert></loader>
+    <loader>
+      <async_insert>0</async_insert>
+      <constraints><async_insert><readonly/></async_insert></constraints>
+    </loader>
     <reader><readonly>2</readonly></reader>
   </profiles>
   <quotas><default/></quotas>
