@@ -15,6 +15,11 @@ export interface DecryptOptions {
   readonly maxRecipients?: number;
   /** Logarithm of the KiB that deriving a key from a passphrase may take. Default 18, which is 256 MiB. */
   readonly maxArgon2MemoryExponent?: number;
+  /**
+   * How long decrypting may stand still while neither the source nor the reader is waited for; then
+   * the message is damaged (`integrity_failed`). Default 10,000.
+   */
+  readonly stallTimeoutMs?: number;
 }
 
 const SNIFF_BYTES = 64;
@@ -34,6 +39,7 @@ export function decrypt(options: DecryptOptions): Transform<Uint8Array, Uint8Arr
     maxOutputBytes: options.maxOutputBytes ?? 2 ** 40,
     maxRecipients: options.maxRecipients ?? 256,
     maxArgon2MemoryExponent: options.maxArgon2MemoryExponent ?? DEFAULT_ARGON2_MEMORY_EXPONENT,
+    stallTimeoutMs: options.stallTimeoutMs ?? 10_000,
   };
   let unlocking: Promise<UnlockedKeys> | undefined;
 

@@ -129,7 +129,8 @@ async function dataEnvelope(
   sessionKeys: readonly SessionKeyPacket[],
 ): Promise<Envelope> {
   const bodyHead = await reader.take(Math.min(BODY_HEAD_BYTES, header.length.bytes));
-  if (bodyHead.byteLength === 0) throw truncated(reader.offset);
+  const isCut = bodyHead.byteLength < Math.min(BODY_HEAD_BYTES, header.length.bytes);
+  if (isCut && header.tag !== TAG.encrypted) throw truncated(reader.offset);
   const [version, , , chunkSize = 0] = bodyHead;
   const isAead = header.tag === TAG.encryptedWithAead || version === 2;
   const isKnown =

@@ -14,33 +14,62 @@ const MAX_SILENT_BYTES = 64 * 2 ** 20;
 export async function* openData(
   envelope: Envelope,
   { sessionKey, isGuess }: FoundSessionKey,
-  limits: { readonly maxOutputBytes: number },
+  limits: { readonly maxOutputBytes: number; readonly stallTimeoutMs: number },
 ): AsyncGenerator<Uint8Array> {
   let read = 0;
   let readAtOutput = 0;
   let written = 0;
   let failure: { readonly error: unknown } | undefined;
   const packet = envelope.dataPacket();
+  let isPulling = false;
+  let pulls = 0;
   async function* watched(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of packet) {
-        read += chunk.byteLength;
+      for (;;) {
+        isPulling = true;
+        pulls++;
+        const { done, value } = await packet.next();
+        isPulling = false;
+        if (done) return;
+        read += value.byteLength;
         if (read - readAtOutput > MAX_SILENT_BYTES) {
           throw limitExceeded(`The message shows no data within ${MAX_SILENT_BYTES} bytes.`);
         }
-        yield chunk;
+        yield value;
       }
     } catch (error) {
       // openpgp.js wraps what the stream throws: the source's own error is kept to be thrown again.
       failure = { error };
       throw error;
+    } finally {
+      isPulling = false;
     }
   }
+  // openpgp.js 6.3.2 waits for itself for ever when a packet inside the encryption cannot be parsed:
+  // nobody reads the stream of a packet that was refused, and so nothing after it is read either.
+  const unlessStalled = async <T>(work: Promise<T>): Promise<T> => {
+    let timer: NodeJS.Timeout | undefined;
+    const stalled = new Promise<never>((_, reject) => {
+      let pullsBefore = pulls;
+      timer = setInterval(() => {
+        if (!isPulling && pulls === pullsBefore) reject(integrityFailed(read));
+        pullsBefore = pulls;
+      }, limits.stallTimeoutMs);
+    });
+    try {
+      return await Promise.race([work, stalled]);
+    } finally {
+      clearInterval(timer);
+    }
+  };
   const input = toWebStream(watched());
   let cancel: (() => Promise<void>) | undefined;
   try {
-    const { data } = await decrypt({
-      message: await readMessage({ binaryMessage: input }),
+    const message = await unlessStalled(
+      readMessage<ReadableStream<Uint8Array>>({ binaryMessage: input }),
+    );
+    const opening = decrypt({
+      message,
       sessionKeys: sessionKey,
       format: "binary",
       config: {
@@ -49,10 +78,11 @@ export async function* openData(
         maxDecompressedMessageSize: 2 * limits.maxOutputBytes + UNPACKED_MARGIN_BYTES,
       },
     });
-    const plaintext = data.getReader();
+    const { data } = await unlessStalled(opening);
+    const plaintext: ReadableStreamDefaultReader<Uint8Array> = data.getReader();
     cancel = () => plaintext.cancel();
     for (;;) {
-      const { done, value } = await plaintext.read();
+      const { done, value } = await unlessStalled(plaintext.read());
       if (done) break;
       if (!(value instanceof Uint8Array)) throw integrityFailed(read);
       readAtOutput = read;
@@ -67,7 +97,7 @@ export async function* openData(
     if (!(await packet.next()).done) throw integrityFailed(read);
   } catch (error) {
     if (failure !== undefined) throw failure.error;
-    if (error instanceof StageError) throw error;
+    if (error instanceof StageError && !(isGuess && written === 0)) throw error;
     const message = error instanceof Error ? error.message : "";
     if (message.includes("Maximum decompressed message size")) {
       throw limitExceeded(
