@@ -39,7 +39,7 @@ export async function testConnection(
     ASSUME_ROLE: async () => {
       if (access.kind === "key") return "skipped";
       // A session from before the customer's last change would prove nothing.
-      store.session.renew(await store.session.client());
+      store.session.renew();
       await store.session.client();
       return "ok";
     },
@@ -118,20 +118,10 @@ async function refusesOthers(store: Store): Promise<Verdict> {
     { externalId: undefined, what: "without any external id" },
   ] as const;
   for (const { externalId, what } of tries) {
-    if (await isRefused(store, externalId)) continue;
+    if (await store.session.isRefused(externalId)) continue;
     throw new StageError("connect", "trust_policy_open", `the role can be assumed ${what}`, {
       bucket: store.bucket.name,
     });
   }
   return "ok";
-}
-
-async function isRefused(store: Store, externalId: string | undefined): Promise<boolean> {
-  try {
-    await store.session.probe(externalId);
-    return false;
-  } catch (error) {
-    if (error instanceof StageError && error.code === "invalid_credentials") return true;
-    throw error;
-  }
 }

@@ -18,7 +18,7 @@ import {
   toSessionName,
 } from "./role-identifiers.ts";
 import { toSessionPolicy } from "./session-policy.ts";
-import { translateAwsError } from "./translate-aws-error.ts";
+import { isAccessDenied, translateAwsError } from "./translate-aws-error.ts";
 
 interface Keys {
   readonly accessKeyId: string;
@@ -40,12 +40,12 @@ export interface Session {
   readonly region: string;
   /** A client whose session is good for a while; assumes the role when there is none. */
   client(): Promise<S3Client>;
-  /** Has the next call of `client` begin a new session, if `stale` is still the current one's. */
-  renew(stale: S3Client): void;
+  /** Has the next call of `client` begin a new session; given a client, only if that is the current one. */
+  renew(stale?: S3Client): void;
   /** Whether a new session can be had at all: not with an access key. */
   readonly isRenewable: boolean;
-  /** One AssumeRole of the target role with another external id, or none: to see it refused. */
-  probe(externalId: string | undefined): Promise<void>;
+  /** Whether the target role refuses an AssumeRole with this external id, or with none. */
+  isRefused(externalId: string | undefined): Promise<boolean>;
 }
 
 /** What a session is made of. The handler belongs to the caller, who closes it. */
@@ -92,7 +92,7 @@ export function createSession(options: SessionOptions): Session {
       isRenewable: false,
       client: async () => client,
       renew: () => {},
-      probe: async () => {},
+      isRefused: async () => true,
     };
   }
 
@@ -117,9 +117,9 @@ export function createSession(options: SessionOptions): Session {
       return await pending;
     },
     renew(stale) {
-      if (current?.client === stale) current = undefined;
+      if (stale === undefined || current?.client === stale) current = undefined;
     },
-    probe: role.probe,
+    isRefused: role.isRefused,
   };
 }
 
@@ -134,7 +134,7 @@ interface RoleSessionOptions {
 
 interface RoleSession {
   assumeTarget(): Promise<TimedKeys>;
-  probe(externalId: string | undefined): Promise<void>;
+  isRefused(externalId: string | undefined): Promise<boolean>;
 }
 
 function createRoleSession(options: RoleSessionOptions): RoleSession {
@@ -219,13 +219,34 @@ function createRoleSession(options: RoleSessionOptions): RoleSession {
   } as const;
   return {
     async assumeTarget() {
-      return await assume(await caller(), { ...target, ExternalId: externalId });
+      const input = { ...target, ExternalId: externalId };
+      const kept = platformSession;
+      try {
+        return await assume(await caller(), input);
+      } catch (error) {
+        const isRefusal = error instanceof StageError && error.code === "invalid_credentials";
+        if (!isRefusal || kept === undefined || kept !== platformSession) throw error;
+        // What was refused may be the platform role's session, kept from the last time.
+        platformSession = undefined;
+        return await assume(await caller(), input);
+      }
     },
-    async probe(otherExternalId) {
-      await assume(await caller(), {
+    async isRefused(otherExternalId) {
+      const sts = await caller();
+      const command = new AssumeRoleCommand({
         ...target,
         DurationSeconds: 900,
         ...(otherExternalId === undefined ? {} : { ExternalId: otherExternalId }),
+      });
+      return await ask(async (abortSignal) => {
+        try {
+          await sts.send(command, { abortSignal });
+          return false;
+        } catch (error) {
+          // Only this says that the role does not want us: an expired identity proves nothing.
+          if (isAccessDenied(error)) return true;
+          throw error;
+        }
       });
     },
   };

@@ -39,6 +39,11 @@ const THROTTLED: ReadonlySet<string> = new Set([
   "TooManyRequests",
   "TooManyRequestsException",
 ]);
+const DENIED: ReadonlySet<string> = new Set([
+  "AccessDenied",
+  "AccessDeniedException",
+  "AllAccessDisabled",
+]);
 const SKEWED: ReadonlySet<string> = new Set(["RequestTimeTooSkewed", "RequestExpired"]);
 const WRONG_REGION: ReadonlySet<string> = new Set([
   "AuthorizationHeaderMalformed",
@@ -50,6 +55,11 @@ const WRONG_REGION: ReadonlySet<string> = new Set([
 /** Whether the session in use has run out, so that a fresh one may well be let in. */
 export function isExpiredSession(error: unknown): boolean {
   return EXPIRED.has(toAwsAnswer(error).code);
+}
+
+/** Whether the answer says that somebody forbids it, and not that the caller is unknown or late. */
+export function isAccessDenied(error: unknown): boolean {
+  return DENIED.has(toAwsAnswer(error).code);
 }
 
 /** Whether a HEAD was refused without saying why: the same thing asked by GET is answered with a code. */
@@ -78,7 +88,7 @@ export function translateAwsError(error: unknown, doing: Doing): StageError {
 function fromSts(answer: AwsAnswer, options: StageErrorOptions): StageError {
   const { code } = answer;
   // STS answers a wrong external id, a role that is gone and a trust policy that names somebody else alike.
-  if (code === "AccessDenied" || code === "AccessDeniedException") {
+  if (DENIED.has(code)) {
     return credentials("the role cannot be assumed: it is gone, or refuses us or the external id");
   }
   if (BAD_IDENTITY.has(code)) {
@@ -166,7 +176,7 @@ function fromStore(answer: AwsAnswer, doing: Doing, options: StageErrorOptions):
   }
   // A 403 whose code says nothing about time: the request was understood and is not allowed.
   const isForbidden = (status === 403 || status === 401) && !SKEWED.has(code);
-  if (code === "AccessDenied" || code === "AllAccessDisabled" || isForbidden) {
+  if (DENIED.has(code) || isForbidden) {
     return denied(doing, options);
   }
   return fromAnywhere(answer, "the store", options);

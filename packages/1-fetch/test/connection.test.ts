@@ -121,6 +121,20 @@ describe("the connection test", () => {
     expect(checks.at(-1)?.error?.rawMessage).toContain("without any external id");
   });
 
+  test("an identity that expires before the role was seen to refuse proves nothing", async () => {
+    // The platform role, the target role, then the probe.
+    const id = await customer.aws.faults.add({
+      operation: "AssumeRole",
+      effect: { kind: "expire-token" },
+      skip: 2,
+      times: 1,
+    });
+    expect(outcomes(await open().test()).at(-1)).toBe(
+      "REFUSES_WRONG_EXTERNAL_ID failed connect.invalid_credentials",
+    );
+    expect((await customer.aws.faults.counts())[id]).toBe(1);
+  });
+
   test("a bucket that nobody has is bucket_not_found", async () => {
     expect(outcomes(await open({ bucket: "no-such-bucket-here" }).test())[1]).toBe(
       "REACH_BUCKET failed connect.bucket_not_found",
@@ -266,6 +280,23 @@ describe("the session", () => {
     await customer.trust({ Effect: "Deny", Principal: "*", Action: "sts:AssumeRole" });
     await customer.aws.faults.add({ operation: "GetObject", effect: { kind: "expire-token" } });
     await expect(collect(source.read(object))).rejects.toThrow("[connect/invalid_credentials]");
+  });
+
+  test("is had although the platform role's kept session has expired", async () => {
+    const source = open();
+    await source.list();
+    await customer.aws.faults.add({
+      operation: "ListObjectsV2",
+      effect: { kind: "expire-token" },
+      times: 1,
+    });
+    const id = await customer.aws.faults.add({
+      operation: "AssumeRole",
+      effect: { kind: "expire-token" },
+      times: 1,
+    });
+    expect((await source.list()).objects).toHaveLength(1);
+    expect((await customer.aws.faults.counts())[id]).toBe(1);
   });
 
   test("is replaced before it expires, by the time since it was asked for", async () => {
