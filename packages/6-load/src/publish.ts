@@ -22,9 +22,8 @@ import type { Warehouse } from "./warehouse.ts";
  * |-----------|---------|---------------|------|------------------------------------------------|
  * | staged    | S       | -             | R    | verified; the intent is recorded               |
  * | claimed   | -       | S             | R    | RENAME, from staging or from an older attempt  |
- * | mergeable | -       | S             | R    | RESET SETTING                                  |
  * | published | -       | S, emptied    | R    | *load*: MOVE PARTITION                         |
- * | published | -       | R             | S    | *truncate and load*: EXCHANGE                  |
+ * | published | -       | R             | S    | *truncate and load*: RESET SETTING, EXCHANGE   |
  *
  * Every step may be repeated: a later attempt claims the table from the name it finds, and reads
  * the UUIDs to see whether the exchange, which undoes itself, was carried out. Any other
@@ -129,12 +128,6 @@ async function position(
   );
 }
 
-/** Lets the table merge again; repeating it changes nothing. */
-async function resetStagingSettings(warehouse: Warehouse, table: TableName): Promise<void> {
-  const names = Object.keys(STAGING_ONLY_SETTINGS).join(", ");
-  await warehouse.execute(`ALTER TABLE ${table.sql} RESET SETTING ${names}`);
-}
-
 /**
  * Makes the staged rows visible, all at once, exactly once. Call it again after any failure, with a
  * larger `attempt`. Drops nothing: the caller records the outcome first.
@@ -145,20 +138,41 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
   const mine = await claim(options);
   await publishRejects(warehouse, feed, workflowId);
   if ((await position(options, mine)) === "after") return "already_published";
-  await resetStagingSettings(warehouse, mine);
-
-  if (intent.operation === "load") {
-    const [left] = await warehouse.query<{ n: string }>(
-      `SELECT toString(count()) AS n FROM ${mine.sql}`,
-    );
-    await warehouse.execute(
-      `ALTER TABLE ${mine.sql} MOVE PARTITION tuple() TO TABLE ${rowsTable(at).sql}`,
-    );
-    return left?.n === "0" ? "already_published" : "published";
+  try {
+    return intent.operation === "load"
+      ? await moveRows(warehouse, mine, rowsTable(at))
+      : await exchange(options, mine, rowsTable(at));
+  } catch (error) {
+    if (clickHouseCodeOf(error) !== UNKNOWN_TABLE) throw error;
+    if ((await uuidOf(warehouse, mine)) !== undefined) throw error;
+    throw conflict("a later attempt took the staging table", error);
   }
+}
+
+async function moveRows(
+  warehouse: Warehouse,
+  mine: TableName,
+  rows: TableName,
+): Promise<PublishOutcome> {
+  const [left] = await warehouse.query<{ n: string }>(
+    `SELECT toString(count()) AS n FROM ${mine.sql}`,
+  );
+  await warehouse.execute(`ALTER TABLE ${mine.sql} MOVE PARTITION tuple() TO TABLE ${rows.sql}`);
+  return left?.n === "0" ? "already_published" : "published";
+}
+
+async function exchange(
+  options: PublishOptions,
+  mine: TableName,
+  rows: TableName,
+): Promise<PublishOutcome> {
+  const { warehouse } = options;
+  // The table is about to serve readers: it must merge again.
+  const names = Object.keys(STAGING_ONLY_SETTINGS).join(", ");
+  await warehouse.execute(`ALTER TABLE ${mine.sql} RESET SETTING ${names}`);
   return await warehouse.retrying<PublishOutcome>(undefined, async () => {
     if ((await position(options, mine)) === "after") return "published";
-    await warehouse.executeOnce(`EXCHANGE TABLES ${mine.sql} AND ${rowsTable(at).sql}`);
+    await warehouse.executeOnce(`EXCHANGE TABLES ${mine.sql} AND ${rows.sql}`);
     return "published";
   });
 }

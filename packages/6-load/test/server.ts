@@ -28,7 +28,7 @@ export async function startTestServer(): Promise<TestServer> {
   const { url, httpPort, users } = server;
   const opened: Warehouse[] = [];
   const connect = (options: Partial<WarehouseOptions> = {}): Warehouse => {
-    const { name, password } = users.admin;
+    const { name, password } = users.loader;
     const warehouse = createWarehouse({ url, username: name, password, ...options });
     opened.push(warehouse);
     return warehouse;

@@ -1,0 +1,256 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  countRows,
+  createStaging,
+  describeDomainTable,
+  dropStaging,
+  listRejects,
+  listStaging,
+  loadBatches,
+  prepareDomainTable,
+  publish,
+  readPublishIntent,
+  resolveColumns,
+  sampleRows,
+} from "../src/index.ts";
+import {
+  batchOf,
+  feedOf,
+  field,
+  manifestObject,
+  startTestServer,
+  streamOf,
+  type TestServer,
+  textColumns,
+} from "./server.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+}, 60_000);
+afterAll(async () => await server.stop());
+
+const allTypes = feedOf(
+  [
+    field("id", "integer"),
+    field("b", "boolean"),
+    field("d", "date"),
+    field("t", "datetime"),
+    field("m", "decimal"),
+    field("f", "float"),
+    field("s", "string"),
+  ],
+  { source: "tables", name: "all", primaryKey: ["id", "s"] },
+);
+
+describe("preparing a domain table", () => {
+  test("makes a view with the fields and where each row came from", async () => {
+    await prepareDomainTable(server.warehouse, allTypes);
+    const columns = await describeDomainTable(server.warehouse, { source: "tables", name: "all" });
+    expect(columns.map(({ name, type }) => `${name} ${type}`)).toEqual([
+      "id Int64",
+      "b Nullable(Bool)",
+      "d Nullable(Date32)",
+      "t Nullable(DateTime64(6, 'UTC'))",
+      "m Nullable(Decimal(10, 2))",
+      "f Nullable(Float64)",
+      "s String",
+      "_updated UInt128",
+      "_file LowCardinality(String)",
+      "_entry LowCardinality(String)",
+      "_row UInt64",
+      "_workflow LowCardinality(String)",
+    ]);
+  });
+
+  test("may be done again, and by several at once", async () => {
+    const feed = { ...allTypes, name: "together" };
+    await Promise.all(
+      [1, 2, 3, 4].map(async () => await prepareDomainTable(server.warehouse, feed)),
+    );
+    await prepareDomainTable(server.warehouse, feed);
+    expect(await countRows(server.warehouse, { source: "tables", name: "together" })).toBe(0);
+  });
+
+  test("adds the columns of a newer version, and shows only that version's", async () => {
+    const at = { source: "tables", name: "grown" };
+    const first = feedOf([field("id", "integer"), field("old", "string")], at);
+    await prepareDomainTable(server.warehouse, first);
+    const second = feedOf([field("id", "integer"), field("new", "date")], { ...at, version: 2 });
+    await prepareDomainTable(server.warehouse, second);
+    const shown = (await describeDomainTable(server.warehouse, at)).map(({ name }) => name);
+    expect(shown.slice(0, 3)).toEqual(["id", "new", "_updated"]);
+    expect(
+      (
+        await server.rows<{ name: string }>(
+          "SELECT name FROM system.columns WHERE database = 'tables' AND table = 'grown__rows'",
+        )
+      ).map(({ name }) => name),
+    ).toEqual(expect.arrayContaining(["old", "new"]));
+  });
+
+  test("names every difference of a table that is not the feed's", async () => {
+    const at = { source: "tables", name: "changed" };
+    await prepareDomainTable(
+      server.warehouse,
+      feedOf([field("id", "integer"), field("a", "string"), field("k", "string")], at),
+    );
+    const other = feedOf([field("id", "string"), field("a", "integer"), field("k", "string")], {
+      ...at,
+      primaryKey: ["id", "k"],
+    });
+    const failure = await prepareDomainTable(server.warehouse, other).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ stage: "load", code: "table_changed" });
+    for (const part of [
+      "column id is Int64, the feed wants String",
+      "column a is Nullable(String), the feed wants Nullable(Int64)",
+      "column k is Nullable(String), the feed wants String",
+      "the sort key is (id), the feed's primary key is (id, k)",
+    ]) {
+      expect(String(failure)).toContain(part);
+    }
+  });
+
+  test.each([
+    ["a source of the server's own", { source: "SYSTEM" }],
+    ["a source without a name", { source: "" }],
+    ["a feed named like another's rows", { name: "customers__rows" }],
+    ["a feed named like another's staging", { name: "customers__stg_1" }],
+    ["a field named like a lineage column", { fields: [field("_row", "integer")] }],
+    ["two fields of one name", { fields: [field("a", "integer"), field("A", "integer")] }],
+    [
+      "a decimal beyond 38 digits",
+      { fields: [field("a", { kind: "decimal", precision: 39, scale: 0 })] },
+    ],
+    ["a primary key that is not loaded", { fields: [field("a", "integer", { include: false })] }],
+    ["a last-updated field that is a date", { lastUpdatedField: "d" }],
+  ])("refuses %s", async (_, more) => {
+    const fields = "fields" in more ? more.fields : allTypes.fields;
+    const feed = feedOf(fields, { source: "tables", ...more });
+    await expect(prepareDomainTable(server.warehouse, feed)).rejects.toMatchObject({
+      stage: "load",
+      code: "rejected",
+    });
+  });
+});
+
+describe("reading a domain table", () => {
+  test("gives sample rows that JSON carries without loss", async () => {
+    const feed = { ...allTypes, name: "sample" };
+    const at = { source: "tables", name: "sample" };
+    await prepareDomainTable(server.warehouse, feed);
+    await createStaging(server.warehouse, at, "w");
+    await loadBatches({
+      warehouse: server.warehouse,
+      feed,
+      workflowId: "w",
+      object: manifestObject(),
+      entry: "",
+      plan: resolveColumns(feed, textColumns(feed.fields.map(({ name }) => name))),
+    })(
+      streamOf(
+        await batchOf(server, [
+          [
+            "9007199254740993",
+            "yes",
+            "2024-02-29",
+            "2024-02-29T01:02:03.000004Z",
+            "12345678.90",
+            "0.1",
+            "ü",
+          ],
+        ]),
+      ),
+    );
+    const intent = await readPublishIntent(server.warehouse, feed, "w", "load");
+    await publish({ warehouse: server.warehouse, feed, workflowId: "w", attempt: 1, intent });
+    expect(await countRows(server.warehouse, at)).toBe(1);
+    expect(await sampleRows(server.warehouse, at, 10)).toEqual([
+      {
+        id: "9007199254740993",
+        b: true,
+        d: "2024-02-29",
+        t: "2024-02-29 01:02:03.000004",
+        m: "12345678.9",
+        f: 0.1,
+        s: "ü",
+        _updated: String((1n << 37n) + 1n),
+        _file: "in/a.csv",
+        _entry: "",
+        _row: "1",
+        _workflow: "w",
+      },
+    ]);
+  });
+});
+
+describe("names are data", () => {
+  const names = [
+    "a`; DROP TABLE canary.t; -- ",
+    "a\\`b",
+    "a\\",
+    'a"b',
+    "'",
+    "' OR 1 = 1 --",
+    "\\",
+    "{p:String}",
+    "line\nbreak",
+    ";",
+    "system.users",
+    "db.table",
+    "a%2fb/../c",
+    "?query=DROP",
+    "emoji 😀 ünd",
+    "`",
+    "\\'); DROP TABLE canary.t; --",
+  ];
+
+  test("in sources, feeds, columns, keys, entries and workflows, whatever their characters", {
+    timeout: 60_000,
+  }, async () => {
+    await server.admin("CREATE DATABASE canary");
+    await server.admin("CREATE TABLE canary.t (x Int8) ENGINE = MergeTree ORDER BY x");
+    for (const name of names) {
+      const at = { source: `s ${name}`, name };
+      const feed = feedOf(
+        [field("id", "integer", { incomingName: name }), field("v", "string")],
+        at,
+      );
+      await prepareDomainTable(server.warehouse, feed);
+      await createStaging(server.warehouse, at, name);
+      await loadBatches({
+        warehouse: server.warehouse,
+        feed,
+        workflowId: name,
+        object: manifestObject({ key: name }),
+        entry: name,
+        plan: resolveColumns(feed, textColumns([name, "v"])),
+      })(
+        streamOf(
+          await batchOf(server, [
+            ["1", name],
+            [name, name],
+          ]),
+        ),
+      );
+      expect(await listStaging(server.warehouse, at)).toHaveLength(2);
+      const intent = await readPublishIntent(server.warehouse, feed, name, "truncate_and_load");
+      await publish({ warehouse: server.warehouse, feed, workflowId: name, attempt: 1, intent });
+      await dropStaging(server.warehouse, at, name);
+      expect(await listStaging(server.warehouse, at)).toEqual([]);
+      expect(await sampleRows(server.warehouse, at, 5)).toMatchObject([
+        { id: "1", v: name, _file: name, _entry: name, _workflow: name },
+      ]);
+      const [reject] = await listRejects(server.warehouse, at, { workflowId: name, limit: 5 });
+      expect(reject).toMatchObject({ workflowId: name, key: name, entry: name, value: name });
+      expect(JSON.parse(reject?.record ?? "")).toEqual({ [name]: name, v: name });
+    }
+    expect(
+      await server.rows(
+        "SELECT toUInt8(count()) AS n FROM system.tables WHERE database = 'canary'",
+      ),
+    ).toEqual([{ n: 1 }]);
+  });
+});

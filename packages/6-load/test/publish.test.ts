@@ -1,0 +1,368 @@
+import type { LoadOperation } from "@sluice/schema";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  countRows,
+  createStaging,
+  dropStaging,
+  listRejects,
+  listStaging,
+  loadBatches,
+  type PublishIntent,
+  prepareDomainTable,
+  publish,
+  publishRejects,
+  readPublishIntent,
+  resolveColumns,
+  verifyStaging,
+  type Warehouse,
+} from "../src/index.ts";
+import {
+  batchOf,
+  feedOf,
+  field,
+  manifestObject,
+  startTestServer,
+  streamOf,
+  type TestRow,
+  type TestServer,
+  textColumns,
+} from "./server.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+}, 60_000);
+afterAll(async () => await server.stop());
+
+const feed = feedOf([field("id", "integer"), field("v", "string")], { source: "pub" });
+const at = { source: "pub", name: "customers" };
+const plan = resolveColumns(feed, textColumns(["id", "v"]));
+
+async function stage(workflowId: string, ordinal: number, rows: readonly TestRow[]): Promise<void> {
+  await createStaging(server.warehouse, at, workflowId);
+  await loadBatches({
+    warehouse: server.warehouse,
+    feed,
+    workflowId,
+    object: manifestObject({ ordinal }),
+    entry: "",
+    plan,
+  })(streamOf(await batchOf(server, rows)));
+}
+
+const visible = async (): Promise<string[]> => {
+  const rows = await server.rows<{ r: string }>(
+    "SELECT concat(toString(id), '=', v) AS r FROM pub.customers ORDER BY id",
+  );
+  return rows.map(({ r }) => r);
+};
+
+async function publishWhole(workflowId: string, operation: LoadOperation): Promise<unknown> {
+  const intent = await readPublishIntent(server.warehouse, feed, workflowId, operation);
+  const outcome = await publish({
+    warehouse: server.warehouse,
+    feed,
+    workflowId,
+    attempt: 1,
+    intent,
+  });
+  await dropStaging(server.warehouse, at, workflowId);
+  return outcome;
+}
+
+beforeEach(async () => {
+  await server.admin("DROP DATABASE IF EXISTS pub SYNC");
+  await prepareDomainTable(server.warehouse, feed);
+  await stage("old", 1, [
+    ["1", "old"],
+    ["2", "old"],
+  ]);
+  await publishWhole("old", "load");
+});
+
+/** Stops being able to speak to the server before the statement that a pattern names; or right after it. */
+function crashing(at: RegExp, when: "before" | "after"): Warehouse {
+  let dead = false;
+  const guard = async <T>(statement: string, run: () => Promise<T>): Promise<T> => {
+    if (dead) throw new Error("crashed");
+    const hit = at.test(statement);
+    if (hit && when === "before") {
+      dead = true;
+      throw new Error("crashed");
+    }
+    const result = await run();
+    if (hit) {
+      dead = true;
+      throw new Error("crashed");
+    }
+    return result;
+  };
+  const { warehouse } = server;
+  return {
+    ...warehouse,
+    query: async <Row>(statement: string, parameters?: Record<string, unknown>) =>
+      await guard(statement, async () => await warehouse.query<Row>(statement, parameters)),
+    execute: async (statement) =>
+      await guard(statement, async () => await warehouse.execute(statement)),
+    executeOnce: async (statement) =>
+      await guard(statement, async () => await warehouse.executeOnce(statement)),
+  };
+}
+
+describe("publishing", () => {
+  test("a load lets the newest of each key win", async () => {
+    await stage("w", 2, [
+      ["2", "new"],
+      ["3", "first"],
+      ["3", "second"],
+    ]);
+    expect(await visible()).toEqual(["1=old", "2=old"]);
+    expect(await publishWhole("w", "load")).toBe("published");
+    expect(await visible()).toEqual(["1=old", "2=new", "3=second"]);
+    await server.admin("OPTIMIZE TABLE pub.customers__rows FINAL");
+    expect(await visible()).toEqual(["1=old", "2=new", "3=second"]);
+  });
+
+  test("an older object that is loaded later does not win over a newer one", async () => {
+    await stage("w", 5, [["1", "five"]]);
+    await publishWhole("w", "load");
+    await stage("x", 4, [["1", "four"]]);
+    await publishWhole("x", "load");
+    expect(await visible()).toEqual(["1=five", "2=old"]);
+  });
+
+  test("a truncate and load replaces all rows, and the table takes loads and merges after it", async () => {
+    await stage("w", 2, [["7", "new"]]);
+    expect(await publishWhole("w", "truncate_and_load")).toBe("published");
+    expect(await visible()).toEqual(["7=new"]);
+    await stage("x", 3, [
+      ["7", "newer"],
+      ["8", "new"],
+    ]);
+    expect(await publishWhole("x", "load")).toBe("published");
+    expect(await visible()).toEqual(["7=newer", "8=new"]);
+    await server.admin("OPTIMIZE TABLE pub.customers__rows FINAL");
+    expect(await server.rows("SELECT toUInt32(count()) AS n FROM pub.customers__rows")).toEqual([
+      { n: 2 },
+    ]);
+    expect(await listStaging(server.warehouse, at)).toEqual([]);
+  });
+
+  test("the same workflow's rows twice changes nothing", async () => {
+    const rows = [
+      ["2", "new"],
+      ["3", "new"],
+    ];
+    await stage("w", 2, rows);
+    await publishWhole("w", "load");
+    await stage("w", 2, rows);
+    await publishWhole("w", "load");
+    expect(await countRows(server.warehouse, at)).toBe(3);
+  });
+
+  test("moves rejects into the feed's quarantine, once", async () => {
+    await stage("w", 2, [
+      ["2", "new"],
+      ["x", "bad"],
+    ]);
+    await publishRejects(server.warehouse, feed, "w");
+    await publishRejects(server.warehouse, feed, "w");
+    await publishWhole("w", "load");
+    expect(await listRejects(server.warehouse, at, { workflowId: "w", limit: 10 })).toMatchObject([
+      { key: "in/a.csv", row: 2, code: "bad_value", field: "id", value: "x" },
+    ]);
+  });
+});
+
+const crashPoints: readonly (readonly [RegExp, LoadOperation[]])[] = [
+  [/^SELECT name FROM system.tables/, ["load", "truncate_and_load"]],
+  [/^RENAME/, ["load", "truncate_and_load"]],
+  [/MOVE PARTITION.*__rejects`$/, ["load", "truncate_and_load"]],
+  [/RESET SETTING/, ["truncate_and_load"]],
+  [/MOVE PARTITION.*__rows`$/, ["load"]],
+  [/^EXCHANGE/, ["truncate_and_load"]],
+];
+const matrix = crashPoints.flatMap(([point, operations]) =>
+  operations.flatMap((operation) =>
+    (["before", "after"] as const).map((when) => ({ point, operation, when })),
+  ),
+);
+
+describe("a publish that crashes", () => {
+  test.each(matrix)(
+    "$when $point ends in the same rows by the next attempt: $operation",
+    async ({ point, operation, when }) => {
+      await stage("w", 2, [
+        ["2", "new"],
+        ["3", "new"],
+        ["x", "bad"],
+      ]);
+      const intent = await readPublishIntent(server.warehouse, feed, "w", operation);
+      const base = { feed, workflowId: "w", intent };
+      await expect(
+        publish({ ...base, warehouse: crashing(point, when), attempt: 1 }),
+      ).rejects.toThrow("crashed");
+      const next = await publish({ ...base, warehouse: server.warehouse, attempt: 2 });
+      const wasDone = when === "after" && /rows`|EXCHANGE/.test(point.source);
+      expect(next).toBe(wasDone ? "already_published" : "published");
+      const wanted = operation === "load" ? ["1=old", "2=new", "3=new"] : ["2=new", "3=new"];
+      expect(await visible()).toEqual(wanted);
+      expect(await publish({ ...base, warehouse: server.warehouse, attempt: 3 })).toBe(
+        "already_published",
+      );
+      expect(await visible()).toEqual(wanted);
+      expect(await listRejects(server.warehouse, at, { limit: 10 })).toHaveLength(1);
+    },
+  );
+
+  test.each(["load", "truncate_and_load"] as const)(
+    "with the server itself ends in the same rows: %s",
+    { timeout: 60_000 },
+    async (operation) => {
+      await stage("w", 2, [
+        ["2", "new"],
+        ["x", "bad"],
+      ]);
+      const intent = await readPublishIntent(server.warehouse, feed, "w", operation);
+      const base = { feed, workflowId: "w", intent, warehouse: server.warehouse };
+      await publish({ ...base, attempt: 1 });
+      await server.crash();
+      await server.restart();
+      await publish({ ...base, attempt: 2 });
+      expect(await visible()).toEqual(operation === "load" ? ["1=old", "2=new"] : ["2=new"]);
+      expect(await listRejects(server.warehouse, at, { limit: 10 })).toHaveLength(1);
+    },
+  );
+});
+
+describe("two attempts at once", () => {
+  const attempt = async (
+    intent: PublishIntent,
+    number: number,
+    warehouse: Warehouse = server.warehouse,
+  ): Promise<unknown> =>
+    await publish({ warehouse, feed, workflowId: "w", attempt: number, intent });
+
+  test.each(["load", "truncate_and_load"] as const)(
+    "the older one is fenced off, however far it was: %s",
+    async (operation) => {
+      await stage("w", 2, [["2", "new"]]);
+      const intent = await readPublishIntent(server.warehouse, feed, "w", operation);
+      const { warehouse } = server;
+      // The older attempt sleeps right before its last statement, while the newer one does everything.
+      const asleep: Warehouse = { ...warehouse };
+      const last = async (statement: string, run: () => Promise<void>): Promise<void> => {
+        if (/^EXCHANGE|TO TABLE .*__rows`$/.test(statement)) await attempt(intent, 2);
+        await run();
+      };
+      const older: Warehouse = {
+        ...asleep,
+        execute: async (statement) =>
+          await last(statement, async () => await warehouse.execute(statement)),
+        executeOnce: async (statement) =>
+          await last(statement, async () => await warehouse.executeOnce(statement)),
+      };
+      await expect(attempt(intent, 1, older)).rejects.toMatchObject({
+        stage: "publish",
+        code: "conflict",
+      });
+      const wanted = operation === "load" ? ["1=old", "2=new"] : ["2=new"];
+      expect(await visible()).toEqual(wanted);
+      await expect(attempt(intent, 1)).rejects.toMatchObject({
+        stage: "publish",
+        code: "conflict",
+      });
+      expect(await visible()).toEqual(wanted);
+    },
+  );
+
+  test.each(["load", "truncate_and_load"] as const)(
+    "started together end in one publication: %s",
+    async (operation) => {
+      await stage("w", 2, [
+        ["2", "new"],
+        ["3", "new"],
+      ]);
+      const intent = await readPublishIntent(server.warehouse, feed, "w", operation);
+      await Promise.allSettled([1, 2, 3].map(async (number) => await attempt(intent, number)));
+      await attempt(intent, 4);
+      expect(await visible()).toEqual(
+        operation === "load" ? ["1=old", "2=new", "3=new"] : ["2=new", "3=new"],
+      );
+    },
+  );
+
+  test("a table that somebody else replaced is a conflict, and stays as it is", async () => {
+    await stage("w", 2, [["2", "new"]]);
+    const intent = await readPublishIntent(server.warehouse, feed, "w", "truncate_and_load");
+    await stage("other", 3, [["9", "other"]]);
+    await publishWhole("other", "truncate_and_load");
+    await expect(attempt(intent, 1)).rejects.toMatchObject({ stage: "publish", code: "conflict" });
+    expect(await visible()).toEqual(["9=other"]);
+  });
+
+  test("staging that is gone is a conflict", async () => {
+    await stage("w", 2, [["2", "new"]]);
+    const intent = await readPublishIntent(server.warehouse, feed, "w", "load");
+    await dropStaging(server.warehouse, at, "w");
+    await expect(attempt(intent, 1)).rejects.toMatchObject({ stage: "publish", code: "conflict" });
+  });
+});
+
+describe("verification", () => {
+  const verify = async (rows: number, errorThresholdPercent = 1): Promise<unknown> =>
+    await verifyStaging({
+      warehouse: server.warehouse,
+      feed: { ...feed, errorThresholdPercent },
+      workflowId: "w",
+      sent: [{ key: "in/a.csv", entry: "", rows }],
+    });
+
+  test("counts rows and rejects of every entry", async () => {
+    await stage("w", 2, [
+      ["2", "a"],
+      ["2", "b"],
+      ["x", "c"],
+    ]);
+    expect(await verify(3, 50)).toEqual({ rows: 2, rejected: 1 });
+  });
+
+  test.each([2, 4])("refuses staging of three rows when %i were sent", async (sent) => {
+    await stage("w", 2, [
+      ["2", "a"],
+      ["2", "b"],
+      ["x", "c"],
+    ]);
+    await expect(verify(sent, 50)).rejects.toMatchObject({
+      stage: "publish",
+      code: "unverified",
+      coordinate: { key: "in/a.csv" },
+    });
+  });
+
+  test("refuses rows of an entry that nobody sent", async () => {
+    await stage("w", 2, [["2", "a"]]);
+    await expect(
+      verifyStaging({ warehouse: server.warehouse, feed, workflowId: "w", sent: [] }),
+    ).rejects.toMatchObject({ code: "unverified" });
+  });
+
+  test("fails over the error threshold with counts and places, not at it", async () => {
+    await stage("w", 2, [
+      ["2", "a"],
+      ["3", "b"],
+      ["x", "c"],
+      [null, "d"],
+    ]);
+    expect(await verify(4, 50)).toEqual({ rows: 2, rejected: 2 });
+    const failure = await verify(4, 49).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      stage: "cast",
+      code: "threshold_exceeded",
+      coordinate: { key: "in/a.csv", row: 3, column: "id" },
+      seen: "50.00 %",
+    });
+    expect(String(failure)).toContain("1 x cast.bad_value in id, 1 x cast.primary_key_null in id");
+    expect(await visible()).toEqual(["1=old", "2=old"]);
+  });
+});
