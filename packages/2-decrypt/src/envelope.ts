@@ -142,8 +142,7 @@ async function dataEnvelope(
     throw limitExceeded("The message is authenticated in pieces of more than 4 MiB.");
   }
 
-  async function* dataPacket(): AsyncGenerator<Uint8Array> {
-    yield Buffer.concat([header.raw, bodyHead]);
+  async function* bodyRest(): AsyncGenerator<Uint8Array> {
     let length = header.length;
     let left = length.bytes - bodyHead.byteLength;
     for (;;) {
@@ -159,11 +158,20 @@ async function dataEnvelope(
       if (!length.partial) break;
       length = await readLength(reader);
       left = length.bytes;
-      yield length.raw;
     }
     if ((await reader.chunk()) !== undefined) {
       throw badFraming(reader.offset, "Something follows the message: one message to a file.");
     }
+  }
+
+  async function* dataPacket(): AsyncGenerator<Uint8Array> {
+    if (header.length.partial) {
+      yield header.raw.subarray(0, 1);
+      yield* inLargeParts(bodyHead, bodyRest());
+      return;
+    }
+    yield Buffer.concat([header.raw, bodyHead]);
+    yield* bodyRest();
   }
 
   return {
@@ -173,4 +181,35 @@ async function dataEnvelope(
     tag: header.tag,
     dataPacket,
   };
+}
+
+const PART_OCTET = 0xe0 | 16;
+const PART_BYTES = 2 ** 16;
+
+/**
+ * A packet's body with partial lengths of 64 KiB. gpg writes parts of 8 KiB when it reads from a
+ * pipe, and openpgp.js carries each part by itself through all of its streams.
+ */
+async function* inLargeParts(
+  start: Uint8Array,
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = [start];
+  let size = start.byteLength;
+  for await (const chunk of rest) {
+    held.push(chunk);
+    size += chunk.byteLength;
+    if (size < PART_BYTES) continue;
+    const joined = Buffer.concat(held);
+    let at = 0;
+    for (; joined.byteLength - at >= PART_BYTES; at += PART_BYTES) {
+      yield Uint8Array.of(PART_OCTET);
+      yield joined.subarray(at, at + PART_BYTES);
+    }
+    held = [joined.subarray(at)];
+    size = joined.byteLength - at;
+  }
+  const length = Buffer.from([0xff, 0, 0, 0, 0]);
+  length.writeUInt32BE(size, 1);
+  yield Buffer.concat([length, ...held]);
 }
