@@ -121,7 +121,7 @@ function openState(options: LocalAwsOptions): ServerState {
     if (opened !== undefined) return opened;
     mkdirSync(directoryOf(bucket), { recursive: true });
     const uploads = openUploadStore(directoryOf(bucket));
-    const objects = openBucketStore(directoryOf(bucket), uploads.isPartFile);
+    const objects = openBucketStore(directoryOf(bucket), uploads.partFiles());
     const made = { uploads, objects };
     buckets.set(bucket, made);
     return made;

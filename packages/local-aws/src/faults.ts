@@ -59,7 +59,6 @@ export interface FaultBoard {
   clear(id?: string): void;
   /** How often each fault fired, removed ones included. */
   counts(): Record<string, number>;
-  list(): readonly (Fault & { readonly id: string; readonly fired: number })[];
   /** The effects that fall on this request, of the given kinds; each is counted as fired. */
   fire<K extends FaultEffect["kind"]>(
     subject: FaultSubject,
@@ -98,7 +97,6 @@ export function createFaultBoard(): FaultBoard {
       waiting = Promise.withResolvers<void>();
     },
     counts: () => ({ ...counts }),
-    list: () => [...entries.values()].map(({ id, fault, fired }) => ({ ...fault, id, fired })),
     fire: <K extends FaultEffect["kind"]>(subject: FaultSubject, kinds: readonly K[]) => {
       const effects: Extract<FaultEffect, { kind: K }>[] = [];
       for (const entry of entries.values()) {

@@ -52,11 +52,11 @@ const WRITE_BYTES = 1024 ** 2;
 /**
  * Opens a bucket's directory: `objects/<sha256 of the key>.json` says what an object is and which files under `data/`
  * hold its bytes, so a key may be any 1,024 bytes and replacing an object is one rename.
- * @param isKept data files in use by something else than an object (unfinished uploads)
+ * @param kept data files in use by something else than an object (unfinished uploads)
  */
 export function openBucketStore(
   directory: string,
-  isKept: (file: string) => boolean = () => false,
+  kept: ReadonlySet<string> = new Set(),
 ): BucketStore {
   mkdirSync(join(directory, "objects"), { recursive: true });
   mkdirSync(join(directory, "data"), { recursive: true });
@@ -72,7 +72,7 @@ export function openBucketStore(
     const object = JSON.parse(readFileSync(join(directory, "objects", name), "utf8"));
     index.set(object.key, object);
   }
-  removeOrphans(join(directory, "data"), index, isKept);
+  removeOrphans(join(directory, "data"), index, kept);
 
   const discard = (segments: readonly Segment[]): void => {
     for (const segment of segments) removeFile(dataPath(segment.file));
@@ -173,11 +173,11 @@ async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Prom
 function removeOrphans(
   directory: string,
   index: KeyIndex<StoredObject>,
-  isKept: (file: string) => boolean,
+  kept: ReadonlySet<string>,
 ): void {
   const used = new Set<string>();
   for (const object of index.values()) for (const { file } of object.segments) used.add(file);
   for (const file of readdirSync(directory)) {
-    if (!used.has(file) && !isKept(file)) removeFile(join(directory, file));
+    if (!used.has(file) && !kept.has(file)) removeFile(join(directory, file));
   }
 }

@@ -176,11 +176,11 @@ function sendError(
     field("RequestId", requestId),
   ].join("")}</Error>`;
   const body = Buffer.from(hasBody ? document : "");
-  // The rest of a refused upload is not worth reading.
-  const isUnread = !request.message.complete;
+  // A client that still waits to be told to go on will send no body on this connection, or one nobody expects.
+  const isWaiting = request.headers.has("expect") && !request.message.complete;
   response.writeHead(error.status, {
     ...(hasBody && { "content-type": "application/xml", "content-length": body.length }),
-    ...(isUnread && { connection: "close" }),
+    ...(isWaiting && { connection: "close" }),
     ...error.headers,
   });
   response.end(body);

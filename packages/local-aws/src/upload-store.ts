@@ -36,7 +36,8 @@ export interface UploadStore {
   putPart(id: string, part: UploadPart): UploadPart | undefined;
   /** Forgets the upload; its parts' data files stay. */
   remove(id: string): void;
-  isPartFile(file: string): boolean;
+  /** The data files of all parts. */
+  partFiles(): ReadonlySet<string>;
 }
 
 /** Opens `<directory>/uploads`: a folder per upload with `upload.json` and one JSON file per part. */
@@ -74,9 +75,12 @@ export function openUploadStore(directory: string): UploadStore {
       uploads.delete(id);
       rmSync(join(root, id), { recursive: true, force: true });
     },
-    isPartFile: (file) =>
-      [...uploads.values()].some((upload) =>
-        [...upload.parts.values()].some((part) => part.segment.file === file),
-      ),
+    partFiles: () => {
+      const files = new Set<string>();
+      for (const upload of uploads.values()) {
+        for (const part of upload.parts.values()) files.add(part.segment.file);
+      }
+      return files;
+    },
   };
 }

@@ -186,6 +186,10 @@ describe("AssumeRole", () => {
     const tryWith = (changed: object) =>
       refusalOf(s3As(local, { ...keys, ...changed }).send(get("in/a.csv")));
     expect(await tryWith({ secretAccessKey: "wrong" })).toBe("SignatureDoesNotMatch 403");
+    const large = Buffer.alloc(20_000_000, 1);
+    const put = new PutObjectCommand({ Bucket: "customer-data", Key: "x", Body: large });
+    const upload = s3As(local, { ...local.adminKeys, secretAccessKey: "wrong" }).send(put);
+    expect(await refusalOf(upload)).toBe("SignatureDoesNotMatch 403");
     expect(await tryWith({ sessionToken: `${keys.sessionToken}x` })).toBe("InvalidToken 400");
     const { accessKeyId, secretAccessKey } = keys;
     expect(

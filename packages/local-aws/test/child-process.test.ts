@@ -1,7 +1,18 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLocalAws, startLocalAws } from "../src/index.ts";
 import { assume, EXTERNAL_ID, refusalOf, s3As, setUpRole } from "./role-setup.ts";
@@ -39,6 +50,43 @@ describe("a server in a process of its own", () => {
     const local = await startLocalAws({ dataDir });
     await local.close();
     expect(() => process.kill(local.pid, 0)).toThrow("ESRCH");
+  });
+
+  it("ends when its parent is killed", async () => {
+    const script = fileURLToPath(new URL("./parent-process.ts", import.meta.url));
+    const parent = spawn(process.execPath, [script, dataDir], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const [line] = await once(createInterface({ input: parent.stdout }), "line");
+    const { url, pid } = JSON.parse(String(line)) as { url: string; pid: number };
+    // Another's child cannot be waited for; its end closes this connection.
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    await once(socket, "connect");
+    const closed = once(socket, "close");
+    process.kill(pid, 0);
+    parent.kill("SIGKILL");
+    await closed;
+    await expect(fetch(url)).rejects.toThrow();
+  });
+
+  it("keeps an unfinished multipart upload over a restart", async () => {
+    const object = { Bucket: "kept", Key: "in parts" };
+    let UploadId: string | undefined;
+    let ETag: string | undefined;
+    {
+      await using local = await startLocalAws({ dataDir });
+      await local.createBucket("kept");
+      const s3 = s3As(local, local.adminKeys);
+      ({ UploadId } = await s3.send(new CreateMultipartUploadCommand(object)));
+      const part = { ...object, UploadId, PartNumber: 1, Body: "part" };
+      ({ ETag } = await s3.send(new UploadPartCommand(part)));
+    }
+    await using local = await createLocalAws({ dataDir });
+    const s3 = s3As(local, local.adminKeys);
+    const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] };
+    await s3.send(new CompleteMultipartUploadCommand({ ...object, UploadId, MultipartUpload }));
+    const got = await s3.send(new GetObjectCommand(object));
+    expect(await got.Body?.transformToString()).toBe("part");
   });
 
   it("takes admin calls with the admin token alone", async () => {
