@@ -19,6 +19,8 @@ export interface IngestConfig {
     readonly url: string;
     readonly username: string;
     readonly password: string;
+    /** How long a request is repeated while ClickHouse is away, before the attempt fails. */
+    readonly retryBudgetMs: number;
   };
   /** Who the platform is to AWS; empty texts leave it to the SDK's own chain and addresses. */
   readonly platform: {
@@ -78,6 +80,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
       url: url("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
       username: text("CLICKHOUSE_USER", "sluice_loader"),
       password: text("CLICKHOUSE_PASSWORD", ""),
+      retryBudgetMs: number("SLUICE_CLICKHOUSE_RETRY_MS", 60_000, 0),
     },
     platform: {
       accessKeyId: text("SLUICE_AWS_ACCESS_KEY_ID", ""),

@@ -5,7 +5,8 @@ import type { LocalAws } from "@sluice/local-aws";
 export interface Customer {
   readonly bucket: string;
   readonly roleArn: string;
-  put(key: string, body: Uint8Array | string): Promise<void>;
+  /** Puts an object there, and gives its size in bytes. */
+  put(key: string, body: Uint8Array | string): Promise<number>;
 }
 
 const CUSTOMER_ACCOUNT = "111122223333";
@@ -56,6 +57,7 @@ export async function createCustomer(
     roleArn,
     async put(key, body) {
       await owner.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+      return Buffer.byteLength(body);
     },
   };
 }
