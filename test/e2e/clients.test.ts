@@ -38,7 +38,7 @@ afterAll(async () => await story[Symbol.asyncDispose]());
 /** The client class of a service that was loaded from its .proto file. */
 function clientOf(root: GrpcObject, path: readonly string[]): ServiceClientConstructor {
   let at: GrpcObject[string] | undefined = root;
-  for (const name of path) at = at && typeof at === "object" && name in at ? at[name] : undefined;
+  for (const name of path) at = at === undefined ? at : Reflect.get(at, name);
   if (typeof at !== "function") throw new Error(`${path.join(".")} is no service`);
   return at;
 }

@@ -7,7 +7,6 @@ import { Task_Kind, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { createMessage, encrypt, generateKey, readKey } from "openpgp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
-  CSV,
   DAY,
   type FeedSpec,
   type FileSettings,

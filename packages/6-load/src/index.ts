@@ -24,6 +24,7 @@ export {
 } from "./publish.ts";
 export { quoteIdentifier, quoteText } from "./quoting.ts";
 export {
+  countRejects,
   countRows,
   describeDomainTable,
   type JsonValue,

@@ -42,6 +42,14 @@ export async function countRows(warehouse: Warehouse, at: TableAddress): Promise
   return Number(found?.n ?? 0);
 }
 
+/** Rows in the quarantine, of all workflows. */
+export async function countRejects(warehouse: Warehouse, at: TableAddress): Promise<number> {
+  const [found] = await warehouse.query<{ n: string }>(
+    `SELECT toString(count()) AS n FROM ${rejectsTable(at).sql} FINAL`,
+  );
+  return Number(found?.n ?? 0);
+}
+
 /** Types whose values a JSON number holds, or that are no number. Everything else is sent as text. */
 const PLAIN = /^(Nullable\()?(Bool|Float(32|64)|U?Int(8|16|32))\)?$/;
 
@@ -66,9 +74,9 @@ export async function sampleRows(
 export async function listRejects(
   warehouse: Warehouse,
   at: TableAddress,
-  options: { readonly workflowId?: string; readonly limit: number },
+  options: { readonly workflowId?: string; readonly limit: number; readonly offset?: number },
 ): Promise<Reject[]> {
-  const { workflowId, limit } = options;
+  const { workflowId, limit, offset = 0 } = options;
   const found = await warehouse.query<
     Omit<Reject, "row" | "byteOffset"> & { row: string; byteOffset: string }
   >(
@@ -76,8 +84,8 @@ export async function listRejects(
        stage, code, field, value, message, record, toString(time) AS time
      FROM ${rejectsTable(at).sql} FINAL
      ${workflowId === undefined ? "" : "WHERE _workflow = {workflowId:String}"}
-     ORDER BY _workflow, _file, _entry, _row LIMIT {limit:UInt64}`,
-    { limit, ...(workflowId === undefined ? {} : { workflowId }) },
+     ORDER BY _workflow, _file, _entry, _row LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
+    { limit, offset, ...(workflowId === undefined ? {} : { workflowId }) },
   );
   return found.map((reject) => ({
     ...reject,

@@ -94,7 +94,7 @@ export const SampleRowsRequestSchema: GenMessage<SampleRowsRequest> = /*@__PURE_
  */
 export type SampleRowsResponse = Message<"sluice.control.v1.SampleRowsResponse"> & {
   /**
-   * By primary key.
+   * In no promised order.
    *
    * @generated from field: repeated sluice.control.v1.Row rows = 1;
    */

@@ -273,7 +273,7 @@ export const ReadRowsRequestSchema: GenMessage<ReadRowsRequest> = /*@__PURE__*/
  */
 export type ReadRowsResponse = Message<"sluice.ingest.v1.ReadRowsResponse"> & {
   /**
-   * By primary key.
+   * In no promised order.
    *
    * @generated from field: repeated sluice.control.v1.Row rows = 1;
    */
