@@ -1,6 +1,7 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { CreateUserInput, PutRoleInput } from "./local-aws.ts";
 import { assertPolicy, type PolicyDocument } from "./policy.ts";
 import { writeJson } from "./small-file.ts";
 
@@ -54,26 +55,6 @@ interface AccountsFile {
   accessPoints: Record<string, AccessPoint>;
 }
 
-export interface UserInput {
-  readonly name: string;
-  /** The server's own account when left out. */
-  readonly accountId?: string;
-  /** Nothing is allowed when left out. */
-  readonly policy?: PolicyDocument;
-  /** Fixed keys instead of random ones. */
-  readonly accessKeyId?: string;
-  readonly secretAccessKey?: string;
-}
-
-export interface RoleInput {
-  readonly name: string;
-  readonly accountId?: string;
-  readonly trustPolicy: PolicyDocument;
-  readonly policy: PolicyDocument;
-  /** 3,600 to 43,200; default 3,600. */
-  readonly maxSessionSeconds?: number;
-}
-
 export interface Accounts {
   readonly region: string;
   readonly accountId: string;
@@ -81,9 +62,9 @@ export interface Accounts {
   readonly sessionSecret: Buffer;
   readonly root: User;
   userByAccessKey(accessKeyId: string): User | undefined;
-  putUser(input: UserInput): User;
+  putUser(input: CreateUserInput): User;
   roleByArn(arn: string): Role | undefined;
-  putRole(input: RoleInput): Role;
+  putRole(input: PutRoleInput): Role;
   deleteRole(arn: string): void;
   bucket(name: string): Bucket | undefined;
   buckets(): readonly Bucket[];
@@ -103,7 +84,7 @@ export function openAccounts(dataDir: string, region: string, accountId: string)
   const save = (): void => {
     writeJson(path, file);
   };
-  const putUser = (input: UserInput & { isRoot?: boolean }): User => {
+  const putUser = (input: CreateUserInput & { isRoot?: boolean }): User => {
     const account = input.accountId ?? file.accountId;
     const before = file.users[`${account}/${input.name}`];
     const user: User = {

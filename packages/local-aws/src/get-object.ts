@@ -52,7 +52,7 @@ export async function getObject(exchange: Exchange): Promise<void> {
 }
 
 /** The object the exchange names, or the refusal S3 gives: 403 instead of 404 to those who may not list. */
-export function currentObject(exchange: Exchange): StoredObject {
+function currentObject(exchange: Exchange): StoredObject {
   const { bucketName, key, query } = exchange;
   const object = storageOf(exchange).objects.index.get(key);
   if (object === undefined) {

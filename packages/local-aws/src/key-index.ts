@@ -1,7 +1,7 @@
 /** Keys in the order S3 lists them: by their UTF-8 bytes. */
 
 /** Compares two keys by their UTF-8 bytes; UTF-16 order differs where surrogates meet U+E000 and above. */
-export function compareKeys(a: string, b: string): number {
+function compareKeys(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index++) {
     const x = a.charCodeAt(index);

@@ -132,7 +132,7 @@ function objectElement(
 }
 
 /** One page of `keys`, which are in S3's order. Skips a common prefix in one step, however many keys it has. */
-export function cutPage(
+function cutPage(
   keys: readonly string[],
   prefix: string,
   delimiter: string,

@@ -25,8 +25,11 @@ export interface AccessKey {
 
 export interface CreateUserInput {
   readonly name: string;
+  /** The server's own account when left out. */
   readonly accountId?: string;
+  /** Nothing is allowed when left out. */
   readonly policy?: PolicyDocument;
+  /** Fixed keys instead of random ones. */
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;
 }

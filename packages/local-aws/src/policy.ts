@@ -22,7 +22,7 @@ export interface PolicyDocument {
 }
 
 /** Condition keys of a request, in lower case; an absent key is absent. */
-export type PolicyContext = Readonly<Record<string, string | undefined>>;
+type PolicyContext = Readonly<Record<string, string | undefined>>;
 
 export interface PolicyRequest {
   readonly action: string;

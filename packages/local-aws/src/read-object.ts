@@ -3,7 +3,7 @@ import type { ByteRange } from "./byte-range.ts";
 import type { ObjectLease } from "./object-store.ts";
 
 /** Bytes of one read of a data file. */
-export const READ_BYTES: number = 1024 ** 2;
+const READ_BYTES = 1024 ** 2;
 
 /**
  * Reads a range of a version in pieces of at most 1 MiB. Each piece lies in one of two buffers in turn: it is good

@@ -14,11 +14,11 @@ import type { HttpRequest } from "./http-request.ts";
 import { S3Error } from "./s3-error.ts";
 
 /** The largest object of a single upload, in bytes (5 GiB). */
-export const MAX_SINGLE_UPLOAD_BYTES: number = 5 * 1024 ** 3;
+const MAX_SINGLE_UPLOAD_BYTES = 5 * 1024 ** 3;
 const MAX_DOCUMENT_BYTES = 2 * 1024 ** 2;
 
 /** What was learnt of a body when its last byte had passed. */
-export interface BodyDigest {
+interface BodyDigest {
   readonly size: number;
   /** Hexadecimal. */
   readonly md5: string;

@@ -1,5 +1,5 @@
 /** Every error code this server answers with, and its HTTP status ("Amazon S3 API Reference", Error responses). */
-export const S3_ERROR_STATUS = {
+const S3_ERROR_STATUS = {
   AccessDenied: 403,
   AuthorizationHeaderMalformed: 400,
   AuthorizationQueryParametersError: 400,

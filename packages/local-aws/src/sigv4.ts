@@ -21,7 +21,7 @@ export interface SigningContext {
   readonly seedSignature: string;
 }
 
-export function scopeText(scope: CredentialScope): string {
+function scopeText(scope: CredentialScope): string {
   return `${scope.date}/${scope.region}/${scope.service}/aws4_request`;
 }
 

@@ -14,7 +14,7 @@ export interface UploadPart {
   readonly lastModified: string;
 }
 
-export interface UploadInput {
+interface UploadInput {
   readonly key: string;
   readonly initiated: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -13,7 +13,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** Text made safe for an element's content. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text.replace(/[&<>"\r]/g, (character) => ESCAPES[character] ?? character);
 }
 
@@ -41,7 +41,7 @@ const parser = new XMLParser({
   ignoreDeclaration: true,
 });
 
-export type XmlValue = string | XmlRecord | readonly XmlValue[];
+type XmlValue = string | XmlRecord | readonly XmlValue[];
 export interface XmlRecord {
   readonly [name: string]: XmlValue | undefined;
 }
