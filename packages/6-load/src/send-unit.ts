@@ -34,6 +34,13 @@ const INSERT_SETTINGS: Readonly<Record<string, string>> = {
   // ReplacingMergeTree would collapse rows of one key before they are counted.
   optimize_on_insert: "0",
   session_timezone: "UTC",
+  // What the casts mean must not depend on the profile of a user.
+  output_format_decimal_trailing_zeros: "0",
+  date_time_input_format: "basic",
+  date_time_output_format: "simple",
+  cast_keep_nullable: "0",
+  transform_null_in: "0",
+  short_circuit_function_evaluation: "enable",
 };
 
 /** A pure function of where the unit comes from, what it holds and how it is cast. */

@@ -1,5 +1,6 @@
 import type { Field } from "@sluice/schema";
 import { castText } from "./cast-text.ts";
+import { reprints, reprintsDate } from "./cast-time-text.ts";
 import type { FieldCast } from "./field-cast.ts";
 
 /** The families of ClickHouse types that the cast rules tell apart. */
@@ -64,23 +65,23 @@ export function castNative(raw: string, type: string, name: string, field: Field
 
   if (kind === "text") {
     const cast = castText(text, name, field);
-    return { ...cast, shared: [asText, ...cast.shared] };
+    const filled = field.type.kind === "string" ? present : `ifNull(toString(${raw}) != '', 0)`;
+    return { ...cast, shared: [asText, ...cast.shared], present: filled };
   }
   switch (field.type.kind) {
     case "string":
       return native(`toString(${raw})`, "0", "text");
     case "integer": {
-      const whole = `accurateCastOrNull(${raw}, 'Int64')`;
       const expectation = "a whole number of 64 bits";
       if (kind === "boolean") return native(`toInt64(${raw})`, "0", expectation);
-      if (kind === "integer") return native(whole, "1", expectation);
-      // accurateCastOrNull drops a Decimal's fraction without a word.
-      const rounded = kind === "decimal" ? exactly(whole, `${whole} = ${raw}`) : whole;
+      // Of a Decimal accurateCastOrNull drops the fraction, and throws where it overflows.
+      if (kind === "decimal") {
+        const outOfRange = `match(${text}, '^-?[0-9]+$')`;
+        return { ...native(`toInt64OrNull(${text})`, outOfRange, expectation), shared: [asText] };
+      }
       return native(
-        rounded,
-        kind === "float"
-          ? `isFinite(${raw}) AND abs(${raw}) >= 9223372036854775808`
-          : `isNull(${whole})`,
+        `accurateCastOrNull(${raw}, 'Int64')`,
+        kind === "float" ? `isFinite(${raw}) AND abs(${raw}) >= 9223372036854775808` : "1",
         expectation,
       );
     }
@@ -106,23 +107,28 @@ export function castNative(raw: string, type: string, name: string, field: Field
       );
     case "date": {
       if (kind === "date") return native(`toDate32(${raw})`, "0", "a date");
-      const day = `toDate32(${raw})`;
-      return native(
-        exactly(day, `toDateTime64(${day}, 9, 'UTC') = ${raw}`),
-        `toStartOfDay(${raw}) = ${raw}`,
-        "a date, or a date and time at midnight UTC",
-      );
+      const isMidnight = `match(${text}, ' 00:00:00([.]0+)?$')`;
+      const day = reprintsDate(`substring(${text}, 1, 10)`);
+      const expectation = "a date, or a date and time at midnight UTC";
+      return { ...native(exactly(day, isMidnight), isMidnight, expectation), shared: [asText] };
     }
     case "datetime": {
+      const expectation = "a date and time of whole microseconds";
       if (kind === "date") {
-        return native(`toDateTime64(toDate32(${raw}), 6, 'UTC')`, "0", "a date and time");
+        return native(`toDateTime64(toDate32(${raw}), 6, 'UTC')`, "0", expectation);
       }
-      const micros = `CAST(${raw}, 'Nullable(DateTime64(6, \\'UTC\\'))')`;
-      return native(
-        exactly(micros, `${micros} = ${raw}`),
-        "1",
-        "a date and time of whole microseconds",
-      );
+      if (timeScale(type) > 6) {
+        const micros = `CAST(${raw}, 'Nullable(DateTime64(6, \\'UTC\\'))')`;
+        return native(exactly(micros, `${micros} = ${raw}`), "1", expectation);
+      }
+      // A scale is raised by multiplying, which throws where it overflows; as text it is refused.
+      const whole = `concat(${text}, '${timeScale(type) === 0 ? "." : ""}${"0".repeat(6 - timeScale(type))}')`;
+      return { ...native(reprints(whole), "1", expectation), shared: [asText] };
     }
   }
+}
+
+/** Digits of a second's fraction. */
+function timeScale(type: string): number {
+  return Number(/^DateTime64\((\d+)/.exec(bareType(type))?.[1] ?? 0);
 }

@@ -97,11 +97,12 @@ function zoneSeconds(pattern: TimePattern, groups: string): string | undefined {
  * ClickHouse's own parsers wrap impossible days into the next month, hours of 25 into the next day, and
  * clamp years. So a value counts only if printing what was parsed gives the same text again.
  */
-const reprints = (canonical: string): string => {
+export const reprints = (canonical: string): string => {
   const parsed = `toDateTime64OrNull(${canonical}, 6, 'UTC')`;
   return `if(toString(${parsed}) = ${canonical}, ${parsed}, NULL)`;
 };
-const reprintsDate = (canonical: string): string => {
+/** The same for a date. */
+export const reprintsDate = (canonical: string): string => {
   const parsed = `toDate32OrNull(${canonical})`;
   return `if(toString(${parsed}) = ${canonical}, ${parsed}, NULL)`;
 };

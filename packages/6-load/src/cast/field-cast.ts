@@ -7,7 +7,7 @@ export interface FieldCast {
   readonly shared: readonly { readonly name: string; readonly sql: string }[];
   /** The typed value, Nullable; null where the raw value is null, empty or refused. */
   readonly value: string;
-  /** 1 where the raw value counts as present, so that a null value means refused. */
+  /** 1 where the raw value counts as present, so that a null value means refused. Uses the raw column alone. */
   readonly present: string;
   /** 1 where a refused value has the field's form but does not fit; asked of refused values alone. */
   readonly outOfRange: string;
