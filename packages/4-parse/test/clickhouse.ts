@@ -1,6 +1,9 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { startLocalClickHouse } from "@sluice/local-clickhouse";
 
 /** A real server for one test file. */
@@ -17,10 +20,13 @@ export async function startServer(): Promise<Server> {
   return {
     async query(sql, body = new Uint8Array(0)) {
       const url = `${server.url}/?query=${encodeURIComponent(sql)}&wait_end_of_query=1`;
-      const answer = await fetch(url, { method: "POST", headers, body: Buffer.from(body) });
-      const text = await answer.text();
-      if (answer.status !== 200) throw new Error(text);
-      return text;
+      // A connection of its own: the server may close a kept one at the moment of the next request.
+      const asked = request(url, { method: "POST", headers, agent: false }).end(body);
+      const [answer]: IncomingMessage[] = await once(asked, "response");
+      if (answer === undefined) throw new Error("no answer");
+      const told = await text(answer);
+      if (answer.statusCode !== 200) throw new Error(told);
+      return told;
     },
     async [Symbol.asyncDispose]() {
       await server.stop();

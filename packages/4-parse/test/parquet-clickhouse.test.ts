@@ -1,10 +1,8 @@
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startServer } from "./clickhouse.ts";
 import { openBytes, sliceBytes } from "./parquet-file.ts";
+import { serveFiles } from "./served-files.ts";
 
 const corpus = new URL("../../../../shared/corpora/hyparquet/files/", import.meta.url);
 /** Files that ClickHouse itself refuses whole: nothing can be compared with. */
@@ -19,26 +17,21 @@ describe.skipIf(files.length === 0)(
   () => {
     let server: Server;
     // ClickHouse fetches the whole files from here, and describes them by itself.
-    const whole = createServer((request, response) => {
-      response.end(readFileSync(new URL(`.${request.url}`, corpus)));
-    });
-    let origin: string;
+    let served: Awaited<ReturnType<typeof serveFiles>>;
 
     beforeAll(async () => {
       server = await startServer();
-      whole.listen(0, "127.0.0.1");
-      await once(whole, "listening");
-      origin = `http://127.0.0.1:${(whole.address() as AddressInfo).port}`;
+      served = await serveFiles((name) => readFileSync(new URL(name, corpus)));
     }, 60_000);
     afterAll(async () => {
-      whole.close();
+      await served[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     });
 
     test.each(files.filter((name) => !UNREADABLE.has(name)))(
       "%s loads the same by slices as whole, under the types it says",
       async (name) => {
-        const source = `url('${origin}/${name}', Parquet)`;
+        const source = `url('${served.origin}/${name}', Parquet)`;
         const file = await openBytes(readFileSync(new URL(name, corpus)));
 
         const described = (await server.query(`DESCRIBE TABLE ${source} FORMAT JSONCompactEachRow`))
@@ -64,9 +57,9 @@ describe.skipIf(files.length === 0)(
     );
 
     test.each([...UNREADABLE])("%s is one that ClickHouse itself refuses", async (name) => {
-      await expect(server.query(`SELECT * FROM url('${origin}/${name}', Parquet)`)).rejects.toThrow(
-        "DB::Exception",
-      );
+      await expect(
+        server.query(`SELECT * FROM url('${served.origin}/${name}', Parquet)`),
+      ).rejects.toThrow("DB::Exception");
     });
   },
 );

@@ -28,10 +28,10 @@ function scalarType({ physical, length, logical }: RootColumn): string | undefin
     }
     case "date":
       return "Date32";
+    // A time of day is read as one on the first day of 1970.
+    case "time":
     case "timestamp":
       return logical.digits > 0 ? `DateTime64(${logical.digits}, 'UTC')` : undefined;
-    case "time":
-      return logical.digits > 0 ? `Time64(${logical.digits})` : undefined;
     case "uuid":
       return "UUID";
     case "float16":

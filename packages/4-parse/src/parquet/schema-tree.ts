@@ -143,7 +143,8 @@ function toLogical(value: ThriftValue | undefined): Logical | undefined {
     }
     case 12:
       return { kind: "json" };
-    case 13:
+    case 11: // UNKNOWN: all values are null
+    case 13: // BSON is bytes
       return { kind: "none" };
     case 14:
       return { kind: "uuid" };
@@ -166,6 +167,7 @@ function toConverted(fields: ThriftStruct): Logical {
   switch (converted) {
     case undefined:
     case 20: // BSON is bytes
+    case 21: // INTERVAL is twelve bytes
       return { kind: "none" };
     case 0:
     case 4:
