@@ -5,8 +5,7 @@ import { createServer } from "node:http";
 /**
  * An HTTP authentication server, in ClickHouse's sense, that says yes once and no for ever after.
  * The engine signs itself in as the user `default` before it opens a port, and it can neither be
- * given a password nor another name: so this is how nobody else becomes `default`. (A limit of one
- * session does it for HTTP, but aborts the server on the native protocol.)
+ * given a password nor another name: so this is how nobody else becomes `default`.
  */
 export async function admitOnce(): Promise<string> {
   // Known to the engine alone, so that nobody can be first.

@@ -5,7 +5,8 @@ export interface ServerLimits {
   readonly maxMemoryBytes: number;
   /** 0 lets the system choose. */
   readonly httpPort: number;
-  readonly tcpPort: number;
+  /** Undefined: the native protocol is closed. */
+  readonly tcpPort?: number;
 }
 
 /**
@@ -15,7 +16,7 @@ export function serverConfig(dir: DataDir, limits: ServerLimits, admitUri: strin
   return `<clickhouse>
   <listen_host>127.0.0.1</listen_host>
   <http_port>${limits.httpPort}</http_port>
-  <tcp_port>${limits.tcpPort}</tcp_port>
+  <tcp_port>${limits.tcpPort ?? 0}</tcp_port>
   <logger>
     <log>${text(dir.log)}</log>
     <size>10M</size>

@@ -10,7 +10,8 @@ export interface ServerOrder extends ServerLimits {
 /** The ports the server got. */
 export interface ServerPorts {
   readonly httpPort: number;
-  readonly tcpPort: number;
+  /** Undefined where the native protocol is closed. */
+  readonly tcpPort?: number;
 }
 
 /** Why the server process ended without having served. */

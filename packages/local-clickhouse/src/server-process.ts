@@ -55,9 +55,13 @@ async function serve(order: ServerOrder): Promise<string | undefined> {
 
   open({ library: ENGINE, path: order.libraryPath });
   // The last statement reads until the input ends, which is what keeps the server up.
+  const protocols = [
+    { name: "HTTP", port: "http_port", key: "httpPort" },
+    ...(order.tcpPort === undefined ? [] : [{ name: "TCP", port: "tcp_port", key: "tcpPort" }]),
+  ];
   const statements = [
-    "SYSTEM START LISTEN QUERIES ALL",
-    `SELECT getServerPort('http_port') AS httpPort, getServerPort('tcp_port') AS tcpPort INTO OUTFILE '${quoted(dir.ports)}' FORMAT JSONEachRow`,
+    ...protocols.map(({ name }) => `SYSTEM START LISTEN ${name}`),
+    `SELECT ${protocols.map(({ port, key }) => `getServerPort('${port}') AS ${key}`)} INTO OUTFILE '${quoted(dir.ports)}' FORMAT JSONEachRow`,
     "INSERT INTO FUNCTION null('x String') SELECT * FROM file('/dev/fd/0', 'LineAsString', 'x String')",
   ];
   const args = [

@@ -18,7 +18,10 @@ export interface LocalClickHouseOptions {
   readonly maxMemoryBytes?: number;
   /** Default 0: the system chooses. A port in use fails the start. */
   readonly httpPort?: number;
-  /** Default 0: the system chooses. A port in use fails the start. */
+  /**
+   * Opens the native protocol as well; 0 lets the system choose. Closed by default: the embedded
+   * engine ends when a client of that protocol fails to sign in, which a server proper does not.
+   */
   readonly tcpPort?: number;
   /** How long the server may take until it answers a query; then it is killed. Default 30,000. */
   readonly startTimeoutMs?: number;
@@ -34,7 +37,8 @@ export interface LocalClickHouse extends AsyncDisposable {
   /** Of the HTTP interface, without user or password. */
   readonly url: string;
   readonly httpPort: number;
-  readonly tcpPort: number;
+  /** Undefined where the native protocol is closed. */
+  readonly tcpPort?: number;
   readonly pid: number;
   readonly users: LocalUsers;
   readonly logFile: string;
@@ -64,7 +68,7 @@ export async function startLocalClickHouse(
     libraryPath: engineLibraryPath(),
     maxMemoryBytes: options.maxMemoryBytes ?? DEFAULT_MEMORY_BYTES,
     httpPort: options.httpPort ?? 0,
-    tcpPort: options.tcpPort ?? 0,
+    ...(options.tcpPort === undefined ? {} : { tcpPort: options.tcpPort }),
   };
   mkdirSync(`${dir.root}/logs`, { recursive: true, mode: 0o700 });
   const child = spawnServer(dir, order);
