@@ -8,6 +8,7 @@ import { openAccounts } from "./accounts.ts";
 import { serveAdmin } from "./admin-api.ts";
 import { claimedService } from "./authenticate.ts";
 import { assertBucketName } from "./bucket-operations.ts";
+import { lockDataDir } from "./data-dir-lock.ts";
 import type { BucketStorage, ServerState } from "./exchange.ts";
 import { createFaultBoard } from "./faults.ts";
 import { readHttpRequest } from "./http-request.ts";
@@ -21,12 +22,14 @@ import { openUploadStore } from "./upload-store.ts";
 // A session token and a key of 1,024 escaped bytes do not fit Node's default of 16 KiB.
 const MAX_HEADER_BYTES = 65_536;
 
-/** Starts S3 and STS in this process. */
+/** Starts S3 and STS in this process; fails when another server uses the data directory. */
 export async function createLocalAws(options: LocalAwsOptions): Promise<LocalAws> {
+  await using starting = new AsyncDisposableStack();
+  const lock = starting.use(await lockDataDir(options.dataDir));
   const state = openState(options);
   const adminToken = randomBytes(24).toString("base64url");
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 0 });
-  const local = createHandle(state, server, adminToken);
+  const local = createHandle(state, server, lock, adminToken);
   const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
     void serve(state, local, message, response);
   };
@@ -35,6 +38,8 @@ export async function createLocalAws(options: LocalAwsOptions): Promise<LocalAws
   server.on("checkContinue", onRequest);
   server.listen(options.port ?? 0, options.host ?? "127.0.0.1");
   await once(server, "listening");
+  // From here on the handle's close() gives the directory back.
+  starting.move();
   return local;
 }
 
@@ -63,7 +68,12 @@ async function serve(
   return serveS3(state, request, response, requestId);
 }
 
-function createHandle(state: ServerState, server: Server, adminToken: string): LocalAws {
+function createHandle(
+  state: ServerState,
+  server: Server,
+  lock: AsyncDisposable,
+  adminToken: string,
+): LocalAws {
   const { accounts, faults, statistics } = state;
   const close = async (): Promise<void> => {
     if (!server.listening) return;
@@ -72,6 +82,7 @@ function createHandle(state: ServerState, server: Server, adminToken: string): L
     faults.clear();
     server.closeAllConnections();
     await closed;
+    await lock[Symbol.asyncDispose]();
   };
   return {
     get url() {

@@ -67,6 +67,19 @@ describe("a server in a process of its own", () => {
     parent.kill("SIGKILL");
     await closed;
     await expect(fetch(url)).rejects.toThrow();
+    // What the dead server left behind does not keep the next one out.
+    await using next = await createLocalAws({ dataDir });
+    expect(next.url).not.toBe("");
+  });
+
+  it("is alone on its data directory", async () => {
+    {
+      await using first = await startLocalAws({ dataDir });
+      await expect(createLocalAws({ dataDir })).rejects.toThrow("another local-aws is using");
+      expect(await first.requestCounts()).toEqual({});
+    }
+    await using second = await createLocalAws({ dataDir });
+    expect(await second.requestCounts()).toEqual({});
   });
 
   it("keeps an unfinished multipart upload over a restart", async () => {
