@@ -51,15 +51,21 @@ describe("a local ClickHouse", { timeout: START_LIMIT_MS }, () => {
 
   test("survives clients whose connection is reset while they send or receive", async () => {
     const { loader } = server.users;
+    await answered(server, loader, "CREATE DATABASE resets");
+    await answered(
+      server,
+      loader,
+      "CREATE TABLE resets.t (a String) ENGINE = MergeTree ORDER BY a",
+    );
     const head = `Host: x\r\nX-ClickHouse-User: ${loader.name}\r\nX-ClickHouse-Key: ${loader.password}\r\n`;
     for (const request of [
-      `POST /?query=INSERT+INTO+FUNCTION+null('a+String')+FORMAT+TSV HTTP/1.1\r\n${head}Content-Length: 1000\r\n\r\nab`,
+      `POST /?query=INSERT+INTO+resets.t+FORMAT+TSV HTTP/1.1\r\n${head}Content-Length: 1000000\r\n\r\n${"a\n".repeat(300_000)}`,
       `POST /?query=SELECT+number+FROM+numbers(100000000) HTTP/1.1\r\n${head}Content-Length: 0\r\n\r\n`,
     ]) {
-      const socket = connect(server.httpPort, "127.0.0.1");
+      const socket = connect(server.httpPort, "127.0.0.1").pause();
       await once(socket, "connect");
       await new Promise((resolve) => socket.write(request, resolve));
-      // Both are under way when the server lists them.
+      // The server lists a query once it has read more than the query itself might be long.
       const running = "SELECT count() FROM system.processes WHERE user = 'sluice_loader'";
       await expect
         .poll(() => answered(server, server.users.admin, running), { timeout: 5_000 })
