@@ -1,0 +1,170 @@
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { CourierService } from "@sluice/api/control/v1/courier_service_pb";
+import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
+import { DomainTableService } from "@sluice/api/control/v1/domain_table_service_pb";
+import { FeedService } from "@sluice/api/control/v1/feed_service_pb";
+import { SourceService } from "@sluice/api/control/v1/source_service_pb";
+import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
+import { Health } from "@sluice/api/grpc/health/v1/health_pb";
+import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import { sql } from "kysely";
+import { type Logger, pino } from "pino";
+import { type ControlConfig, controlDirectory } from "./config.ts";
+import type { ControlContext } from "./context.ts";
+import { type Database, openDatabase } from "./database/database.ts";
+import { createInspector } from "./inspect.ts";
+import { readOrMakeMasterKey } from "./secrets/master-key.ts";
+import { createSecretBox } from "./secrets/secret-box.ts";
+import { translateErrors } from "./server/errors.ts";
+import { healthRoutes } from "./server/health.ts";
+import { listen } from "./server/listen.ts";
+import { reflectionRoutes } from "./server/reflection.ts";
+import { validateRequests, warmUp } from "./server/validation.ts";
+import { createCourierService } from "./services/courier-service.ts";
+import { connectionOf, pgpKeysOf } from "./services/credential-access.ts";
+import { createCredentialService } from "./services/credential-service.ts";
+import { createDomainTableService } from "./services/domain-table-service.ts";
+import { createFeedService } from "./services/feed-service.ts";
+import { registerTenant } from "./services/platform-identity.ts";
+import { createSourceService } from "./services/source-service.ts";
+import { currentTenant } from "./tenant.ts";
+import { liveInspectUrls } from "./workers.ts";
+import { createWorkflowEngine, type WorkflowEngine } from "./workflow/workflow-engine.ts";
+
+/** A control service that answers. */
+export interface Control {
+  /** Where it listens: http or https, without a path. */
+  readonly url: string;
+  /** Ends what waits, lets running calls finish within the grace time, and closes the state. */
+  close(): Promise<void>;
+}
+
+const SERVICES = [
+  CredentialService,
+  SourceService,
+  FeedService,
+  CourierService,
+  WorkflowService,
+  DomainTableService,
+  TaskService,
+];
+
+/** Starts the control service. The logger takes the place of one on stderr. */
+export async function startControl(config: ControlConfig, logger?: Logger): Promise<Control> {
+  const log = logger ?? createLogger(config.logLevel);
+  const directory = controlDirectory(config);
+  const masterKey = config.masterKey ?? readOrMakeMasterKey(directory);
+  const secrets = createSecretBox(masterKey);
+  const database = await openDatabase(
+    config.databaseUrl === undefined
+      ? { dataDir: directory }
+      : {
+          databaseUrl: config.databaseUrl,
+          onIdleError: (error) => log.warn({ err: error }, "database connection lost"),
+        },
+  );
+  try {
+    await registerTenant(database.kysely, currentTenant(), secrets.keyId);
+    return await serve(config, database, secrets, log);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function serve(
+  config: ControlConfig,
+  database: Database,
+  secrets: ControlContext["secrets"],
+  log: Logger,
+): Promise<Control> {
+  const { kysely, handle } = database;
+  const shutdown = new AbortController();
+  const inspect = createInspector({ findUrls: () => liveInspectUrls(kysely, currentTenant()) });
+  const context: ControlContext = {
+    kysely,
+    handle,
+    secrets,
+    inspect,
+    log,
+    platformRoleArn: config.platformRoleArn,
+    allowedEndpoints: new Set(config.allowedEndpoints),
+    tenant: currentTenant,
+    shutdown: shutdown.signal,
+  };
+  const engine = createWorkflowEngine({
+    kysely,
+    log,
+    secrets: {
+      connection: (tenant, id) => connectionOf({ ...context, tenant: () => tenant }, id),
+      pgpKeys: (tenant, id) => pgpKeysOf({ ...context, tenant: () => tenant }, id),
+    },
+  });
+  warmUp(SERVICES);
+  const listener = await listen({
+    host: config.host,
+    port: config.port,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    handler: connectNodeAdapter({
+      routes: (router) => route(router, context, engine, config),
+      interceptors: [translateErrors(log), validateRequests],
+      readMaxBytes: config.readMaxBytes,
+      writeMaxBytes: config.writeMaxBytes,
+      maxTimeoutMs: config.maxTimeoutMs,
+      shutdownSignal: shutdown.signal,
+    }),
+  });
+  engine.start();
+  log.info({ url: listener.url, database: handle.kind }, "listening");
+  return {
+    url: listener.url,
+    close: async () => {
+      shutdown.abort(new ConnectError("the server is stopping", Code.Unavailable));
+      try {
+        // Both at once: calls that wait for the engine end because it stops.
+        await Promise.all([listener.close(config.shutdownGraceMs), engine.stop()]);
+      } finally {
+        inspect.close();
+        await database.close();
+        log.info("stopped");
+      }
+    },
+  };
+}
+
+function route(
+  router: ConnectRouter,
+  context: ControlContext,
+  engine: WorkflowEngine,
+  config: ControlConfig,
+): void {
+  router.service(CredentialService, createCredentialService(context));
+  router.service(SourceService, createSourceService(context));
+  router.service(FeedService, createFeedService(context));
+  router.service(CourierService, {
+    ...createCourierService(context),
+    runCourier: (request) => engine.runCourier(request),
+  });
+  router.service(DomainTableService, {
+    ...createDomainTableService(context),
+    listLoads: (request) => engine.listLoads(request),
+  });
+  router.service(WorkflowService, engine.workflowService);
+  router.service(TaskService, engine.taskService);
+  healthRoutes(router, {
+    services: SERVICES,
+    probe: async () => {
+      await sql`select 1`.execute(context.kysely);
+    },
+    shutdown: context.shutdown,
+  });
+  if (config.reflection) {
+    reflectionRoutes(router, [...SERVICES, Health]);
+  }
+}
+
+/** Logs go to stderr: stdout is for the one line that tells a parent where to call. */
+function createLogger(level: string): Logger {
+  return pino({ level, base: { service: "control" } }, pino.destination({ dest: 2, sync: true }));
+}

@@ -1,0 +1,2 @@
+export { type ControlConfig, readConfig } from "./config.ts";
+export { type Control, startControl } from "./control.ts";

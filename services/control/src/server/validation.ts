@@ -1,0 +1,54 @@
+import { create, type DescMessage, type DescService } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
+import { invalidRequest, isInside, violationsOf } from "./field-violations.ts";
+
+/**
+ * Methods whose resource can only be judged once the service has filled it in: an update names some
+ * fields and keeps the others, a feed's field takes its name from the file. Their services validate
+ * the resource themselves.
+ */
+function resourceLeftToService(input: DescMessage): string | undefined {
+  const hasMask = input.fields.some((field) => field.name === "update_mask");
+  if (hasMask) {
+    return input.fields.find((field) => field.fieldKind === "message" && field.number === 1)?.name;
+  }
+  return input.name === "CreateFeedRequest" ? "feed" : undefined;
+}
+
+/** Refuses requests that break the rules written in the API, naming every field that does. */
+export const validateRequests: Interceptor = (next) => (request) => {
+  const { input } = request.method;
+  if (!request.stream) {
+    assertValid(input, request.message);
+    return next(request);
+  }
+  const { message } = request;
+  return next({
+    ...request,
+    message: (async function* () {
+      for await (const item of message) {
+        assertValid(input, item);
+        yield item;
+      }
+    })(),
+  });
+};
+
+/** Compiles the rules of services' requests, so that no caller waits for it. */
+export function warmUp(services: readonly DescService[]): void {
+  for (const service of services) {
+    for (const method of service.methods) {
+      violationsOf(method.input, create(method.input));
+    }
+  }
+}
+
+function assertValid(input: DescMessage, message: Parameters<typeof violationsOf>[1]): void {
+  const left = resourceLeftToService(input);
+  const violations = violationsOf(input, message).filter(
+    (violation) => left === undefined || !isInside(violation, left),
+  );
+  if (violations.length > 0) {
+    throw invalidRequest(violations);
+  }
+}

@@ -1,0 +1,166 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { Courier, FileSpec, LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import type { FileSettings } from "@sluice/api/control/v1/file_settings_pb";
+import type { Kysely } from "kysely";
+import type { Schema } from "../database/schema.ts";
+import { assertNoFaults, type FieldFault } from "../server/field-violations.ts";
+import type { Tenant } from "../tenant.ts";
+import { credentialsOf, feedsOf } from "./courier-rows.ts";
+import { patternFault } from "./pattern-fault.ts";
+
+const MAX_KEY_BYTES = 1024;
+
+/**
+ * Throws INVALID_ARGUMENT naming every field of the request's `courier` that refers to nothing, or
+ * contradicts another.
+ */
+export async function assertCourier(
+  request: DescMessage,
+  courier: Courier,
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+): Promise<void> {
+  assertNoFaults(request, [
+    ...courier.files.flatMap((file, index) => fileFaults(courier, file, index)),
+    ...loadFaults(courier),
+    ...(await referenceFaults(courier, kysely, tenant)),
+  ]);
+}
+
+function fileFaults(courier: Courier, file: FileSpec, index: number): FieldFault[] {
+  const path = `courier.files[${index}]`;
+  const faults: FieldFault[] = [];
+  if (courier.files.findIndex((each) => each.tag === file.tag) < index) {
+    const message = "another file has this tag already";
+    faults.push({ path: `${path}.tag`, rule: "file.tag_taken", message });
+  }
+  if (file.selection.case === "pattern") {
+    const fault = patternFault(file.selection.value);
+    if (fault !== undefined) {
+      faults.push({ path: `${path}.pattern`, rule: "list.pattern_invalid", message: fault });
+    }
+  }
+  if (
+    file.selection.case === "key" &&
+    Buffer.byteLength(courier.prefix + file.selection.value) > MAX_KEY_BYTES
+  ) {
+    const message = `prefix and key together are longer than ${MAX_KEY_BYTES} bytes`;
+    faults.push({ path: `${path}.key`, rule: "file.key_too_long", message });
+  }
+  return [...faults, ...settingsFaults(file.settings, `${path}.settings`)];
+}
+
+function settingsFaults(settings: FileSettings | undefined, path: string): FieldFault[] {
+  if (settings?.format.case !== "delimited") {
+    return [];
+  }
+  const { delimiter = ",", quote = '"', escape: escapeText = "" } = settings.format.value;
+  const faults: FieldFault[] = [];
+  if (/[\r\n]/.test(delimiter)) {
+    const message = "a line break can't be between fields";
+    faults.push({ path: `${path}.delimited.delimiter`, rule: "delimited.delimiter", message });
+  }
+  if (quote !== "" && (delimiter.includes(quote) || /[\r\n]/.test(quote))) {
+    const message = "the quote is a line break, or part of the delimiter";
+    faults.push({ path: `${path}.delimited.quote`, rule: "delimited.quote", message });
+  }
+  if (escapeText !== "" && (delimiter.includes(escapeText) || /[\r\n]/.test(escapeText))) {
+    const message = "the escape is a line break, or part of the delimiter";
+    faults.push({ path: `${path}.delimited.escape`, rule: "delimited.escape", message });
+  }
+  return faults;
+}
+
+function loadFaults(courier: Courier): FieldFault[] {
+  const faults: FieldFault[] = [];
+  const operations = new Map<string, LoadOperation>();
+  const pairs = new Set<string>();
+  for (const [index, load] of courier.loads.entries()) {
+    const path = `courier.loads[${index}]`;
+    if (!courier.files.some((file) => file.tag === load.fileTag)) {
+      const message = "no file of the courier has this tag";
+      faults.push({ path: `${path}.file_tag`, rule: "load.file_unknown", message });
+    }
+    const pair = JSON.stringify([load.feedId, load.fileTag]);
+    if (pairs.has(pair)) {
+      const message = "this file is loaded into this feed already";
+      faults.push({ path: `${path}.file_tag`, rule: "load.repeated", message });
+    }
+    pairs.add(pair);
+    const operation = operations.get(load.feedId) ?? load.operation;
+    operations.set(load.feedId, operation);
+    if (operation !== load.operation) {
+      const message =
+        "another load of this feed has another operation; a run does one or the other";
+      faults.push({ path: `${path}.operation`, rule: "load.operations_differ", message });
+    }
+  }
+  return faults;
+}
+
+async function referenceFaults(
+  courier: Courier,
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+): Promise<FieldFault[]> {
+  const plugins = await readPlugins(kysely, tenant, credentialsOf(courier));
+  const feeds = await readFeedIds(kysely, tenant, feedsOf(courier));
+  const faults: FieldFault[] = [];
+  const judge = (path: string, id: string, plugin: string): void => {
+    const seen = plugins.get(id);
+    if (seen === undefined) {
+      faults.push({ path, rule: "credential.unknown", message: "there is no such credential" });
+    } else if (seen !== plugin) {
+      const message = `the credential belongs to plugin ${seen}, not ${plugin}`;
+      faults.push({ path, rule: "credential.plugin", message });
+    }
+  };
+  judge("courier.credential_id", courier.credentialId, "amazon-s3");
+  for (const [index, file] of courier.files.entries()) {
+    if (file.settings?.encryption.case === "pgp") {
+      const path = `courier.files[${index}].settings.pgp.credential_id`;
+      judge(path, file.settings.encryption.value.credentialId, "pgp");
+    }
+  }
+  for (const [index, load] of courier.loads.entries()) {
+    if (!feeds.has(load.feedId)) {
+      const path = `courier.loads[${index}].feed_id`;
+      faults.push({ path, rule: "feed.unknown", message: "there is no such feed" });
+    }
+  }
+  return faults;
+}
+
+async function readPlugins(
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  if (ids.length === 0) {
+    return new Map();
+  }
+  const rows = await kysely
+    .selectFrom("credential")
+    .select(["id", "plugin"])
+    .where("tenant", "=", tenant)
+    .where("id", "in", ids)
+    .execute();
+  return new Map(rows.map((row) => [row.id, row.plugin]));
+}
+
+async function readFeedIds(
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  if (ids.length === 0) {
+    return new Set();
+  }
+  const rows = await kysely
+    .selectFrom("feed")
+    .select("id")
+    .where("tenant", "=", tenant)
+    .where("id", "in", ids)
+    .execute();
+  return new Set(rows.map((row) => row.id));
+}

@@ -1,0 +1,74 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { type DomainTable, DomainTableSchema } from "@sluice/api/control/v1/domain_table_pb";
+import type { DomainTableService } from "@sluice/api/control/v1/domain_table_service_pb";
+import type { Feed } from "@sluice/api/control/v1/feed_pb";
+import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import type { ControlContext } from "../context.ts";
+import { toFeedVersion } from "../workflow/feed-version.ts";
+import { readFeed } from "./feed-rows.ts";
+
+/** Domain tables: what was loaded. The list of loads is the workflow engine's. */
+export type DomainTables = Omit<ServiceImpl<typeof DomainTableService>, "listLoads">;
+
+export function createDomainTableService(context: ControlContext): DomainTables {
+  const { inspect, kysely } = context;
+  const find = async (
+    feedId: string,
+  ): Promise<{ feed: Feed; version: FeedVersion | undefined }> => {
+    const feed = await readFeed(kysely, context.tenant(), feedId);
+    return { feed, version: activeVersion(feed) };
+  };
+  return {
+    getDomainTable: async ({ feedId }) => {
+      const { feed, version } = await find(feedId);
+      if (version === undefined) {
+        return { domainTable: absentTable(feed) };
+      }
+      const { domainTable } = await inspect.call((client, options) =>
+        client.describeTable({ feed: version }, options),
+      );
+      return domainTable === undefined ? {} : { domainTable };
+    },
+    sampleRows: async ({ feedId, maxRows }) => {
+      const { version } = await find(feedId);
+      if (version === undefined) {
+        return { rows: [] };
+      }
+      const limit = maxRows === 0 ? 100 : maxRows;
+      const { rows } = await inspect.call((client, options) =>
+        client.readRows({ feed: version, maxRows: limit }, options),
+      );
+      return { rows };
+    },
+    listRejects: async ({ feedId, workflowId, pageSize, pageToken }) => {
+      const { version } = await find(feedId);
+      if (version === undefined) {
+        return { rejects: [], nextPageToken: "" };
+      }
+      const size = pageSize === 0 ? 50 : pageSize;
+      const { rejects, nextPageToken } = await inspect.call((client, options) =>
+        client.readRejects({ feed: version, workflowId, pageSize: size, pageToken }, options),
+      );
+      return { rejects, nextPageToken };
+    },
+  };
+}
+
+/** What the feed says as long as nothing else is activated; undefined for one never activated. */
+function activeVersion(feed: Feed): FeedVersion | undefined {
+  const { id: feedId, source, name, version, spec } = feed;
+  return version === 0 || spec === undefined
+    ? undefined
+    : toFeedVersion({ feedId, source, name, version, spec });
+}
+
+/** A feed that was never activated was never loaded: nobody needs to be asked. */
+function absentTable(feed: Feed): DomainTable {
+  return create(DomainTableSchema, {
+    feedId: feed.id,
+    database: feed.source,
+    table: feed.name,
+    exists: false,
+  });
+}

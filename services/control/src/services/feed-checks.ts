@@ -1,0 +1,121 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import { type Feed, FeedSchema, type FeedSpec, type Field } from "@sluice/api/control/v1/feed_pb";
+import { databaseNameFault, sqlNameFault } from "../resources/sql-name.ts";
+import {
+  type FieldFault,
+  invalidRequest,
+  toViolation,
+  violationsBelow,
+} from "../server/field-violations.ts";
+
+/**
+ * Gives every field the name it will have: its own, or the incoming one. What refers to fields refers
+ * to these names.
+ */
+export function nameFields(spec: FeedSpec | undefined): void {
+  for (const field of spec?.fields ?? []) {
+    if (field.name === "") {
+      field.name = field.incomingName;
+    }
+  }
+}
+
+/**
+ * Throws INVALID_ARGUMENT naming every field of the request that is wrong with a feed. The feed is in
+ * the request's field `feed`, and its fields have their names.
+ */
+export function assertFeed(request: DescMessage, feed: Feed): void {
+  const violations = violationsBelow(request, "feed", FeedSchema, feed);
+  for (const fault of [...nameFaults(feed), ...specFaults(feed.spec)]) {
+    violations.push(toViolation(request, fault));
+  }
+  if (violations.length > 0) {
+    throw invalidRequest(violations);
+  }
+}
+
+function nameFaults(feed: Feed): FieldFault[] {
+  const faults: FieldFault[] = [];
+  const source = feed.source === "" ? undefined : databaseNameFault(feed.source);
+  if (source !== undefined) {
+    faults.push({ path: "feed.source", rule: "feed.source", message: source });
+  }
+  const name = feed.name === "" ? undefined : sqlNameFault(feed.name);
+  if (name !== undefined) {
+    faults.push({ path: "feed.name", rule: "feed.name", message: name });
+  }
+  return faults;
+}
+
+function specFaults(spec: FeedSpec | undefined): FieldFault[] {
+  if (spec === undefined) {
+    return [];
+  }
+  const firstOf = new Map<string, number>();
+  const faults = spec.fields.flatMap((field, index) => {
+    const key = field.name.toLowerCase();
+    const first = firstOf.get(key);
+    if (first === undefined) {
+      firstOf.set(key, index);
+    }
+    return fieldFaults(field, `feed.spec.fields[${index}]`, first);
+  });
+  return [...faults, ...primaryKeyFaults(spec), ...lastUpdatedFaults(spec)];
+}
+
+function fieldFaults(field: Field, path: string, first: number | undefined): FieldFault[] {
+  const faults: FieldFault[] = [];
+  if (field.name === field.incomingName && !/^[A-Za-z0-9_]*$/.test(field.name)) {
+    const message =
+      "the incoming name is no column name; give the field a name of letters, digits and underscores";
+    faults.push({ path: `${path}.name`, rule: "field.name_required", message });
+  } else if (field.name.startsWith("_")) {
+    const message = "names that begin with an underscore are kept for the service's own columns";
+    faults.push({ path: `${path}.name`, rule: "field.name_reserved", message });
+  }
+  if (first !== undefined) {
+    const message = `feed.spec.fields[${first}] has this name already; case makes no difference`;
+    faults.push({ path: `${path}.name`, rule: "field.name_taken", message });
+  }
+  const type = field.type?.type;
+  if (type?.case === "decimal" && type.value.scale > type.value.precision) {
+    const message = "scale is larger than precision";
+    faults.push({ path: `${path}.type.decimal.scale`, rule: "decimal.scale", message });
+  }
+  return faults;
+}
+
+function primaryKeyFaults(spec: FeedSpec): FieldFault[] {
+  const faults: FieldFault[] = [];
+  for (const [index, name] of spec.primaryKey.entries()) {
+    const type = spec.fields.find((field) => field.name === name)?.type?.type.case;
+    if (type === "float") {
+      const message = "a floating point field can't identify a row";
+      faults.push({ path: `feed.spec.primary_key[${index}]`, rule: "primary_key.type", message });
+    }
+  }
+  return faults;
+}
+
+function lastUpdatedFaults(spec: FeedSpec): FieldFault[] {
+  if (spec.lastUpdated.case !== "lastUpdatedField") {
+    return [];
+  }
+  const name = spec.lastUpdated.value;
+  const field = spec.fields.find((each) => each.name === name);
+  const path = "feed.spec.last_updated_field";
+  if (field === undefined || field.include === false) {
+    const message = "names a field that is not there, or not included";
+    return [{ path, rule: "last_updated.unknown", message }];
+  }
+  const type = field.type?.type.case;
+  return type === "datetime" || type === "integer"
+    ? []
+    : [
+        {
+          path,
+          rule: "last_updated.type",
+          message: "names a field that is neither a datetime nor an integer",
+        },
+      ];
+}
