@@ -65,12 +65,13 @@ async function isFree(path: string): Promise<boolean> {
     // Refused or absent: the process that made the socket is no more.
     return true;
   }
+  const deadline = AbortSignal.timeout(LEAVING_MS);
   try {
-    await once(socket.resume(), "close", { signal: AbortSignal.timeout(LEAVING_MS) });
+    await once(socket.resume(), "close", { signal: deadline });
     return true;
   } catch {
-    // Still there after the wait (or the connection broke in a way that proves nothing).
-    return false;
+    // A connection that breaks (reset before it was accepted) tells of an owner that has gone.
+    return !deadline.aborted;
   } finally {
     socket.destroy();
   }

@@ -27,7 +27,7 @@ afterEach(() => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-describe("a server in a process of its own", () => {
+describe("a server in a process of its own", { timeout: 60_000 }, () => {
   it("offers the whole handle, and keeps users, roles, sessions and objects over a restart", async () => {
     let keys: Awaited<ReturnType<typeof assume>>;
     {

@@ -53,7 +53,7 @@ function sum(keys: readonly string[], path = "in/some%20numbers+1.csv"): Promise
 
 const EXPECTED = `${ROWS}\t${(3 * (ROWS * (ROWS - 1))) / 2}`;
 
-describe("ClickHouse's s3()", () => {
+describe("ClickHouse's s3()", { timeout: 60_000 }, () => {
   it("reads an object with a key, by name and by pattern", async () => {
     const { accessKeyId, secretAccessKey } = local.adminKeys;
     expect(await sum([accessKeyId, secretAccessKey])).toBe(EXPECTED);

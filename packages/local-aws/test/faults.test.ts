@@ -63,7 +63,7 @@ async function counted(fault: Fault, run: () => Promise<void>): Promise<number |
   return (await local.faults.counts())[id];
 }
 
-describe("a fault", () => {
+describe("a fault", { timeout: 60_000 }, () => {
   it.each([
     ["SlowDown", undefined, "SlowDown 503"],
     ["InternalError", undefined, "InternalError 500"],
@@ -185,7 +185,7 @@ describe("a fault", () => {
   });
 });
 
-describe("a read in progress", () => {
+describe("a read in progress", { timeout: 60_000 }, () => {
   it("serves the version it began with when the object is replaced or deleted", async () => {
     const Key = "replaced";
     const old = Buffer.alloc(8_000_000, "old");

@@ -33,7 +33,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-describe("a listing", () => {
+describe("a listing", { timeout: 60_000 }, () => {
   it("pages through 1,001 keys, 1,000 a page", async () => {
     await local.createBucket("many");
     for (let n = 0; n < 1_001; n++) {

@@ -39,7 +39,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-describe("a multipart upload", () => {
+describe("a multipart upload", { timeout: 60_000 }, () => {
   const part = (byte: number, size: number) => Buffer.alloc(size, byte);
   const mebibyte = 1024 ** 2;
 

@@ -58,7 +58,7 @@ const KEYS = [
   `long/${"k".repeat(1_019)}`,
 ];
 
-describe("the AWS SDK with its default settings", () => {
+describe("the AWS SDK with its default settings", { timeout: 60_000 }, () => {
   it.each(KEYS)("stores and returns %j byte for byte", async (key) => {
     const body = Buffer.from(`the object of ${key}`);
     await s3.send(new PutObjectCommand({ Bucket: "sdk", Key: key, Body: body }));
