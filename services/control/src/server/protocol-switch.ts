@@ -40,11 +40,12 @@ export function handOver(socket: Socket, choice: ProtocolChoice): void {
     socket.pause();
     socket.unshift(seen);
     if (isPreface) {
+      // The session takes what was put back, and reads on by itself, past the stream.
       choice.http2();
     } else {
       choice.http1();
+      socket.resume();
     }
-    socket.resume();
   };
   socket.on("data", look);
   socket.once("end", giveUp);
