@@ -123,6 +123,7 @@ export const CODES = {
       "Put the file where the courier expects it, correct its key or pattern, or make it optional.",
     ),
     pattern_invalid: changed("missing_file", "Correct the courier's file pattern."),
+    worker_lost: transient("The worker stopped while it listed. It is tried again by itself."),
   },
   fetch: {
     object_changed: changed(
@@ -219,10 +220,12 @@ export const CODES = {
       "The domain table is not what the feed says it is. Undo the change to the table, or restart.",
     ),
     access_denied: changed("retry", "Grant the loader's user the rights that the guide lists."),
+    worker_lost: transient("The worker stopped while it loaded. It is tried again by itself."),
   },
   publish: {
     conflict: changed("restart", "The domain table was replaced by someone else. Restart."),
     unverified: changed("restart", "What was staged is not what was sent. Restart."),
+    worker_lost: transient("The worker stopped while it published. It is tried again by itself."),
   },
 } as const satisfies Record<Stage, Record<string, CodeFacts>>;
 

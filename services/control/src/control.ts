@@ -96,9 +96,10 @@ async function serve(
   const engine = createWorkflowEngine({
     kysely,
     log,
-    secrets: {
-      connection: (tenant, id) => connectionOf({ ...context, tenant: () => tenant }, id),
-      pgpKeys: (tenant, id) => pgpKeysOf({ ...context, tenant: () => tenant }, id),
+    secretBox: secrets,
+    taskSecrets: {
+      connection: (credentialId) => connectionOf(context, credentialId),
+      pgpKeys: (credentialId) => pgpKeysOf(context, credentialId),
     },
   });
   warmUp(SERVICES);

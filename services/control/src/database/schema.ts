@@ -1,4 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
+import type { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import type { Stage } from "@sluice/api/control/v1/failure_pb";
 import type { ColumnType, Generated } from "kysely";
 import type { TaskKind, TaskState, WorkflowState } from "../workflow/state-machine.ts";
 
@@ -130,8 +132,8 @@ export interface WorkflowTable {
   plan: ColumnType<JsonValue, string, never>;
   /** Counts the changes. */
   revision: number;
-  /** proto Stage of the last report. */
-  stage: Generated<number>;
+  /** Of the last report. */
+  stage: Generated<Stage>;
   bytes_read: Generated<number>;
   bytes_total: Generated<number>;
   rows: Generated<number>;
@@ -182,7 +184,7 @@ export interface TaskTable {
   progress_time: Date | null;
   first_start_time: Date | null;
   end_time: Date | null;
-  stage: Generated<number>;
+  stage: Generated<Stage>;
   bytes_read: Generated<number>;
   bytes_total: Generated<number>;
   rows: Generated<number>;
@@ -226,8 +228,7 @@ export interface LoadRecordTable {
   number: Generated<number>;
   workflow_id: string;
   feed_id: string;
-  /** proto LoadOperation. */
-  operation: number;
+  operation: LoadOperation;
   rows: number;
   rejected_rows: number;
   publish_time: CreateTime;
@@ -238,14 +239,6 @@ export interface ObjectOrdinalTable {
   tenant: string;
   feed_id: string;
   next_ordinal: number;
-}
-
-/** Runs that were asked for with a request id. */
-export interface RunRequestTable {
-  tenant: string;
-  courier_id: string;
-  request_id: string;
-  workflow_id: string;
 }
 
 /** Every table by its name. */
@@ -268,7 +261,6 @@ export interface Schema {
   publish_intent: PublishIntentTable;
   load_record: LoadRecordTable;
   object_ordinal: ObjectOrdinalTable;
-  run_request: RunRequestTable;
 }
 
 export type { Generated };

@@ -228,7 +228,11 @@ function fail(
   if (again && mayGoOn) {
     const waiting: TaskCondition = { ...task, state: "waiting" };
     const tally = moved(workflow.tally, task, waiting);
-    return { workflow: { ...workflow, tally }, task: waiting, effects: [{ type: "delay", delayMs }] };
+    return {
+      workflow: { ...workflow, tally },
+      task: waiting,
+      effects: [{ type: "delay", delayMs }],
+    };
   }
   // While a workflow is being stopped, an attempt that could be repeated ended because of the stop.
   const ended: TaskCondition = { ...task, state: retry && !mayGoOn ? "canceled" : "failed" };

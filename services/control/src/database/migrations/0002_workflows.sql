@@ -147,12 +147,3 @@ create table object_ordinal (
   next_ordinal bigint not null check (next_ordinal <= 134217728),
   primary key (tenant, feed_id)
 );
-
--- Runs that were asked for with a request id.
-create table run_request (
-  tenant text not null,
-  courier_id text not null,
-  request_id text not null,
-  workflow_id text not null,
-  primary key (tenant, courier_id, request_id)
-);

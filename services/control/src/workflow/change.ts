@@ -1,0 +1,242 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Stage, StageFailure } from "@sluice/api/control/v1/failure_pb";
+import { sql } from "kysely";
+import type { EngineContext, TaskRow, Trx, WorkflowRow } from "./context.ts";
+import { applyEffects } from "./effects.ts";
+import { failureToJson } from "./failure.ts";
+import type { TaskColumns } from "./progress.ts";
+import {
+  advance,
+  type Event,
+  isFinal,
+  NEW_WORKFLOW,
+  type Refusal,
+  type Tally,
+  type TaskCondition,
+  type WorkflowCondition,
+} from "./state-machine.ts";
+
+/** A transaction on one workflow, whose row it holds: every change of a workflow's tasks takes turns. */
+export interface Change {
+  readonly trx: Trx;
+  readonly tenant: string;
+  readonly workflow: WorkflowRow;
+  /** The number that everything this transaction changes carries. */
+  readonly revision: number;
+  condition: WorkflowCondition;
+  readonly set: WorkflowChanges;
+  /** Whether tasks became claimable. */
+  tasksReady: boolean;
+  /** Pauses after which tasks become claimable. */
+  readonly delaysMs: number[];
+}
+
+/** What a transaction changes of the workflow's row besides its condition. */
+interface WorkflowChanges {
+  changed: boolean;
+  failure?: StageFailure;
+  warnings: string[];
+  stage?: Stage;
+  bytesRead: number;
+  bytesTotal: number;
+  rows: number;
+  rejectedRows: number;
+}
+
+/** What an event brings besides itself. */
+export interface StepFacts {
+  readonly worker?: string;
+  readonly failure?: StageFailure;
+  readonly outcome?: "succeeded" | "failed" | "lost";
+  /** Further columns of the task. */
+  readonly task?: TaskColumns;
+}
+
+/**
+ * Runs `work` with the workflow's row locked, then writes the row and wakes whoever waits for news.
+ * NOT_FOUND when there is no such workflow. Transactions lock one workflow, then its tasks, never
+ * the other way round.
+ */
+export async function inWorkflow<T>(
+  context: EngineContext,
+  workflowId: string,
+  work: (change: Change) => Promise<T>,
+): Promise<T> {
+  const tenant = context.tenant();
+  const { result, change } = await context.kysely.transaction().execute(async (trx) => {
+    const workflow = await trx
+      .selectFrom("workflow")
+      .selectAll()
+      .where("tenant", "=", tenant)
+      .where("id", "=", workflowId)
+      .forUpdate()
+      .executeTakeFirst();
+    if (workflow === undefined) {
+      throw new ConnectError(`there is no workflow ${workflowId}`, Code.NotFound);
+    }
+    const change: Change = {
+      trx,
+      tenant,
+      workflow,
+      revision: workflow.revision + 1,
+      condition: conditionOf(workflow),
+      set: { changed: false, warnings: [], bytesRead: 0, bytesTotal: 0, rows: 0, rejectedRows: 0 },
+      tasksReady: false,
+      delaysMs: [],
+    };
+    const result = await work(change);
+    if (change.set.changed) await writeWorkflow(change);
+    return { result, change };
+  });
+  if (change.set.changed) context.workflowBells.ring(workflowId);
+  if (change.tasksReady) context.taskBell.ring();
+  for (const delayMs of change.delaysMs) context.ringTasksLater(delayMs);
+  return result;
+}
+
+/**
+ * Takes a task and its workflow through one event, effects included, or says why not. The newest
+ * attempt's record is opened by a claim and closed by whatever ends the attempt.
+ */
+export async function step(
+  context: EngineContext,
+  change: Change,
+  task: TaskRow | undefined,
+  event: Event,
+  facts: StepFacts = {},
+): Promise<Refusal | { readonly task: TaskCondition | undefined }> {
+  const before = task === undefined ? undefined : taskCondition(task);
+  const next = advance(change.condition, before, event, context.retry);
+  if ("refused" in next) return next;
+  change.set.changed = true;
+  change.condition = next.workflow;
+  if (task !== undefined && next.task !== undefined) {
+    await writeTask(context, change, task, next.task, facts);
+    if (event.type === "claimed") await openAttempt(change, task, next.task.attempt, facts);
+    else await closeAttempt(change, task, facts);
+  }
+  await applyEffects(change, task, next.effects, facts.failure);
+  // A publish whose outcome is known lets the next one of its feed begin.
+  if (task?.kind === "publish" && event.type !== "claimed") change.tasksReady = true;
+  return { task: next.task };
+}
+
+export function taskCondition(task: TaskRow): TaskCondition {
+  return { kind: task.kind, state: task.state, attempt: task.attempt };
+}
+
+function conditionOf(workflow: WorkflowRow): WorkflowCondition {
+  return { state: workflow.state, staged: workflow.staged, tally: parseTally(workflow.tally) };
+}
+
+function parseTally(json: JsonValue): Tally {
+  const counts = { ...NEW_WORKFLOW.tally };
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new Error("a workflow's tally is not an object");
+  }
+  for (const name of Object.keys(counts) as (keyof Tally)[]) {
+    const count = json[name];
+    if (typeof count !== "number") throw new Error(`a workflow's tally lacks ${name}`);
+    counts[name] = count;
+  }
+  return counts;
+}
+
+async function writeTask(
+  context: EngineContext,
+  change: Change,
+  task: TaskRow,
+  next: TaskCondition,
+  facts: StepFacts,
+): Promise<void> {
+  const ended = next.state !== "running" && next.state !== "waiting";
+  await change.trx
+    .updateTable("task")
+    .set({
+      ...facts.task,
+      state: next.state,
+      attempt: next.attempt,
+      revision: change.revision,
+      available_time: null,
+      worker: next.state === "running" ? (facts.worker ?? null) : null,
+      lease_expire_time: next.state === "running" ? leaseEnd(context.leaseMs) : null,
+      ...(next.state === "running" && task.first_start_time === null
+        ? { first_start_time: sql<Date>`now()` }
+        : {}),
+      ...(ended ? { end_time: sql<Date>`now()` } : {}),
+    })
+    .where("tenant", "=", change.tenant)
+    .where("id", "=", task.id)
+    .execute();
+}
+
+/** When a lease that is given or renewed now ends, by the database's clock: the only one all replicas share. */
+export function leaseEnd(leaseMs: number): ReturnType<typeof sql<Date>> {
+  return sql<Date>`clock_timestamp() + make_interval(secs => ${leaseMs / 1000})`;
+}
+
+async function openAttempt(
+  change: Change,
+  task: TaskRow,
+  number: number,
+  facts: StepFacts,
+): Promise<void> {
+  await change.trx
+    .insertInto("attempt")
+    .values({
+      tenant: change.tenant,
+      task_id: task.id,
+      number,
+      worker: facts.worker ?? "",
+      start_time: sql<Date>`now()`,
+    })
+    .execute();
+}
+
+async function closeAttempt(change: Change, task: TaskRow, facts: StepFacts): Promise<void> {
+  await change.trx
+    .updateTable("attempt")
+    .set({
+      end_time: sql<Date>`now()`,
+      outcome: facts.outcome ?? "succeeded",
+      failure: facts.failure === undefined ? null : failureToJson(facts.failure),
+    })
+    .where("tenant", "=", change.tenant)
+    .where("task_id", "=", task.id)
+    .where("number", "=", task.attempt)
+    .execute();
+}
+
+async function writeWorkflow(change: Change): Promise<void> {
+  const { set, condition, workflow } = change;
+  const warnings = Array.isArray(workflow.warnings) ? workflow.warnings : [];
+  await change.trx
+    .updateTable("workflow")
+    .set({
+      state: condition.state,
+      staged: condition.staged,
+      tally: JSON.stringify(condition.tally),
+      revision: change.revision,
+      bytes_read: workflow.bytes_read + set.bytesRead,
+      bytes_total: workflow.bytes_total + set.bytesTotal,
+      rows: workflow.rows + set.rows,
+      rejected_rows: workflow.rejected_rows + set.rejectedRows,
+      ...(set.stage === undefined ? {} : { stage: set.stage }),
+      ...(set.failure === undefined || workflow.failure !== null
+        ? {}
+        : { failure: failureToJson(set.failure) }),
+      ...(set.warnings.length === 0
+        ? {}
+        : { warnings: JSON.stringify([...warnings, ...set.warnings]) }),
+      ...(workflow.start_time === null && condition.state !== "scheduled"
+        ? { start_time: sql<Date>`now()` }
+        : {}),
+      ...(isFinal(condition.state) && workflow.end_time === null
+        ? { end_time: sql<Date>`now()` }
+        : {}),
+    })
+    .where("tenant", "=", change.tenant)
+    .where("id", "=", workflow.id)
+    .execute();
+}

@@ -1,0 +1,44 @@
+import type { Connection, PgpKeys } from "@sluice/api/ingest/v1/task_pb";
+import type { Kysely, Selectable, Transaction } from "kysely";
+import type { Logger } from "pino";
+import type { Schema, TaskTable, WorkflowTable } from "../database/schema.ts";
+import type { RequestContext } from "../resources/request-id.ts";
+import type { Tenant } from "../tenant.ts";
+import type { Bell, WorkflowBells } from "./bell.ts";
+import type { RetryPolicy } from "./state-machine.ts";
+
+export type WorkflowRow = Selectable<WorkflowTable>;
+export type TaskRow = Selectable<TaskTable>;
+export type Trx = Transaction<Schema>;
+
+/**
+ * Opens credentials at the moment a task is claimed: what they hold is never kept with a workflow.
+ * Both throw when the credential is gone or can't be opened.
+ */
+export interface TaskSecrets {
+  connection(credentialId: string): Promise<Connection>;
+  pgpKeys(credentialId: string): Promise<PgpKeys>;
+}
+
+/** What every part of the engine works with. */
+export interface EngineContext {
+  readonly kysely: Kysely<Schema>;
+  readonly tenant: () => Tenant;
+  readonly secrets: TaskSecrets;
+  /** For calls that are repeated with a request id. */
+  readonly requests: RequestContext;
+  readonly recordWorker: (workerId: string, inspectUrl: string) => Promise<void>;
+  readonly log: Logger;
+  readonly leaseMs: number;
+  readonly retry: RetryPolicy;
+  readonly pollMs: number;
+  readonly progressIntervalMs: number;
+  readonly watchIntervalMs: number;
+  /** Rung when a task can be claimed. */
+  readonly taskBell: Bell;
+  readonly workflowBells: WorkflowBells;
+  /** Rings the task bell after a while. */
+  readonly ringTasksLater: (delayMs: number) => void;
+  /** Aborted when the engine stops. */
+  readonly stopped: AbortSignal;
+}

@@ -1,0 +1,241 @@
+import type { StageFailure } from "@sluice/api/control/v1/failure_pb";
+import { type Kysely, sql } from "kysely";
+import type { Schema } from "../database/schema.ts";
+import { makeId } from "../resources/identity.ts";
+import type { Change } from "./change.ts";
+import type { TaskRow } from "./context.ts";
+import { feedOf, type Plan, planFromJson, tagsOfFeed } from "./plan.ts";
+import type { Effect } from "./state-machine.ts";
+
+/** Writes what an event entails, in the event's own transaction. */
+export async function applyEffects(
+  change: Change,
+  task: TaskRow | undefined,
+  effects: readonly Effect[],
+  failure: StageFailure | undefined,
+): Promise<void> {
+  for (const effect of effects) {
+    switch (effect.type) {
+      case "makeLoads":
+        await makeLoads(change);
+        break;
+      case "makePublishes":
+        await makePublishes(change);
+        break;
+      case "makeDiscard":
+        await insertTasks(change, [{ kind: "discard", feedId: null }]);
+        break;
+      case "cancelUntouched":
+        await cancelUntouched(change);
+        break;
+      case "delay":
+        if (task !== undefined) await delay(change, task, effect.delayMs);
+        break;
+      case "recordFailure":
+        if (failure !== undefined) change.set.failure ??= failure;
+        break;
+      case "recordLoad":
+        if (task !== undefined) await recordLoad(change, task);
+        break;
+    }
+  }
+}
+
+/** How many loads the frozen manifest makes, and for which feeds. */
+export async function countLoads(change: Change, plan: Plan): Promise<ReadonlyMap<string, number>> {
+  const found = await change.trx
+    .selectFrom("manifest_object")
+    .select(["file_tag", sql<number>`count(*)::bigint`.as("objects")])
+    .where("tenant", "=", change.tenant)
+    .where("workflow_id", "=", change.workflow.id)
+    .groupBy("file_tag")
+    .execute();
+  const byTag = new Map(found.map((row) => [row.file_tag, row.objects]));
+  return new Map(
+    plan.feeds.map((feed) => {
+      const tags = new Set(tagsOfFeed(plan, feed.feedId));
+      return [feed.feedId, [...tags].reduce((sum, tag) => sum + (byTag.get(tag) ?? 0), 0)];
+    }),
+  );
+}
+
+/**
+ * One load for each feed and object. Ordinals are reserved here, in the manifest's order: the feeds'
+ * rows are locked by rising id, so that two workflows never wait for each other.
+ */
+async function makeLoads(change: Change): Promise<void> {
+  const plan = planFromJson(change.workflow.plan);
+  const loads = await countLoads(change, plan);
+  let number = await nextNumber(change);
+  for (const feedId of [...loads.keys()].sort()) {
+    const count = loads.get(feedId) ?? 0;
+    if (count === 0) {
+      const feed = feedOf(plan, feedId);
+      change.set.warnings.push(
+        `No file was found for ${feed.source}.${feed.name}: its domain table stays as it is.`,
+      );
+      continue;
+    }
+    const first = await reserveOrdinals(change, feedId, count);
+    await sql`
+      insert into task (tenant, id, workflow_id, number, kind, state, feed_id, page, position,
+                        object_ordinal, key, date, bytes_total, revision)
+      select ${change.tenant}, 'task_' || replace(gen_random_uuid()::text, '-', ''), ${change.workflow.id},
+             ${number - 1}::integer + place, 'load', 'waiting', ${feedId}, page, position,
+             ${first - 1}::bigint + place, key, date, size, ${change.revision}::bigint
+      from (
+        select *, (row_number() over (order by date, key collate "C", page, position))::integer as place
+        from manifest_object
+        where tenant = ${change.tenant} and workflow_id = ${change.workflow.id}
+          and file_tag in (${sql.join([...new Set(tagsOfFeed(plan, feedId))])})
+      ) as object`.execute(change.trx);
+    number += count;
+  }
+  const total = await change.trx
+    .selectFrom("task")
+    .select(sql<number>`coalesce(sum(bytes_total), 0)::bigint`.as("bytes"))
+    .where("tenant", "=", change.tenant)
+    .where("workflow_id", "=", change.workflow.id)
+    .where("kind", "=", "load")
+    .executeTakeFirstOrThrow();
+  change.set.bytesTotal += total.bytes;
+  change.tasksReady = true;
+}
+
+async function reserveOrdinals(change: Change, feedId: string, count: number): Promise<number> {
+  const row = await change.trx
+    .insertInto("object_ordinal")
+    .values({ tenant: change.tenant, feed_id: feedId, next_ordinal: count + 1 })
+    .onConflict((conflict) =>
+      conflict.columns(["tenant", "feed_id"]).doUpdateSet({
+        next_ordinal: sql<number>`object_ordinal.next_ordinal + ${count}::bigint`,
+      }),
+    )
+    .returning("next_ordinal")
+    .executeTakeFirstOrThrow();
+  return row.next_ordinal - count;
+}
+
+async function makePublishes(change: Change): Promise<void> {
+  const feeds = await change.trx
+    .selectFrom("task")
+    .select("feed_id")
+    .distinct()
+    .where("tenant", "=", change.tenant)
+    .where("workflow_id", "=", change.workflow.id)
+    .where("kind", "=", "load")
+    .orderBy("feed_id")
+    .execute();
+  await insertTasks(
+    change,
+    feeds.map((row) => ({ kind: "publish", feedId: row.feed_id })),
+  );
+}
+
+async function insertTasks(
+  change: Change,
+  tasks: readonly { readonly kind: "publish" | "discard"; readonly feedId: string | null }[],
+): Promise<void> {
+  const number = await nextNumber(change);
+  await change.trx
+    .insertInto("task")
+    .values(
+      tasks.map((task, index) => ({
+        tenant: change.tenant,
+        id: makeId("task"),
+        workflow_id: change.workflow.id,
+        number: number + index,
+        kind: task.kind,
+        state: "waiting" as const,
+        feed_id: task.feedId,
+        revision: change.revision,
+      })),
+    )
+    .execute();
+  change.tasksReady = true;
+}
+
+async function nextNumber(change: Change): Promise<number> {
+  const row = await change.trx
+    .selectFrom("task")
+    .select(sql<number>`coalesce(max(number), 0) + 1`.as("next"))
+    .where("tenant", "=", change.tenant)
+    .where("workflow_id", "=", change.workflow.id)
+    .executeTakeFirstOrThrow();
+  return row.next;
+}
+
+async function cancelUntouched(change: Change): Promise<void> {
+  await change.trx
+    .updateTable("task")
+    .set({
+      state: "canceled",
+      available_time: null,
+      end_time: sql<Date>`now()`,
+      revision: change.revision,
+    })
+    .where("tenant", "=", change.tenant)
+    .where("workflow_id", "=", change.workflow.id)
+    .where("state", "=", "waiting")
+    .where((where) =>
+      where.or([
+        where("kind", "in", ["list", "load"]),
+        where.and([where("kind", "=", "publish"), where("attempt", "=", 0)]),
+      ]),
+    )
+    .execute();
+}
+
+async function delay(change: Change, task: TaskRow, delayMs: number): Promise<void> {
+  if (delayMs === 0) {
+    change.tasksReady = true;
+    return;
+  }
+  await change.trx
+    .updateTable("task")
+    .set({
+      available_time: sql<Date>`clock_timestamp() + make_interval(secs => ${delayMs / 1000})`,
+    })
+    .where("tenant", "=", change.tenant)
+    .where("id", "=", task.id)
+    .execute();
+  change.delaysMs.push(delayMs);
+}
+
+async function recordLoad(change: Change, task: TaskRow): Promise<void> {
+  const plan = planFromJson(change.workflow.plan);
+  const feedId = feedOf(plan, task.feed_id).feedId;
+  const staged = await stagedFor(change.trx, change.tenant, task.workflow_id, feedId);
+  await change.trx
+    .insertInto("load_record")
+    .values({
+      tenant: change.tenant,
+      workflow_id: task.workflow_id,
+      feed_id: feedId,
+      operation: plan.courier.loads.find((load) => load.feedId === feedId)?.operation ?? 0,
+      rows: staged.rows - staged.rejectedRows,
+      rejected_rows: staged.rejectedRows,
+    })
+    .execute();
+}
+
+/** What all loads of a workflow into a feed made durable together. */
+export async function stagedFor(
+  kysely: Kysely<Schema>,
+  tenant: string,
+  workflowId: string,
+  feedId: string,
+): Promise<{ readonly batches: number; readonly rows: number; readonly rejectedRows: number }> {
+  return await kysely
+    .selectFrom("task")
+    .select([
+      sql<number>`coalesce(sum(done_batches), 0)::bigint`.as("batches"),
+      sql<number>`coalesce(sum(done_rows), 0)::bigint`.as("rows"),
+      sql<number>`coalesce(sum(done_rejected_rows), 0)::bigint`.as("rejectedRows"),
+    ])
+    .where("tenant", "=", tenant)
+    .where("workflow_id", "=", workflowId)
+    .where("feed_id", "=", feedId)
+    .where("kind", "=", "load")
+    .executeTakeFirstOrThrow();
+}

@@ -1,0 +1,46 @@
+import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Retry, type StageFailure, StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
+import { StageError } from "@sluice/errors";
+import { toStageFailure } from "../stage-failure.ts";
+import type { TaskKind } from "./state-machine.ts";
+
+/** What an attempt ended with whose worker was not heard of in time. */
+export function lostWorkerFailure(kind: TaskKind): StageFailure {
+  const message = "The worker that was busy with it was not heard of in time.";
+  const stage = kind === "list" || kind === "publish" ? kind : "load";
+  return toStageFailure(new StageError(stage, "worker_lost", message));
+}
+
+/** Why what a task needs could not be put together when it was claimed. */
+export function secretsFailure(error: unknown): StageFailure {
+  if (error instanceof StageError) return toStageFailure(error);
+  if (error instanceof ConnectError) {
+    const [detail] = error.findDetails(StageFailureSchema);
+    if (detail !== undefined) return detail;
+    if (error.code === Code.NotFound || error.code === Code.FailedPrecondition) {
+      return toStageFailure(
+        new StageError(
+          "connect",
+          "invalid_credentials",
+          "A credential that the courier named when the workflow began can't be used.",
+        ),
+      );
+    }
+  }
+  return toStageFailure(
+    new StageError("connect", "source_unavailable", "The credential could not be opened."),
+  );
+}
+
+export function isRetriedAutomatically(failure: StageFailure): boolean {
+  return failure.retry === Retry.AUTOMATIC;
+}
+
+export function failureToJson(failure: StageFailure): string {
+  return toJsonString(StageFailureSchema, failure);
+}
+
+export function failureFromJson(json: JsonValue): StageFailure {
+  return fromJson(StageFailureSchema, json, { ignoreUnknownFields: true });
+}

@@ -1,0 +1,199 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { StageFailure } from "@sluice/api/control/v1/failure_pb";
+import type {
+  Checkpoint,
+  ListResult,
+  LoadObjectResult,
+  TaskProgress,
+} from "@sluice/api/ingest/v1/task_pb";
+import type { CompleteTaskRequest } from "@sluice/api/ingest/v1/task_service_pb";
+import { sql } from "kysely";
+import { completeFailure } from "../stage-failure.ts";
+import { type Change, inWorkflow, type StepFacts, step } from "./change.ts";
+import type { EngineContext, TaskRow } from "./context.ts";
+import { countLoads } from "./effects.ts";
+import { isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
+import { freezeManifest } from "./manifest.ts";
+import { planFromJson } from "./plan.ts";
+import { progressColumns, type TaskColumns } from "./progress.ts";
+import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
+
+/** Ends a task well. Repeating it changes nothing; a stale attempt is refused with FAILED_PRECONDITION. */
+export async function completeTask(
+  context: EngineContext,
+  request: CompleteTaskRequest,
+): Promise<void> {
+  await inWorkflow(context, await workflowOfTask(context, request.taskId), async (change) => {
+    const task = await lockTask(change, request.taskId);
+    if (task.state === "succeeded" && task.attempt === request.attempt) return;
+    const facts = factsOfResult(change, task, request);
+    const event =
+      request.result.case === "list"
+        ? await listedEvent(change, request.attempt, request.result.value)
+        : ({ type: "succeeded", attempt: request.attempt } as const);
+    const next = await step(context, change, task, event, { ...facts, outcome: "succeeded" });
+    if ("refused" in next) throw staleAttempt(task, request.attempt);
+  });
+}
+
+function factsOfResult(change: Change, task: TaskRow, request: CompleteTaskRequest): StepFacts {
+  const { result } = request;
+  const kind = result.case === "loadObject" ? "load" : result.case;
+  if (kind !== task.kind) {
+    throw new ConnectError(
+      `result: task ${task.id} is a ${task.kind}, the result is of a ${kind}`,
+      Code.InvalidArgument,
+    );
+  }
+  if (task.state !== "running" || task.attempt !== request.attempt) {
+    throw staleAttempt(task, request.attempt);
+  }
+  switch (result.case) {
+    case "list":
+      change.set.warnings.push(...result.value.warnings);
+      return { task: { warnings: JSON.stringify(result.value.warnings) } };
+    case "loadObject":
+      return { task: loadedColumns(change, task, result.value, request.progress) };
+    default:
+      return { task: progressColumns(change, task, request.progress) };
+  }
+}
+
+/** Ended loads have read everything there was, whatever the last report said. */
+function loadedColumns(
+  change: Change,
+  task: TaskRow,
+  result: LoadObjectResult,
+  progress: TaskProgress | undefined,
+): TaskColumns {
+  const checkpoint: Checkpoint | undefined = result.checkpoint;
+  const columns = progressColumns(
+    change,
+    task,
+    progress,
+    checkpoint,
+    checkpoint === undefined
+      ? undefined
+      : {
+          bytesRead: task.bytes_total,
+          rows: Number(checkpoint.rows),
+          rejectedRows: Number(checkpoint.rejectedRows),
+        },
+  );
+  return { ...columns, route: result.route, warnings: JSON.stringify(result.warnings) };
+}
+
+async function listedEvent(
+  change: Change,
+  attempt: number,
+  result: ListResult,
+): Promise<{
+  readonly type: "listed";
+  readonly attempt: number;
+  readonly loads: number;
+  readonly publishes: number;
+}> {
+  await freezeManifest(change, attempt, Number(result.objects));
+  const loads = [...(await countLoads(change, planFromJson(change.workflow.plan))).values()];
+  return {
+    type: "listed",
+    attempt,
+    loads: loads.reduce((sum, count) => sum + count, 0),
+    publishes: loads.filter((count) => count > 0).length,
+  };
+}
+
+/**
+ * Ends an attempt badly, and says whether there will be another. Repeating it gives the same answer
+ * until the next attempt is claimed.
+ */
+export async function failAttempt(
+  context: EngineContext,
+  taskId: string,
+  attempt: number,
+  reported: StageFailure,
+  progress: TaskProgress | undefined,
+): Promise<boolean> {
+  const failure = completeFailure(reported);
+  return await inWorkflow(context, await workflowOfTask(context, taskId), async (change) => {
+    const task = await lockTask(change, taskId);
+    if (task.state !== "running" && task.attempt === attempt) {
+      const record = await change.trx
+        .selectFrom("attempt")
+        .select("outcome")
+        .where("tenant", "=", change.tenant)
+        .where("task_id", "=", taskId)
+        .where("number", "=", attempt)
+        .executeTakeFirst();
+      if (record?.outcome === "failed") return task.state === "waiting";
+    }
+    if (task.state !== "running" || task.attempt !== attempt) throw staleAttempt(task, attempt);
+    const next = await step(
+      context,
+      change,
+      task,
+      { type: "failed", attempt, retry: isRetriedAutomatically(failure) },
+      { outcome: "failed", failure, task: progressColumns(change, task, progress) },
+    );
+    if ("refused" in next) throw staleAttempt(task, attempt);
+    return next.task?.state === "waiting";
+  });
+}
+
+/**
+ * Takes the leases that ran out from their workers; each counts as an attempt, and the checkpoint
+ * stays. How many there were.
+ */
+export async function takeLostLeases(context: EngineContext): Promise<number> {
+  const lost = await context.kysely
+    .selectFrom("task")
+    .select(["id", "workflow_id", "attempt", "worker"])
+    .where("tenant", "=", context.tenant())
+    .where("state", "=", "running")
+    .where("lease_expire_time", "<", sql<Date>`clock_timestamp()`)
+    .orderBy("lease_expire_time")
+    .limit(100)
+    .execute();
+  let taken = 0;
+  for (const { id, workflow_id, attempt, worker } of lost) {
+    const lease = { taskId: id, workflowId: workflow_id, attempt, onlyExpired: true };
+    if (!(await loseLease(context, lease))) continue;
+    taken += 1;
+    context.log.warn({ taskId: id, attempt, worker }, "a lease ran out");
+  }
+  return taken;
+}
+
+/** Takes one lease from its worker; false when it was renewed, or the attempt ended, in the meantime. */
+export async function loseLease(
+  context: EngineContext,
+  lease: {
+    readonly taskId: string;
+    readonly workflowId: string;
+    readonly attempt: number;
+    readonly onlyExpired: boolean;
+  },
+): Promise<boolean> {
+  return await inWorkflow(context, lease.workflowId, async (change) => {
+    const task = await lockTask(change, lease.taskId);
+    if (lease.onlyExpired && !(await isExpired(change, task))) return false;
+    const next = await step(
+      context,
+      change,
+      task,
+      { type: "leaseLost", attempt: lease.attempt },
+      { outcome: "lost", failure: lostWorkerFailure(task.kind) },
+    );
+    return !("refused" in next);
+  });
+}
+
+async function isExpired(change: Change, task: TaskRow): Promise<boolean> {
+  const row = await change.trx
+    .selectFrom("task")
+    .select(sql<boolean>`lease_expire_time < clock_timestamp()`.as("expired"))
+    .where("tenant", "=", change.tenant)
+    .where("id", "=", task.id)
+    .executeTakeFirst();
+  return row?.expired === true;
+}

@@ -1,0 +1,122 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { RunCourierRequest } from "@sluice/api/control/v1/courier_service_pb";
+import type {
+  ListLoadsRequest,
+  ListLoadsResponseSchema,
+} from "@sluice/api/control/v1/domain_table_service_pb";
+import type { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
+import type { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import type { Schema } from "../database/schema.ts";
+import type { SecretBox } from "../secrets/secret-box.ts";
+import { currentTenant, type Tenant } from "../tenant.ts";
+import { recordWorker } from "../workers.ts";
+import { createBell, createWorkflowBells } from "./bell.ts";
+import type { EngineContext, TaskSecrets } from "./context.ts";
+import { listLoads } from "./list-loads.ts";
+import { runCourier } from "./run-courier.ts";
+import { DEFAULT_RETRY_POLICY, type RetryPolicy } from "./state-machine.ts";
+import { takeLostLeases } from "./task-outcome.ts";
+import { createTaskService } from "./task-service.ts";
+import { createWorkflowService } from "./workflow-service.ts";
+
+export interface WorkflowEngineOptions {
+  readonly kysely: Kysely<Schema>;
+  /** Opens credentials for claimed tasks. */
+  readonly taskSecrets: TaskSecrets;
+  /** Keeps what was asked for with a request id. */
+  readonly secretBox: SecretBox;
+  readonly log: Logger;
+  /** Whose workflows these are. The installation's only tenant when not set. */
+  readonly tenant?: () => Tenant;
+  /**
+   * How long a worker may be silent before its tasks are given to others. Workers should send a
+   * heartbeat at least three times as often. Default 15,000.
+   */
+  readonly leaseMs?: number;
+  /** When failed attempts are repeated; what is not set keeps its default. */
+  readonly retry?: Partial<RetryPolicy>;
+  /** How often waiting calls look for what other replicas did. Default 1,000. */
+  readonly pollMs?: number;
+  /** Reports of progress without a new checkpoint are kept at most so often for a task. Default 500. */
+  readonly progressIntervalMs?: number;
+  /** The least time between two events of a watched workflow. Default 200. */
+  readonly watchIntervalMs?: number;
+}
+
+/** Runs couriers: keeps workflows, hands tasks to workers, shows how far it all is. */
+export interface WorkflowEngine {
+  readonly workflowService: ServiceImpl<typeof WorkflowService>;
+  readonly taskService: ServiceImpl<typeof TaskService>;
+  /** CourierService.RunCourier. */
+  runCourier(request: RunCourierRequest): Promise<{ readonly workflowId: string }>;
+  /** DomainTableService.ListLoads. */
+  listLoads(request: ListLoadsRequest): Promise<MessageInitShape<typeof ListLoadsResponseSchema>>;
+  /** Begins to take back leases that run out; workers get one lease's time to renew theirs first. */
+  start(): void;
+  /** Ends waiting claims with nothing and watches with UNAVAILABLE, and waits for what it began. */
+  stop(): Promise<void>;
+}
+
+export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEngine {
+  const { kysely, log } = options;
+  const tenant = options.tenant ?? currentTenant;
+  const leaseMs = options.leaseMs ?? 15_000;
+  const stopping = new AbortController();
+  const timers = new Set<NodeJS.Timeout>();
+  const taskBell = createBell();
+  const context: EngineContext = {
+    kysely,
+    log,
+    leaseMs,
+    tenant,
+    secrets: options.taskSecrets,
+    requests: { kysely, tenant, secrets: options.secretBox },
+    recordWorker: (workerId, inspectUrl) => recordWorker(kysely, tenant(), workerId, inspectUrl),
+    retry: { ...DEFAULT_RETRY_POLICY, ...options.retry },
+    pollMs: options.pollMs ?? 1_000,
+    progressIntervalMs: options.progressIntervalMs ?? 500,
+    watchIntervalMs: options.watchIntervalMs ?? 200,
+    taskBell,
+    workflowBells: createWorkflowBells(),
+    ringTasksLater: (delayMs) => later(delayMs, () => taskBell.ring()),
+    stopped: stopping.signal,
+  };
+
+  function later(delayMs: number, work: () => void): void {
+    if (stopping.signal.aborted) return;
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      work();
+    }, delayMs);
+    timer.unref();
+    timers.add(timer);
+  }
+
+  let sweep: Promise<void> = Promise.resolve();
+  function sweepAfter(delayMs: number): void {
+    later(delayMs, () => {
+      sweep = takeLostLeases(context)
+        .then(() => undefined)
+        // The database may be away for a while: the next round finds the same leases.
+        .catch((error: unknown) => log.warn({ err: error }, "lost leases were not looked for"))
+        .finally(() => sweepAfter(Math.min(1_000, leaseMs / 4)));
+    });
+  }
+
+  return {
+    workflowService: createWorkflowService(context),
+    taskService: createTaskService(context),
+    runCourier: (request) => runCourier(context, request),
+    listLoads: (request) => listLoads(context, request),
+    start: () => sweepAfter(leaseMs),
+    async stop() {
+      stopping.abort();
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
+      await sweep;
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { create, type JsonValue } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Attempt,
+  AttemptSchema,
+  type Progress,
+  ProgressSchema,
+  type Task,
+  Task_Kind,
+  Task_State,
+  TaskSchema,
+  type Workflow,
+  Workflow_State,
+  WorkflowSchema,
+} from "@sluice/api/control/v1/workflow_pb";
+import type { Selectable } from "kysely";
+import type { AttemptTable } from "../database/schema.ts";
+import type { TaskRow, WorkflowRow } from "./context.ts";
+import { failureFromJson } from "./failure.ts";
+import type { TaskKind, TaskState, WorkflowState } from "./state-machine.ts";
+
+export type AttemptRow = Selectable<AttemptTable>;
+
+/** A workflow that fails is shown as running, with its failure, until what runs has been stopped. */
+const WORKFLOW_STATES: Record<WorkflowState, Workflow_State> = {
+  scheduled: Workflow_State.SCHEDULED,
+  running: Workflow_State.RUNNING,
+  finalizing: Workflow_State.FINALIZING,
+  failing: Workflow_State.RUNNING,
+  stopping: Workflow_State.STOPPING,
+  succeeded: Workflow_State.SUCCEEDED,
+  stopped: Workflow_State.STOPPED,
+  failed: Workflow_State.FAILED,
+};
+
+const TASK_KINDS: Record<TaskKind, Task_Kind> = {
+  list: Task_Kind.LIST,
+  load: Task_Kind.LOAD_OBJECT,
+  publish: Task_Kind.PUBLISH,
+  discard: Task_Kind.DISCARD,
+};
+
+const TASK_STATES: Record<TaskState, Task_State> = {
+  waiting: Task_State.WAITING,
+  running: Task_State.RUNNING,
+  succeeded: Task_State.SUCCEEDED,
+  failed: Task_State.FAILED,
+  canceled: Task_State.CANCELED,
+};
+
+export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date): Workflow {
+  const elapsedMs = elapsed(row.start_time, row.end_time, now);
+  return create(WorkflowSchema, {
+    id: row.id,
+    courierId: row.courier_id,
+    courierName: row.courier_name,
+    state: WORKFLOW_STATES[row.state],
+    startDate: row.start_date,
+    endDate: row.end_date,
+    tasks: [...tasks],
+    totals: toProgress(row, elapsedMs, elapsedMs === 0 ? 0 : (row.rows * 1000) / elapsedMs),
+    warnings: texts(row.warnings),
+    createTime: timestampFromDate(row.create_time),
+    ...(row.failure === null ? {} : { failure: failureFromJson(row.failure) }),
+    ...(row.start_time === null ? {} : { startTime: timestampFromDate(row.start_time) }),
+    ...(row.end_time === null ? {} : { endTime: timestampFromDate(row.end_time) }),
+  });
+}
+
+export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date): Task {
+  return create(TaskSchema, {
+    id: row.id,
+    kind: TASK_KINDS[row.kind],
+    state: TASK_STATES[row.state],
+    key: row.key,
+    date: row.date,
+    feedId: row.feed_id ?? "",
+    attempts: attempts.map(toAttempt),
+    progress: toProgress(
+      row,
+      elapsed(row.first_start_time, row.end_time, now),
+      row.rows_per_second,
+    ),
+    route: row.route,
+    warnings: texts(row.warnings),
+  });
+}
+
+function toAttempt(row: AttemptRow): Attempt {
+  return create(AttemptSchema, {
+    number: row.number,
+    worker: row.worker,
+    startTime: timestampFromDate(row.start_time),
+    ...(row.end_time === null ? {} : { endTime: timestampFromDate(row.end_time) }),
+    ...(row.failure === null ? {} : { failure: failureFromJson(row.failure) }),
+  });
+}
+
+function toProgress(
+  row: Pick<TaskRow, "stage" | "bytes_read" | "bytes_total" | "rows" | "rejected_rows">,
+  elapsedMs: number,
+  rowsPerSecond: number,
+): Progress {
+  return create(ProgressSchema, {
+    stage: row.stage,
+    bytesRead: BigInt(row.bytes_read),
+    bytesTotal: BigInt(row.bytes_total),
+    rows: BigInt(row.rows),
+    rejectedRows: BigInt(row.rejected_rows),
+    rowsPerSecond,
+    elapsed: durationFromMs(elapsedMs),
+  });
+}
+
+function elapsed(start: Date | null, end: Date | null, now: Date): number {
+  return start === null ? 0 : Math.max(0, (end ?? now).getTime() - start.getTime());
+}
+
+function texts(json: JsonValue): string[] {
+  return Array.isArray(json) ? json.filter((item) => typeof item === "string") : [];
+}

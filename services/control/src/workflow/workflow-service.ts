@@ -1,0 +1,94 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type {
+  ListWorkflowsRequest,
+  WatchWorkflowRequest,
+  WatchWorkflowResponse,
+  WorkflowService,
+} from "@sluice/api/control/v1/workflow_service_pb";
+import {
+  type ListWorkflowsResponseSchema,
+  WatchWorkflowResponseSchema,
+} from "@sluice/api/control/v1/workflow_service_pb";
+import { toPage } from "../resources/page.ts";
+import { createBell } from "./bell.ts";
+import { inWorkflow, step } from "./change.ts";
+import type { EngineContext } from "./context.ts";
+import { belowNumber } from "./page-number.ts";
+import { readRow, withTasks } from "./read-workflow.ts";
+import { isFinal } from "./state-machine.ts";
+import { toWorkflow } from "./workflow-message.ts";
+
+/** Shows workflows to people and platforms, and takes their wish to stop one. */
+export function createWorkflowService(context: EngineContext): ServiceImpl<typeof WorkflowService> {
+  return {
+    async getWorkflow(request) {
+      return { workflow: await withTasks(context, await readRow(context, request.id), -1) };
+    },
+    listWorkflows: (request) => listWorkflows(context, request),
+    watchWorkflow: (request, call) => watchWorkflow(context, request, call.signal),
+    async cancelWorkflow(request) {
+      await inWorkflow(context, request.id, (change) =>
+        isFinal(change.condition.state)
+          ? Promise.resolve(undefined)
+          : step(context, change, undefined, { type: "cancelRequested" }),
+      );
+      return { workflow: await withTasks(context, await readRow(context, request.id), -1) };
+    },
+  };
+}
+
+async function listWorkflows(
+  context: EngineContext,
+  request: ListWorkflowsRequest,
+): Promise<MessageInitShape<typeof ListWorkflowsResponseSchema>> {
+  const page = toPage(request, ["workflows", request.courierId]);
+  const below = belowNumber(page);
+  let query = context.kysely
+    .selectFrom("workflow")
+    .selectAll()
+    .where("tenant", "=", context.tenant())
+    .orderBy("number", "desc")
+    .limit(page.size + 1);
+  if (below !== undefined) query = query.where("number", "<", below);
+  if (request.courierId !== "") query = query.where("courier_id", "=", request.courierId);
+  const { rows, nextPageToken } = page.cut(await query.execute(), (row) => [String(row.number)]);
+  const now = new Date();
+  return { workflows: rows.map((row) => toWorkflow(row, [], now)), nextPageToken };
+}
+
+/**
+ * An event for what is there, then one for what changed, until the workflow has ended. Every change
+ * after `afterEvent` is in exactly one event; changes that come fast share one. UNAVAILABLE when the
+ * engine stops: the watcher goes on elsewhere from the last event it saw.
+ */
+async function* watchWorkflow(
+  context: EngineContext,
+  request: WatchWorkflowRequest,
+  caller: AbortSignal,
+): AsyncGenerator<WatchWorkflowResponse> {
+  using listening = context.workflowBells.listen(request.id);
+  let after = Number(request.afterEvent);
+  for (;;) {
+    if (caller.aborted) throw caller.reason;
+    if (context.stopped.aborted) {
+      throw new ConnectError("the service is stopping; watch again", Code.Unavailable);
+    }
+    const seen = listening.bell.rung;
+    const row = await readRow(context, request.id);
+    const isNews = row.revision > after;
+    if (isNews) {
+      const workflow = await withTasks(context, row, after);
+      yield create(WatchWorkflowResponseSchema, { event: BigInt(row.revision), workflow });
+      after = row.revision;
+    }
+    if (isFinal(row.state)) return;
+    if (isNews) await pause(context.watchIntervalMs, caller, context.stopped);
+    await listening.bell.after(seen, context.pollMs, caller, context.stopped);
+  }
+}
+
+/** Lets changes gather, so that a busy workflow does not flood who watches it. */
+function pause(ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
+  return createBell().after(0, ms, ...signals);
+}
