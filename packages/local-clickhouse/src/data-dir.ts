@@ -11,7 +11,7 @@ export interface DataDir {
   readonly users: string;
   /** Written by the server once it listens: which ports it got. */
   readonly ports: string;
-  /** A pipe, for a moment. */
+  /** The pipe that keeps the engine serving. */
   readonly pipe: string;
   readonly tables: string;
   readonly log: string;

@@ -52,6 +52,7 @@ async function serve(order: ServerOrder): Promise<string | undefined> {
   };
   if (process.connected) process.once("disconnect", stop);
   else stop();
+  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.once(signal, stop);
 
   open({ library: ENGINE, path: order.libraryPath });
   // The last statement reads until the input ends, which is what keeps the server up.

@@ -2,9 +2,11 @@ import { closeSync, constants, openSync, rmSync } from "node:fs";
 import { DataType, load } from "ffi-rs";
 import { C_LIBRARY } from "./c-library.ts";
 
+const PULSE_INTERVAL_MS = 50;
+
 /**
  * Makes this process's standard input a pipe that has no byte in it and ends when the function
- * returned here is called, or with the process. `name` is where it stands on disk for a moment.
+ * returned here is called, or with the process. `name` is where the pipe stands on disk.
  */
 export function standardInputUntil(name: string): () => void {
   rmSync(name, { force: true });
@@ -23,10 +25,14 @@ export function standardInputUntil(name: string): () => void {
   openSync(name, constants.O_RDONLY);
   const writing = openSync(name, constants.O_WRONLY);
   closeSync(both);
-  rmSync(name);
-  let closed = false;
+  let ended = false;
   return () => {
-    if (!closed) closeSync(writing);
-    closed = true;
+    if (ended) return;
+    ended = true;
+    closeSync(writing);
+    // A reader that opens the pipe only now waits for a writer to come, and then sees it leave.
+    setInterval(() => {
+      closeSync(openSync(name, constants.O_WRONLY | constants.O_NONBLOCK));
+    }, PULSE_INTERVAL_MS);
   };
 }

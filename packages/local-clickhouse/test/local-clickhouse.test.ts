@@ -179,6 +179,19 @@ describe("a data directory", { timeout: START_LIMIT_MS }, () => {
     expect(await answered(server, admin, sql)).toBe("admin");
   });
 
+  test("is left in order by a server that is sent SIGTERM, or stopped, as soon as it listens", async () => {
+    using directory = temporaryDirectory();
+    // The engine's last statement may or may not have begun: both ways must end.
+    for (const _ of [1, 2, 3, 4]) {
+      const server = await startLocalClickHouse({ dataDir: directory.path });
+      process.kill(server.pid, "SIGTERM");
+      expect(await server.exited).toEqual({ code: 0, signal: null });
+      const other = await startLocalClickHouse({ dataDir: directory.path });
+      await other.stop();
+      expect(await other.exited).toEqual({ code: 0, signal: null });
+    }
+  });
+
   test("may lie under a name with quotes, spaces and braces", async () => {
     using directory = temporaryDirectory();
     const dataDir = join(directory.path, "it's {a,b} & <c> *");
