@@ -94,27 +94,25 @@ const refused = ({ cast, value, isKey }: PlannedCast): string | undefined => {
   return `(isNull(${value}) AND ${cast.present})`;
 };
 
-/** Rows of the file with `v<field>`, and for rejects `v<field>_o`, beside the raw columns. */
+/** What the casts share, as aliases in front of a SELECT that uses them. */
+function withShared(casts: readonly PlannedCast[]): string {
+  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
+  if (shared.length === 0) return "";
+  return `WITH ${shared.map(({ name, sql }) => `${sql} AS ${name}`).join(", ")} `;
+}
+
+/** Rows of the file with `v<field>` beside the raw columns. */
 function castRows(
   place: EntryPlace,
   casts: readonly PlannedCast[],
-  side: keyof InsertStatements,
   slice: SlicePlace | undefined,
 ): string {
-  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
   const values = casts.map(({ cast, value, field }) =>
     cast === undefined
       ? `CAST(NULL, 'Nullable(${fieldColumnType(field.type).replaceAll("'", "\\'")})') AS ${value}`
       : `${cast.value} AS ${value}`,
   );
-  if (side === "rejects") {
-    for (const { cast, value } of casts) {
-      if (cast !== undefined) values.push(`${cast.outOfRange} AS ${value}_o`);
-    }
-  }
-  const aliases = shared.map(({ name, sql }) => `${sql} AS ${name}`);
-  const using = aliases.length === 0 ? "" : `WITH ${aliases.join(", ")} `;
-  return `${using}SELECT *, ${values.join(", ")} FROM (${input(place, slice)})`;
+  return `${withShared(casts)}SELECT *, ${values.join(", ")} FROM (${input(place, slice)})`;
 }
 
 /**
@@ -149,8 +147,8 @@ function selectRejects(
   });
   const texts = (items: readonly string[]): string =>
     items.length === 0 ? "CAST([], 'Array(String)')" : `[${items.join(", ")}]`;
-  const codes = checked.map(({ cast, value, isKey, condition }) => {
-    const code = `if(${value}_o, 'out_of_range', 'bad_value')`;
+  const codes = checked.map(({ cast, isKey, condition }) => {
+    const code = `if(${cast?.outOfRange ?? "0"}, 'out_of_range', 'bad_value')`;
     const present = cast?.present ?? "0";
     return `if(${condition}, ${isKey ? `if(${present}, ${code}, 'primary_key_null')` : code}, '')`;
   });
@@ -163,12 +161,13 @@ function selectRejects(
     `toString(c${index})`,
   ]);
   const faulty = "isNotNull(_fault_code)";
+  const using = withShared(casts);
   const unlessFaulty = (column: string, otherwise: string): string =>
     `if(${faulty}, ifNull(${column}, ''), ${otherwise})`;
   return {
     from:
       `SELECT *, arrayFirstIndex(code -> code != '', _codes) AS _first, _codes[_first] AS _code ` +
-      `FROM (SELECT *, ${texts(codes)} AS _codes FROM (${from}) WHERE ${bad})`,
+      `FROM (${using}SELECT *, ${texts(codes)} AS _codes FROM (SELECT * FROM (${from}) WHERE ${bad}))`,
     columns: {
       _workflow: quoteText(place.workflowId),
       _file: quoteText(place.object.key),
@@ -217,13 +216,13 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
     ...includedFields(feed).map(({ name }) => name),
     ...LINEAGE_COLUMNS.map(({ name }) => name),
   ];
-  const rejects = selectRejects(place, casts, castRows(place, casts, "rejects", slice), bad);
+  const rejects = selectRejects(place, casts, castRows(place, casts, slice), bad);
   const rejectNames = REJECT_COLUMNS.map(({ name }) => name);
   const columns = (names: readonly string[]): string => names.map(quoteIdentifier).join(", ");
   return {
     rows:
       `INSERT INTO ${stagingTable(at, workflowId).sql} (${columns(rowColumns)}) ` +
-      `SELECT ${rowValues.join(", ")} FROM (${castRows(place, casts, "rows", slice)}) WHERE NOT (${bad}) FORMAT ${format}`,
+      `SELECT ${rowValues.join(", ")} FROM (${castRows(place, casts, slice)}) WHERE NOT (${bad}) FORMAT ${format}`,
     rejects:
       `INSERT INTO ${stagingRejectsTable(at, workflowId).sql} (${columns(rejectNames)}) ` +
       `SELECT ${rejectNames.map((name) => rejects.columns[name] ?? "''").join(", ")} FROM (${rejects.from}) FORMAT ${format}`,

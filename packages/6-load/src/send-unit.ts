@@ -19,7 +19,7 @@ export interface Unit {
  * One insert is one block and one part, in the order of the file: whole or not at all. Squashing ends at
  * the end of the body alone; threads are one, since several inserts run side by side anyway.
  */
-const INSERT_SETTINGS: Readonly<Record<string, string>> = {
+export const INSERT_SETTINGS: Readonly<Record<string, string>> = {
   async_insert: "0",
   wait_end_of_query: "1",
   max_threads: "1",
@@ -40,7 +40,8 @@ const INSERT_SETTINGS: Readonly<Record<string, string>> = {
   date_time_output_format: "simple",
   cast_keep_nullable: "0",
   transform_null_in: "0",
-  short_circuit_function_evaluation: "enable",
+  // The casts are total, so nothing needs to be spared, and shared parts are computed once.
+  short_circuit_function_evaluation: "disable",
 };
 
 /** A pure function of where the unit comes from, what it holds and how it is cast. */

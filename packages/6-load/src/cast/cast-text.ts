@@ -65,8 +65,8 @@ export function castText(raw: string, name: string, field: Field): FieldCast {
         expectation: "true or false",
       };
     case "date":
-      return castDateText(raw, name, field);
+      return castDateText(raw, field);
     case "datetime":
-      return castDateTimeText(raw, name, field);
+      return castDateTimeText(raw, field);
   }
 }

@@ -108,64 +108,62 @@ export const reprintsDate = (canonical: string): string => {
 };
 
 /** A day that exists in some year of the same kind: the calendar repeats every 400 years. */
-const dayExists = (canonicalDate_: string): string => {
-  const moved = `concat(toString(1900 + (toUInt32OrZero(substring(${canonicalDate_}, 1, 4)) + 100) % 400), substring(${canonicalDate_}, 5))`;
+const dayExists = (day: string): string => {
+  const moved = `concat(toString(1900 + (toUInt32OrZero(substring(${day}, 1, 4)) + 100) % 400), substring(${day}, 5))`;
   return `ifNull(toString(toDate32OrNull(${moved})) = ${moved}, 0)`;
 };
 
+/**
+ * The groups of a raw value in an array of one, or an empty array where `unless` is 1. Functions over
+ * the array's elements run for the rows that have one: the only way to spare the others that the
+ * server does not undo (its short circuit works `if` out row by row, and shared parts again each time).
+ */
+const groupsOf = (raw: string, pattern: TimePattern, unless: string): string =>
+  `arrayMap(x -> extractGroups(x, ${quoteText(pattern.regex)}), if(ifNull(${raw} = '' OR ${unless}, 1), [], [assumeNotNull(${raw})]))`;
+
 /** Text to Date32 (1900 to 2299). A format with a time is read by its date. */
-export function castDateText(raw: string, name: string, field: Field): FieldCast {
+export function castDateText(raw: string, field: Field): FieldCast {
   const pattern =
     field.format === undefined ? DEFAULT_DATE : compileTimeFormat(field.format, field.name);
-  const groups = `${name}_g`;
-  const day = `${name}_d`;
-  const slow = reprintsDate(day);
   const direct = `toDate32OrNull(${raw})`;
+  const isIso =
+    field.format === undefined || field.format === "yyyy-MM-dd"
+      ? `ifNull(toString(${direct}) = ${raw}, 0)`
+      : "0";
+  const days = (unless: string): string =>
+    `arrayMap(g -> ${canonicalDate(pattern, "g")}, ${groupsOf(raw, pattern, unless)})`;
+  const slow = `arrayMap(t -> ${reprintsDate("t")}, ${days(isIso)})[1]`;
   return {
-    shared: [
-      { name: groups, sql: `extractGroups(ifNull(${raw}, ''), ${quoteText(pattern.regex)})` },
-      { name: day, sql: canonicalDate(pattern, groups) },
-    ],
-    value:
-      field.format === undefined || field.format === "yyyy-MM-dd"
-        ? `if(toString(${direct}) = ${raw}, ${direct}, ${slow})`
-        : slow,
+    shared: [],
+    value: isIso === "0" ? slow : `if(${isIso}, ${direct}, ${slow})`,
     present: `ifNull(${raw} != '', 0)`,
-    outOfRange: `notEmpty(${groups}) AND ${dayExists(day)}`,
+    outOfRange: `arrayExists(t -> ${dayExists("t")}, ${days("0")})`,
     expectation: field.format === undefined ? "a date" : `a date of the form ${field.format}`,
   };
 }
 
 /** Text to DateTime64(6, 'UTC'); a value without a zone is UTC, one without a time is midnight. */
-export function castDateTimeText(raw: string, name: string, field: Field): FieldCast {
+export function castDateTimeText(raw: string, field: Field): FieldCast {
   const pattern =
     field.format === undefined ? DEFAULT_DATETIME : compileTimeFormat(field.format, field.name);
-  const groups = `${name}_g`;
-  const moment = `${name}_t`;
-  const offset = zoneSeconds(pattern, groups);
-  const local = reprints(moment);
-  // Within a day of the calendar's ends a zone could push the moment beyond them.
-  const slow =
-    offset === undefined
-      ? local
-      : `if(${offset} = 0 OR (${moment} > '0001-01-03' AND ${moment} < '9999-12-30'), subtractSeconds(${local}, ${offset}), NULL)`;
   const direct = `toDateTime64OrNull(${raw}, 6, 'UTC')`;
-  const isIso = `length(${raw}) >= 19 AND length(${raw}) != 20 AND startsWith(toString(${direct}), replaceOne(${raw}, 'T', ' '))`;
-  const seconds = `concat(substring(${moment}, 1, 19), '.000000')`;
+  const isIso =
+    field.format === undefined
+      ? `ifNull(length(${raw}) >= 19 AND length(${raw}) != 20 AND startsWith(toString(${direct}), replaceOne(${raw}, 'T', ' ')), 0)`
+      : "0";
+  const canonical = `concat(${canonicalDate(pattern, "g")}, ' ', ${canonicalTime(pattern, "g")})`;
+  const moments = (unless: string): string =>
+    `arrayMap(g -> (${canonical}, ${zoneSeconds(pattern, "g") ?? "0"}), ${groupsOf(raw, pattern, unless)})`;
+  // Within a day of the calendar's ends a zone could push the moment beyond them.
+  const shifted = `if(m.2 = 0 OR (m.1 > '0001-01-03' AND m.1 < '9999-12-30'), subtractSeconds(${reprints("m.1")}, m.2), NULL)`;
+  const slow = `arrayMap(m -> ${shifted}, ${moments(isIso)})[1]`;
+  // The clock is right if it is on some day: finer than a microsecond, or in another year, is out of range.
+  const clock = "concat('2000-01-01', substring(m.1, 11, 9), '.000000')";
   return {
-    shared: [
-      { name: groups, sql: `extractGroups(ifNull(${raw}, ''), ${quoteText(pattern.regex)})` },
-      {
-        name: moment,
-        sql: `concat(${canonicalDate(pattern, groups)}, ' ', ${canonicalTime(pattern, groups)})`,
-      },
-    ],
-    value: field.format === undefined ? `if(${isIso}, ${direct}, ${slow})` : slow,
+    shared: [],
+    value: isIso === "0" ? slow : `if(${isIso}, ${direct}, ${slow})`,
     present: `ifNull(${raw} != '', 0)`,
-    // The clock's part is right if it is in a year that fits; finer than a microsecond does not fit.
-    outOfRange:
-      `notEmpty(${groups}) AND ${dayExists(`substring(${moment}, 1, 10)`)} AND ` +
-      `ifNull(toString(toDateTime64OrNull(concat('2000-01-01', substring(${seconds}, 11)), 6, 'UTC')) = concat('2000-01-01', substring(${seconds}, 11)), 0)`,
+    outOfRange: `arrayExists(m -> ${dayExists("substring(m.1, 1, 10)")} AND isNotNull(${reprints(clock)}), ${moments("0")})`,
     expectation:
       field.format === undefined
         ? "a date and time"
