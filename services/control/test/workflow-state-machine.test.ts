@@ -1,0 +1,316 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type Advance,
+  advance,
+  DEFAULT_RETRY_POLICY,
+  type Event,
+  isClaimable,
+  isDraining,
+  isFinal,
+  isToldToStop,
+  NEW_TASK,
+  NEW_WORKFLOW,
+  type RetryPolicy,
+  retryDelayMs,
+  type TaskCondition,
+  type WorkflowCondition,
+} from "../src/workflow/state-machine.ts";
+
+const POLICY: RetryPolicy = {
+  maxAttempts: 3,
+  maxDiscardAttempts: 4,
+  firstDelayMs: 100,
+  maxDelayMs: 1000,
+};
+
+/** What the database keeps, kept in memory: applies effects as the engine does. */
+interface Model {
+  workflow: WorkflowCondition;
+  tasks: TaskCondition[];
+  publishes: number;
+  loads: number;
+}
+
+function newModel(loads: number, publishes: number): Model {
+  return {
+    workflow: NEW_WORKFLOW,
+    tasks: [{ kind: "list", ...NEW_TASK }],
+    publishes: loads === 0 ? 0 : publishes,
+    loads,
+  };
+}
+
+/** Takes the model through an event; false when the event is refused. */
+function happen(model: Model, index: number | undefined, event: Event): boolean {
+  const task = index === undefined ? undefined : model.tasks[index];
+  const next = advance(model.workflow, task, event, POLICY);
+  if ("refused" in next) return false;
+  model.workflow = next.workflow;
+  if (index !== undefined && next.task !== undefined) model.tasks[index] = next.task;
+  apply(model, next);
+  return true;
+}
+
+function apply(model: Model, { effects }: Advance): void {
+  for (const { type } of effects) {
+    if (type === "makeLoads") add(model, "load", model.loads);
+    if (type === "makePublishes") add(model, "publish", model.publishes);
+    if (type === "makeDiscard") add(model, "discard", 1);
+    if (type === "cancelUntouched") {
+      model.tasks = model.tasks.map((task) =>
+        task.state === "waiting" &&
+        task.kind !== "discard" &&
+        (task.kind !== "publish" || task.attempt === 0)
+          ? { ...task, state: "canceled" }
+          : task,
+      );
+    }
+  }
+}
+
+function add(model: Model, kind: TaskCondition["kind"], count: number): void {
+  for (let made = 0; made < count; made++) model.tasks.push({ kind, ...NEW_TASK });
+}
+
+/** What chance may do next; the numbers choose the task and the attempt that is named. */
+interface Move {
+  readonly type: "claimed" | "succeeded" | "failed" | "leaseLost" | "cancelRequested";
+  readonly pick: number;
+  readonly retry: boolean;
+  readonly staleBy: number;
+}
+
+const move: fc.Arbitrary<Move> = fc.record({
+  type: fc.oneof(
+    { weight: 10, arbitrary: fc.constant("claimed" as const) },
+    { weight: 10, arbitrary: fc.constant("succeeded" as const) },
+    { weight: 3, arbitrary: fc.constant("failed" as const) },
+    { weight: 2, arbitrary: fc.constant("leaseLost" as const) },
+    { weight: 1, arbitrary: fc.constant("cancelRequested" as const) },
+  ),
+  pick: fc.nat(1000),
+  retry: fc.boolean(),
+  staleBy: fc.oneof(
+    { weight: 5, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 2 }) },
+  ),
+});
+
+const story = fc.record({
+  loads: fc.nat(4),
+  publishes: fc.integer({ min: 1, max: 3 }),
+  moves: fc.array(move, { maxLength: 80 }),
+});
+
+function play(model: Model, { type, pick, retry, staleBy }: Move): boolean {
+  if (type === "cancelRequested") return happen(model, undefined, { type });
+  const index = pick % model.tasks.length;
+  const task = model.tasks[index];
+  if (task === undefined) return false;
+  const attempt = task.attempt - staleBy;
+  switch (type) {
+    case "claimed":
+      return happen(model, index, { type });
+    case "failed":
+      return happen(model, index, { type, attempt, retry });
+    case "leaseLost":
+      return happen(model, index, { type, attempt });
+    case "succeeded":
+      return task.kind === "list"
+        ? happen(model, index, {
+            type: "listed",
+            attempt,
+            loads: model.loads,
+            publishes: model.publishes,
+          })
+        : happen(model, index, { type, attempt });
+  }
+}
+
+/** Plays every story move by move and looks at each state. */
+function always(look: (model: Model, before: Model, move: Move, happened: boolean) => void): void {
+  fc.assert(
+    fc.property(story, ({ loads, publishes, moves }) => {
+      const model = newModel(loads, publishes);
+      for (const next of moves) {
+        const before = { ...model, tasks: [...model.tasks] };
+        look(model, before, next, play(model, next));
+      }
+    }),
+    { numRuns: 500 },
+  );
+}
+
+/** Lets workers answer well until nothing can be claimed and nothing runs. */
+function answerAll(model: Model): void {
+  for (let rounds = 0; rounds < 1000; rounds++) {
+    const running = model.tasks.findIndex((task) => task.state === "running");
+    const index =
+      running >= 0
+        ? running
+        : model.tasks.findIndex((task) => isClaimable(model.workflow, task));
+    const task = model.tasks[index];
+    if (task === undefined) return;
+    const type = running >= 0 ? ("succeeded" as const) : ("claimed" as const);
+    play(model, { type, pick: index, retry: false, staleBy: 0 });
+  }
+}
+
+describe("whatever happens in whatever order", () => {
+  test("a final state never changes", () => {
+    always((model, before) => {
+      if (isFinal(before.workflow.state)) expect(model.workflow.state).toBe(before.workflow.state);
+      for (const [index, task] of before.tasks.entries()) {
+        if (task.state !== "waiting" && task.state !== "running") {
+          expect(model.tasks[index]).toEqual(task);
+        }
+      }
+    });
+  });
+
+  test("a workflow has succeeded if and only if every publish of it succeeded", () => {
+    always((model) => {
+      const publishes = model.tasks.filter((task) => task.kind === "publish");
+      const all =
+        model.publishes > 0 &&
+        publishes.length === model.publishes &&
+        publishes.every((task) => task.state === "succeeded");
+      if (model.publishes > 0) expect(model.workflow.state === "succeeded").toBe(all);
+    });
+  });
+
+  test("a stale attempt changes nothing", () => {
+    always((model, before, move, happened) => {
+      if (move.type === "claimed" || move.type === "cancelRequested" || move.staleBy === 0) return;
+      expect(happened).toBe(false);
+      expect(model).toEqual(before);
+    });
+  });
+
+  test("a task has at most one live attempt, and attempts count up by one with each claim", () => {
+    always((model, before, move, happened) => {
+      for (const [index, task] of before.tasks.entries()) {
+        const after = model.tasks[index];
+        if (after === undefined || after.attempt === task.attempt) continue;
+        expect(move.type === "claimed" && happened && task.state === "waiting").toBe(true);
+        expect(after).toMatchObject({ attempt: task.attempt + 1, state: "running" });
+      }
+    });
+  });
+
+  test("no list, load or new publish is claimed after a failure or a cancel", () => {
+    always((model, before, move) => {
+      if (move.type !== "claimed") return;
+      if (!isDraining(before.workflow.state) && !isFinal(before.workflow.state)) return;
+      for (const [index, task] of before.tasks.entries()) {
+        const isNew = task.kind === "list" || task.kind === "load" || task.attempt === 0;
+        if (task.kind !== "discard" && isNew) expect(model.tasks[index]).toEqual(task);
+      }
+    });
+  });
+
+  test("no task has more attempts than the policy allows", () => {
+    always((model) => {
+      for (const task of model.tasks) {
+        const limit = task.kind === "discard" ? POLICY.maxDiscardAttempts : POLICY.maxAttempts;
+        expect(task.attempt).toBeLessThanOrEqual(limit);
+      }
+    });
+  });
+
+  test("a discard is made at most once, and only when no load runs any more", () => {
+    always((model, before) => {
+      const discards = model.tasks.filter((task) => task.kind === "discard").length;
+      expect(discards).toBeLessThanOrEqual(1);
+      const had = before.tasks.some((task) => task.kind === "discard");
+      if (discards === 1 && !had) {
+        expect(model.tasks.some((task) => task.kind === "load" && task.state === "running")).toBe(
+          false,
+        );
+        expect(["failed", "stopped"]).toContain(model.workflow.state);
+      }
+    });
+  });
+
+  test("a publish that was claimed is ended by an outcome alone", () => {
+    always((model, before, move) => {
+      for (const [index, task] of before.tasks.entries()) {
+        if (task.kind !== "publish" || task.attempt === 0) continue;
+        const after = model.tasks[index];
+        expect(after?.state).not.toBe("canceled");
+        if (move.type === "cancelRequested") expect(after).toEqual(task);
+      }
+    });
+  });
+
+  test("the tally is what the tasks are", () => {
+    always((model) => {
+      const count = (kind: string, ...states: string[]): number =>
+        model.tasks.filter((task) => task.kind === kind && states.includes(task.state)).length;
+      const { tally } = model.workflow;
+      expect(tally.listWaiting).toBe(count("list", "waiting"));
+      expect(tally.listRunning).toBe(count("list", "running"));
+      expect(tally.loadsWaiting).toBe(count("load", "waiting"));
+      expect(tally.loadsRunning).toBe(count("load", "running"));
+      expect(tally.publishesUntouched + tally.publishesBegun).toBe(
+        count("publish", "waiting", "running"),
+      );
+      expect(tally.publishesSucceeded).toBe(count("publish", "succeeded"));
+    });
+  });
+
+  test("every workflow ends once workers answer", () => {
+    fc.assert(
+      fc.property(story, ({ loads, publishes, moves }) => {
+        const model = newModel(loads, publishes);
+        for (const next of moves) play(model, next);
+        answerAll(model);
+        expect(isFinal(model.workflow.state)).toBe(true);
+        for (const task of model.tasks) expect(["waiting", "running"]).not.toContain(task.state);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("a workflow", () => {
+  test("ends at once when it is canceled before anything was claimed, and discards nothing", () => {
+    const next = advance(NEW_WORKFLOW, undefined, { type: "cancelRequested" }, POLICY);
+    expect(next).toMatchObject({
+      workflow: { state: "stopped" },
+      effects: [{ type: "cancelUntouched" }],
+    });
+  });
+
+  test("that finds no object succeeds without a publish", () => {
+    const model = newModel(0, 1);
+    answerAll(model);
+    expect(model.workflow.state).toBe("succeeded");
+    expect(model.tasks).toHaveLength(1);
+  });
+
+  test("that is canceled during its only publish succeeds when the publish does", () => {
+    const model = newModel(1, 1);
+    while (!model.tasks.some((task) => task.kind === "publish" && task.state === "running")) {
+      const index = model.tasks.findIndex((task) => task.state === "running");
+      const claimable = model.tasks.findIndex((task) => isClaimable(model.workflow, task));
+      if (index >= 0) play(model, { type: "succeeded", pick: index, retry: false, staleBy: 0 });
+      else play(model, { type: "claimed", pick: claimable, retry: false, staleBy: 0 });
+    }
+    happen(model, undefined, { type: "cancelRequested" });
+    expect(model.workflow.state).toBe("stopping");
+    expect(isToldToStop(model.workflow.state, "publish")).toBe(false);
+    answerAll(model);
+    expect(model.workflow.state).toBe("succeeded");
+  });
+});
+
+test("the pauses between attempts double up to the longest, ten minutes in all", () => {
+  const pauses = [1, 2, 3, 4, 5, 6, 7].map((attempt) => retryDelayMs(DEFAULT_RETRY_POLICY, attempt));
+  expect(pauses).toEqual([4_700, 9_400, 18_800, 37_600, 75_200, 150_400, 300_000]);
+  const total = pauses.reduce((sum, pause) => sum + pause, 0);
+  expect(total).toBeGreaterThan(9.5 * 60_000);
+  expect(total).toBeLessThan(10.5 * 60_000);
+  expect(retryDelayMs(DEFAULT_RETRY_POLICY, 90)).toBe(300_000);
+});
