@@ -9,8 +9,6 @@ export interface Customer {
   put(key: string, body: Uint8Array | string): Promise<number>;
 }
 
-const CUSTOMER_ACCOUNT = "111122223333";
-
 /** Makes the bucket, and a role that demands the external id of whoever assumes it. */
 export async function createCustomer(
   aws: LocalAws,
@@ -26,7 +24,6 @@ export async function createCustomer(
   await aws.createBucket(bucket);
   const { arn: roleArn } = await aws.putRole({
     name: roleName,
-    accountId: CUSTOMER_ACCOUNT,
     trustPolicy: {
       Version: "2012-10-17",
       Statement: [

@@ -120,6 +120,9 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   };
 }
 
+/** Not the account of the buckets: what the platform reads, it reads across accounts, as in life. */
+const PLATFORM_ACCOUNT = "444455556666";
+
 interface PlatformIdentity {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -133,16 +136,18 @@ async function createPlatform(aws: LocalAws): Promise<PlatformIdentity> {
     Version: "2012-10-17",
     Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Resource: "*" }],
   } as const;
-  const user = await aws.createUser({ name: "sluice", policy: mayAssumeRoles });
+  const accountId = PLATFORM_ACCOUNT;
+  const user = await aws.createUser({ name: "sluice", accountId, policy: mayAssumeRoles });
   await aws.putRole({
     name: "sluice-default",
+    accountId,
     policy: mayAssumeRoles,
     trustPolicy: {
       Version: "2012-10-17",
       Statement: [{ Effect: "Allow", Principal: { AWS: user.arn }, Action: "sts:AssumeRole" }],
     },
   });
-  return { ...user, roleArn: `arn:aws:iam::${aws.accountId}:role/sluice-{tenant}` };
+  return { ...user, roleArn: `arn:aws:iam::${accountId}:role/sluice-{tenant}` };
 }
 
 function toWarehouse(clickhouse: LocalClickHouse | undefined): {
