@@ -1,5 +1,5 @@
 import type { Feed, ManifestObject } from "@sluice/schema";
-import { castNative } from "./cast/cast-native.ts";
+import { castNative, readType } from "./cast/cast-native.ts";
 import { castText } from "./cast/cast-text.ts";
 import type { FieldCast } from "./cast/field-cast.ts";
 import { fieldColumnType, includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
@@ -77,7 +77,7 @@ function input({ plan }: EntryPlace, slice: SlicePlace | undefined): string {
     return column === undefined ? [] : [{ ...column, index }];
   });
   const structure = chosen
-    .map(({ name, type }) => `${quoteIdentifier(name)} ${nullable(type)}`)
+    .map(({ name, type }) => `${quoteIdentifier(name)} ${nullable(readType(type))}`)
     .join(", ");
   const renamed = chosen.map(({ name, index }) => `${quoteIdentifier(name)} AS c${index}`);
   return (

@@ -80,7 +80,7 @@ export async function readPublishIntent(
 }
 
 /** Gives the staging table this attempt's name, wherever an earlier attempt left it. */
-export async function claim(options: PublishOptions): Promise<TableName> {
+async function claim(options: PublishOptions): Promise<TableName> {
   const { warehouse, feed, workflowId, attempt } = options;
   const at: TableAddress = { source: feed.source, name: feed.name };
   const mine = publishingTable(at, workflowId, attempt);

@@ -19,7 +19,7 @@ export interface Unit {
  * One insert is one block and one part, in the order of the file: whole or not at all. Squashing ends at
  * the end of the body alone; threads are one, since several inserts run side by side anyway.
  */
-export const INSERT_SETTINGS: Readonly<Record<string, string>> = {
+const INSERT_SETTINGS: Readonly<Record<string, string>> = {
   async_insert: "0",
   wait_end_of_query: "1",
   max_threads: "1",

@@ -183,6 +183,56 @@ const cells: readonly (readonly [string, string, FieldType | FieldType["kind"], 
   ],
 ];
 
+test("a date that ClickHouse's reader would refuse rejects its row alone", async () => {
+  // The column is days in 32 bits, as Parquet stores a date; the reader's Date32 ends with 2299.
+  const feed = feedOf([field("id", "integer"), field("d", "date"), field("t", "datetime")], {
+    source: "slices",
+    name: "t",
+  });
+  await prepareDomainTable(server.warehouse, feed);
+  await createStaging(server.warehouse, { source: "slices", name: "t" }, "w");
+  const body = await server.bytes(
+    "SELECT toInt64(number) AS id, [19000, 2932896, -200000, -25567, 120529]::Array(Int32)[number + 1] AS d, d AS t FROM numbers(5) FORMAT Parquet",
+  );
+  const columns = [
+    { name: "id", type: "Int64" },
+    { name: "d", type: "Nullable(Date32)" },
+    { name: "t", type: "Nullable(Date32)" },
+  ];
+  const totals = await loadSlices({
+    warehouse: server.warehouse,
+    feed,
+    workflowId: "w",
+    object: manifestObject(),
+    entry: "",
+    plan: resolveColumns(feed, columns),
+  })(
+    streamOf({
+      ordinal: 0,
+      firstRow: 1,
+      rows: 5,
+      byteLength: body.byteLength,
+      byteOffset: 4,
+      identity: "days",
+      open: () => streamOf(body),
+    }),
+  );
+  expect(totals).toEqual({ batches: 1, rows: 5, rejected: 2 });
+  expect(
+    await server.rows("SELECT toString(d) AS d, toString(t) AS t FROM slices.t__stg_w ORDER BY d"),
+  ).toEqual([
+    { d: "1900-01-01", t: "1900-01-01 00:00:00.000000" },
+    { d: "2022-01-08", t: "2022-01-08 00:00:00.000000" },
+    { d: "2299-12-31", t: "2299-12-31 00:00:00.000000" },
+  ]);
+  expect(
+    await server.rows("SELECT code, value FROM slices.t__stg_w__rejects ORDER BY _row"),
+  ).toEqual([
+    { code: "out_of_range", value: "2932896" },
+    { code: "out_of_range", value: "-200000" },
+  ]);
+});
+
 test("a typed value becomes the field's type if nothing of it is lost", {
   timeout: 60_000,
 }, async () => {

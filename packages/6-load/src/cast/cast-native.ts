@@ -4,7 +4,7 @@ import { reprints, reprintsDate } from "./cast-time-text.ts";
 import type { FieldCast } from "./field-cast.ts";
 
 /** The families of ClickHouse types that the cast rules tell apart. */
-export type SourceKind =
+type SourceKind =
   | "text"
   | "integer"
   | "float"
@@ -20,7 +20,7 @@ export function bareType(type: string): string {
   return inner === undefined ? type : bareType(inner);
 }
 
-export function sourceKind(type: string): SourceKind {
+function sourceKind(type: string): SourceKind {
   const bare = bareType(type);
   if (/^(String|FixedString\(\d+\))$/.test(bare)) return "text";
   if (/^U?Int(8|16|32|64|128|256)$/.test(bare)) return "integer";
@@ -47,6 +47,19 @@ export function isCastable(type: string, field: Field): boolean {
   return CASTABLE[field.type.kind].includes(sourceKind(type));
 }
 
+const isDays = (type: string): boolean => bareType(type) === "Date32";
+
+/**
+ * The type that a column is asked for as. Of a Parquet date beyond Date32's years ClickHouse fails the
+ * whole insert, so dates are read as what they are stored as: days since 1970.
+ */
+export function readType(type: string): string {
+  return isDays(type) ? "Nullable(Int32)" : type;
+}
+
+const dayOf = (raw: string): string =>
+  `if(${raw} BETWEEN -25567 AND 120529, toDate32('1970-01-01') + ${raw}, NULL)`;
+
 const exactly = (value: string, back: string): string => `if(${back}, ${value}, NULL)`;
 
 /** Native rules: a value becomes the field's type if nothing of it is lost. */
@@ -70,6 +83,7 @@ export function castNative(raw: string, type: string, name: string, field: Field
   }
   switch (field.type.kind) {
     case "string":
+      if (isDays(type)) return native(`toString(${dayOf(raw)})`, "1", "a date of 1900 to 2299");
       return native(`toString(${raw})`, "0", "text");
     case "integer": {
       const expectation = "a whole number of 64 bits";
@@ -106,6 +120,7 @@ export function castNative(raw: string, type: string, name: string, field: Field
         "true or false",
       );
     case "date": {
+      if (isDays(type)) return native(dayOf(raw), "1", "a date of 1900 to 2299");
       if (kind === "date") return native(`toDate32(${raw})`, "0", "a date");
       const isMidnight = `match(${text}, ' 00:00:00([.]0+)?$')`;
       const day = reprintsDate(`substring(${text}, 1, 10)`);
@@ -115,7 +130,8 @@ export function castNative(raw: string, type: string, name: string, field: Field
     case "datetime": {
       const expectation = "a date and time of whole microseconds";
       if (kind === "date") {
-        return native(`toDateTime64(toDate32(${raw}), 6, 'UTC')`, "0", expectation);
+        const day = isDays(type) ? dayOf(raw) : `toDate32(${raw})`;
+        return native(`toDateTime64(${day}, 6, 'UTC')`, "1", expectation);
       }
       if (timeScale(type) > 6) {
         const micros = `CAST(${raw}, 'Nullable(DateTime64(6, \\'UTC\\'))')`;
