@@ -13,6 +13,7 @@ import {
   type PublishWork,
   PublishWorkSchema,
   SelectionSchema,
+  SentObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { daysOf } from "./days.ts";
@@ -140,5 +141,26 @@ async function publishWork(
     ...(intent === undefined
       ? {}
       : { intent: { stagingUuid: intent.staging_uuid, rowsUuid: intent.rows_uuid } }),
+    sent: await sentFor(context, task, feed.feedId),
   });
+}
+
+/** What the loads of a workflow sent into a feed, by object. */
+async function sentFor(
+  { kysely }: EngineContext,
+  { tenant, workflow_id }: TaskRow,
+  feedId: string,
+): Promise<PublishWork["sent"]> {
+  const loads = await kysely
+    .selectFrom("task")
+    .select(["key", "done_rows"])
+    .where("tenant", "=", tenant)
+    .where("workflow_id", "=", workflow_id)
+    .where("feed_id", "=", feedId)
+    .where("kind", "=", "load")
+    .orderBy("number")
+    .execute();
+  return loads.map(({ key, done_rows }) =>
+    create(SentObjectSchema, { key, rows: BigInt(done_rows) }),
+  );
 }
