@@ -147,9 +147,7 @@ function answerAll(model: Model): void {
   for (let rounds = 0; rounds < 1000; rounds++) {
     const running = model.tasks.findIndex((task) => task.state === "running");
     const index =
-      running >= 0
-        ? running
-        : model.tasks.findIndex((task) => isClaimable(model.workflow, task));
+      running >= 0 ? running : model.tasks.findIndex((task) => isClaimable(model.workflow, task));
     const task = model.tasks[index];
     if (task === undefined) return;
     const type = running >= 0 ? ("succeeded" as const) : ("claimed" as const);
@@ -307,7 +305,9 @@ describe("a workflow", () => {
 });
 
 test("the pauses between attempts double up to the longest, ten minutes in all", () => {
-  const pauses = [1, 2, 3, 4, 5, 6, 7].map((attempt) => retryDelayMs(DEFAULT_RETRY_POLICY, attempt));
+  const pauses = [1, 2, 3, 4, 5, 6, 7].map((attempt) =>
+    retryDelayMs(DEFAULT_RETRY_POLICY, attempt),
+  );
   expect(pauses).toEqual([4_700, 9_400, 18_800, 37_600, 75_200, 150_400, 300_000]);
   const total = pauses.reduce((sum, pause) => sum + pause, 0);
   expect(total).toBeGreaterThan(9.5 * 60_000);

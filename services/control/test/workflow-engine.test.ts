@@ -1,0 +1,387 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import { ListLoadsRequestSchema } from "@sluice/api/control/v1/domain_table_service_pb";
+import { ActionKind, Retry, Stage } from "@sluice/api/control/v1/failure_pb";
+import { Task_Kind, Task_State, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
+import type { Lease } from "@sluice/api/ingest/v1/task_pb";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Database, openDatabase } from "../src/database/database.ts";
+import {
+  doAll,
+  doWell,
+  type House,
+  hasPostgres,
+  makeStatePlace,
+  objectsOf,
+  openHouse,
+  type StatePlace,
+} from "./workflow-house.ts";
+
+const OBJECTS = objectsOf("orders", "2026-03-02/a", "2026-03-01/b", "2026-03-01/a");
+const UNAVAILABLE = { stage: Stage.LOAD, code: "unavailable", message: "no answer" };
+const CORRUPT = { stage: Stage.DECOMPRESS, code: "corrupt", message: "bad block" };
+
+async function codeOf(call: Promise<unknown>): Promise<Code | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    return ConnectError.from(error).code;
+  }
+}
+
+function only(leases: readonly Lease[]): Lease {
+  const [lease] = leases;
+  if (lease === undefined || leases.length !== 1) throw new Error(`${leases.length} leases`);
+  return lease;
+}
+
+/** Runs a courier and brings its list to its end. */
+async function listed(house: House, courier: string, objects = OBJECTS): Promise<string> {
+  const id = await house.run(courier);
+  await doWell(house, only(await house.claim("lister")), objects);
+  return id;
+}
+
+for (const kind of ["PGlite", "PostgreSQL"] as const) {
+  const isThere = kind === "PGlite" || (await hasPostgres());
+  describe.skipIf(!isThere)(`workflows kept by ${kind}`, { timeout: 30_000 }, () => {
+    let place: StatePlace;
+    let database: Database;
+    beforeAll(async () => {
+      place = await makeStatePlace(kind);
+      database = await openDatabase(place.options);
+    }, 60_000);
+    afterAll(async () => {
+      await database.close();
+      await place[Symbol.asyncDispose]();
+    });
+
+    async function stateOf(house: House, id: string): Promise<Workflow_State> {
+      return (await house.workflows.getWorkflow({ id })).workflow?.state ?? 0;
+    }
+
+    test("load every object into every feed, publish once for each, and say what was loaded", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders", totals: "orders" } });
+      const id = await house.run(courier);
+      const done = await doAll(house, OBJECTS);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow).toMatchObject({ state: Workflow_State.SUCCEEDED, warnings: [] });
+      expect(workflow?.totals).toMatchObject({ rows: 60n, rejectedRows: 6n, bytesRead: 600n });
+      expect(done.map((lease) => lease.work.case)).toEqual([
+        "list",
+        ...Array.from({ length: 6 }, () => "loadObject"),
+        "publish",
+        "publish",
+      ]);
+      const ordinals = done.flatMap(({ work }) =>
+        work.case === "loadObject"
+          ? [[work.value.feed?.name, Number(work.value.object?.ordinal), work.value.object?.key]]
+          : [],
+      );
+      for (const feed of ["lines", "totals"]) {
+        expect(ordinals.filter(([name]) => name === feed)).toEqual([
+          [feed, 1, "2026-03-01/a"],
+          [feed, 2, "2026-03-01/b"],
+          [feed, 3, "2026-03-02/a"],
+        ]);
+      }
+      for (const { work } of done) {
+        if (work.case !== "publish") continue;
+        expect(work.value).toMatchObject({
+          operation: LoadOperation.LOAD,
+          expected: { batches: 6n, rows: 30n, rejectedRows: 3n },
+        });
+      }
+      const { loads } = await house.engine.listLoads(
+        create(ListLoadsRequestSchema, { feedId: "lines" }),
+      );
+      expect(loads).toMatchObject([{ workflowId: id, rows: 27n, rejectedRows: 3n }]);
+
+      const second = await house.run(courier);
+      const more = await doAll(house, OBJECTS.slice(0, 1));
+      expect(await stateOf(house, second)).toBe(Workflow_State.SUCCEEDED);
+      const next = more.flatMap(({ work }) =>
+        work.case === "loadObject" ? [work.value.object?.ordinal] : [],
+      );
+      expect(next).toEqual([4n, 4n]);
+    });
+
+    test("give workers explicit settings and the credential's secrets, which no row keeps", async () => {
+      await using house = openHouse(database);
+      await house.run(await house.courier({ loads: { lines: "orders" } }));
+      const { work } = only(await house.claim("w"));
+      if (work.case !== "list") throw new Error("not a list");
+      expect(work.value.connection?.access.value).toMatchObject({ secretAccessKey: "s3cret" });
+      expect(work.value.dates).toEqual(["2026-03-01"]);
+      expect(work.value.selections).toMatchObject([{ fileTag: "orders", optional: false }]);
+      expect(work.value.feeds[0]?.spec).toMatchObject({
+        errorThresholdPercent: 1,
+        lastUpdated: { case: "generateLastUpdated" },
+        fields: [{ name: "id", incomingName: "id", include: true }],
+      });
+      const rows = await database.kysely.selectFrom("workflow").selectAll().execute();
+      expect(JSON.stringify(rows)).not.toContain("s3cret");
+    });
+
+    test("keep what a feed was when they began, and publish nothing for a feed without objects", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders", refunds: "refunds" } });
+      const id = await house.run(courier, { skipMissingFiles: true });
+      const done = await doAll(house, OBJECTS);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow?.state).toBe(Workflow_State.SUCCEEDED);
+      expect(workflow?.warnings).toEqual([
+        "No file was found for shop.refunds: its domain table stays as it is.",
+      ]);
+      expect(done.filter(({ work }) => work.case === "publish")).toHaveLength(1);
+    });
+
+    test("go on with another worker, its attempt counted and its checkpoint kept, when one dies", async () => {
+      await using house = openHouse(database, { leaseMs: 400 });
+      await listed(house, await house.courier({ loads: { lines: "orders" } }), OBJECTS.slice(0, 1));
+      const { taskId, attempt } = only(await house.claim("dies"));
+      const checkpoint = { batches: 3n, rows: 30n, rejectedRows: 2n };
+      await house.tasks.heartbeat({ taskId, attempt, progress: { checkpoint } });
+      const again = only(await house.claim("lives", { waitMs: 20_000 }));
+      expect(again).toMatchObject({
+        taskId,
+        attempt: 2,
+        work: { value: { checkpoint } },
+      });
+      expect(await codeOf(house.tasks.heartbeat({ taskId, attempt }))).toBe(
+        Code.FailedPrecondition,
+      );
+      await doWell(house, again);
+      const rest = await doAll(house);
+      expect(rest.map(({ work }) => work.case)).toEqual(["publish"]);
+      const { workflows } = await house.workflows.listWorkflows({});
+      const id = workflows[0]?.id ?? "";
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow?.state).toBe(Workflow_State.SUCCEEDED);
+      const task = workflow?.tasks.find((each) => each.id === taskId);
+      expect(task?.attempts).toMatchObject([
+        { number: 1, worker: "dies", failure: { code: "worker_lost", retry: Retry.AUTOMATIC } },
+        { number: 2, worker: "lives" },
+      ]);
+    });
+
+    test("refuse every call of an attempt that is not the newest", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders" } });
+      await house.run(courier);
+      const stale: Record<string, (taskId: string) => Promise<unknown>> = {
+        heartbeat: (taskId) => house.tasks.heartbeat({ taskId, attempt: 0 }),
+        failTask: (taskId) => house.tasks.failTask({ taskId, attempt: 0, failure: UNAVAILABLE }),
+      };
+      const refused = async (
+        taskId: string,
+        calls: Record<string, (taskId: string) => Promise<unknown>>,
+      ): Promise<void> => {
+        for (const [name, call] of Object.entries(calls)) {
+          expect([name, await codeOf(call(taskId))]).toEqual([name, Code.FailedPrecondition]);
+        }
+      };
+      const list = only(await house.claim("w"));
+      await refused(list.taskId, {
+        ...stale,
+        appendManifest: (taskId) =>
+          house.tasks.appendManifest({ taskId, attempt: 0, page: 0, objects: OBJECTS }),
+        completeTask: (taskId) =>
+          house.tasks.completeTask({ taskId, attempt: 0, result: { case: "list", value: {} } }),
+      });
+      await doWell(house, list, OBJECTS.slice(0, 1));
+      await doWell(house, only(await house.claim("w")));
+      const publish = only(await house.claim("w"));
+      await refused(publish.taskId, {
+        ...stale,
+        recordPublishIntent: (taskId) =>
+          house.tasks.recordPublishIntent({ taskId, attempt: 2, intent: { stagingUuid: "x" } }),
+        completeTask: (taskId) =>
+          house.tasks.completeTask({ taskId, attempt: 2, result: { case: "publish", value: {} } }),
+      });
+      await doWell(house, publish);
+      expect(await codeOf(house.tasks.heartbeat({ taskId: publish.taskId, attempt: 1 }))).toBe(
+        Code.FailedPrecondition,
+      );
+      expect(await codeOf(house.tasks.heartbeat({ taskId: "nobody", attempt: 1 }))).toBe(
+        Code.NotFound,
+      );
+    });
+
+    test("take a repeated page, completion, failure and intent once", async () => {
+      await using house = openHouse(database);
+      const id = await house.run(await house.courier({ loads: { lines: "orders" } }));
+      const { taskId, attempt } = only(await house.claim("w"));
+      const page = { taskId, attempt, page: 0, objects: OBJECTS };
+      await house.tasks.appendManifest(page);
+      await house.tasks.appendManifest(page);
+      const complete = (objects: bigint): Promise<unknown> =>
+        house.tasks.completeTask({
+          taskId,
+          attempt,
+          result: { case: "list", value: { objects } },
+        });
+      expect(await codeOf(complete(6n))).toBe(Code.InvalidArgument);
+      await complete(3n);
+      await complete(3n);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow?.tasks).toHaveLength(4);
+      const [failing, ...others] = await house.claim("w");
+      if (failing === undefined) throw new Error("nothing to fail");
+      const fail = { taskId: failing.taskId, attempt: 1, failure: UNAVAILABLE };
+      expect(await house.tasks.failTask(fail)).toMatchObject({ willRetry: true });
+      expect(await house.tasks.failTask(fail)).toMatchObject({ willRetry: true });
+      for (const lease of others) await doWell(house, lease);
+      await doWell(house, only(await house.claim("w", { waitMs: 20_000 })));
+      const publish = only(await house.claim("w"));
+      const intend = (
+        stagingUuid: string,
+      ): Promise<{ intent?: { stagingUuid: string } | undefined }> =>
+        house.tasks.recordPublishIntent({
+          taskId: publish.taskId,
+          attempt: 1,
+          intent: { stagingUuid, rowsUuid: "r" },
+        });
+      expect((await intend("first")).intent?.stagingUuid).toBe("first");
+      expect((await intend("second")).intent?.stagingUuid).toBe("first");
+      await house.tasks.failTask({ taskId: publish.taskId, attempt: 1, failure: UNAVAILABLE });
+      const again = only(await house.claim("w", { waitMs: 20_000 }));
+      expect(again.work.value).toMatchObject({ intent: { stagingUuid: "first", rowsUuid: "r" } });
+    });
+
+    test("repeat what may help with growing pauses, and fail with advice when it never does", async () => {
+      await using house = openHouse(database, { retry: { firstDelayMs: 20, maxAttempts: 3 } });
+      const courier = await house.courier({ loads: { lines: "orders" } });
+      const id = await listed(house, courier, OBJECTS.slice(0, 1));
+      const answers: boolean[] = [];
+      for (let attempt = 1; attempt <= 3; attempt++) {
+        const lease = only(await house.claim("w", { waitMs: 20_000 }));
+        expect(lease.attempt).toBe(attempt);
+        const { willRetry } = await house.tasks.failTask({
+          taskId: lease.taskId,
+          attempt,
+          failure: UNAVAILABLE,
+        });
+        answers.push(willRetry);
+      }
+      expect(answers).toEqual([true, true, false]);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow).toMatchObject({
+        state: Workflow_State.FAILED,
+        failure: {
+          code: "unavailable",
+          retry: Retry.AUTOMATIC,
+          action: ActionKind.RETRY,
+          advice: "ClickHouse does not answer. It is tried again by itself.",
+        },
+      });
+      const attempts = await database.kysely
+        .selectFrom("attempt")
+        .innerJoin("task", "task.id", "attempt.task_id")
+        .select(["start_time", "attempt.end_time"])
+        .where("task.workflow_id", "=", id)
+        .where("task.kind", "=", "load")
+        .orderBy("attempt.number")
+        .execute();
+      const pauses = attempts.slice(1).map((attempt, index) => {
+        return attempt.start_time.getTime() - (attempts[index]?.end_time?.getTime() ?? 0);
+      });
+      expect(pauses[0]).toBeGreaterThanOrEqual(19);
+      expect(pauses[1]).toBeGreaterThanOrEqual(39);
+    });
+
+    test("stop everything else after a failure, discard what was staged, and have failed", async () => {
+      await using house = openHouse(database);
+      const id = await listed(house, await house.courier({ loads: { lines: "orders" } }));
+      const [first, second] = await house.claim("w", { capacity: 2 });
+      if (first === undefined || second === undefined) throw new Error("two loads are needed");
+      const { willRetry } = await house.tasks.failTask({
+        taskId: first.taskId,
+        attempt: 1,
+        failure: CORRUPT,
+      });
+      expect(willRetry).toBe(false);
+      expect(await house.claim("w")).toEqual([]);
+      const during = (await house.workflows.getWorkflow({ id })).workflow;
+      expect(during).toMatchObject({
+        state: Workflow_State.RUNNING,
+        failure: { code: "corrupt", action: ActionKind.BAD_ARCHIVE },
+      });
+      const { taskId, attempt } = second;
+      expect(await house.tasks.heartbeat({ taskId, attempt })).toMatchObject({ stop: true });
+      await house.tasks.failTask({ taskId, attempt, failure: UNAVAILABLE });
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow?.state).toBe(Workflow_State.FAILED);
+      expect(workflow?.tasks.map(({ kind, state }) => [kind, state])).toEqual([
+        [Task_Kind.LIST, Task_State.SUCCEEDED],
+        [Task_Kind.LOAD_OBJECT, Task_State.FAILED],
+        [Task_Kind.LOAD_OBJECT, Task_State.CANCELED],
+        [Task_Kind.LOAD_OBJECT, Task_State.CANCELED],
+        [Task_Kind.DISCARD, Task_State.WAITING],
+      ]);
+      const rest = await doAll(house);
+      expect(rest.map(({ work }) => work.case)).toEqual(["discard"]);
+      expect(
+        (await house.engine.listLoads(create(ListLoadsRequestSchema, { feedId: "lines" }))).loads,
+      ).toEqual([]);
+    });
+
+    test("stop when they are canceled, even if the worker says nothing more", async () => {
+      await using house = openHouse(database, { leaseMs: 400 });
+      const id = await listed(house, await house.courier({ loads: { lines: "orders" } }));
+      const { taskId, attempt } = only(await house.claim("silent", { capacity: 1 }));
+      const { workflow } = await house.workflows.cancelWorkflow({ id });
+      expect(workflow?.state).toBe(Workflow_State.STOPPING);
+      await house.workflows.cancelWorkflow({ id });
+      expect(await house.tasks.heartbeat({ taskId, attempt })).toMatchObject({ stop: true });
+      const discard = only(await house.claim("w", { waitMs: 20_000 }));
+      expect(discard.work.case).toBe("discard");
+      expect(await stateOf(house, id)).toBe(Workflow_State.STOPPED);
+    });
+
+    test("wait for the outcome of a publish that runs when they are canceled", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders", totals: "orders" } });
+      const id = await listed(house, courier, OBJECTS.slice(0, 1));
+      for (const lease of await house.claim("w")) await doWell(house, lease);
+      const publish = only(await house.claim("w", { capacity: 1 }));
+      await house.workflows.cancelWorkflow({ id });
+      const { taskId, attempt } = publish;
+      expect(await house.tasks.heartbeat({ taskId, attempt })).toMatchObject({ stop: false });
+      expect(await stateOf(house, id)).toBe(Workflow_State.STOPPING);
+      await doWell(house, publish);
+      expect(await stateOf(house, id)).toBe(Workflow_State.STOPPED);
+      const loads = await database.kysely
+        .selectFrom("load_record")
+        .select("workflow_id")
+        .where("workflow_id", "=", id)
+        .execute();
+      expect(loads).toHaveLength(1);
+    });
+
+    test("publish one at a time into a feed, also when the first attempt's outcome is unknown", async () => {
+      await using house = openHouse(database);
+      const operation = LoadOperation.TRUNCATE_AND_LOAD;
+      const courier = await house.courier({ loads: { lines: "orders" }, operation });
+      await house.run(courier);
+      await house.run(courier);
+      for (const list of await house.claim("w")) await doWell(house, list, OBJECTS.slice(0, 1));
+      const loads = await house.claim("w");
+      expect(loads).toHaveLength(2);
+      for (const load of loads) await doWell(house, load);
+      const first = only(await house.claim("w"));
+      expect(first.work.case).toBe("publish");
+      expect(await house.claim("x")).toEqual([]);
+      const { taskId } = first;
+      await house.tasks.failTask({ taskId, attempt: 1, failure: UNAVAILABLE });
+      const again = only(await house.claim("x", { waitMs: 20_000 }));
+      expect(again).toMatchObject({ taskId, attempt: 2 });
+      await doWell(house, again);
+      const second = only(await house.claim("x"));
+      expect(second.taskId).not.toBe(taskId);
+    });
+  });
+}
