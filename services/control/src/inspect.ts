@@ -16,7 +16,7 @@ export interface Inspector {
   close(): void;
 }
 
-export type InspectCall<T> = (
+type InspectCall<T> = (
   client: Client<typeof InspectService>,
   /** To be passed on with the call. */
   options: { readonly timeoutMs: number },

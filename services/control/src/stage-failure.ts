@@ -90,7 +90,7 @@ export function completeFailure(failure: StageFailure): StageFailure {
 }
 
 /** A stage as @sluice/errors spells it; undefined when it is not set. */
-export function stageWord(stage: Stage): StageWord | undefined {
+function stageWord(stage: Stage): StageWord | undefined {
   return STAGES.find((word) => STAGE[word] === stage);
 }
 

@@ -8,7 +8,7 @@ const DATE = 1082;
  * An int8 as a number. Counts of bytes and rows stay far below 2^53; one that does not is an error,
  * never a value that is nearly right.
  */
-export function parseInt8(text: string): number {
+function parseInt8(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) {
     throw new RangeError(`int8 ${text} is not a safe integer`);

@@ -262,5 +262,3 @@ export interface Schema {
   load_record: LoadRecordTable;
   object_ordinal: ObjectOrdinalTable;
 }
-
-export type { Generated };

@@ -17,7 +17,7 @@ export interface Page {
   cut<Row>(rows: readonly Row[], keysOf: (row: Row) => readonly string[]): CutPage<Row>;
 }
 
-export interface CutPage<Row> {
+interface CutPage<Row> {
   readonly rows: readonly Row[];
   readonly nextPageToken: string;
 }

@@ -8,7 +8,7 @@ import {
 } from "node:crypto";
 
 /** Where a secret belongs. It opens nowhere else. */
-export interface SecretPlace {
+interface SecretPlace {
   readonly tenant: string;
   readonly credentialId: string;
   /** The proto field's name. */

@@ -4,7 +4,7 @@ import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import { handOver } from "./protocol-switch.ts";
 
-export type Handler = ReturnType<typeof connectNodeAdapter>;
+type Handler = ReturnType<typeof connectNodeAdapter>;
 
 /** Where and how to listen. */
 export interface ListenOptions {

@@ -46,7 +46,7 @@ export async function testConnection(
 }
 
 /** Status and summary follow from the checks alone. */
-export function summarise(checks: readonly ConnectionCheck[]): ConnectionStatus {
+function summarise(checks: readonly ConnectionCheck[]): ConnectionStatus {
   const completed = checks.map((check) =>
     check.failure === undefined ? check : { ...check, failure: completeFailure(check.failure) },
   );

@@ -1,4 +1,5 @@
 import type { DescMessage } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
 import { type Feed, FeedSchema, type FeedSpec, type Field } from "@sluice/api/control/v1/feed_pb";
 import { databaseNameFault, sqlNameFault } from "../resources/sql-name.ts";
 import {
@@ -7,6 +8,8 @@ import {
   toViolation,
   violationsBelow,
 } from "../server/field-violations.ts";
+
+const NAME_REQUIRED = "field.name_required";
 
 /**
  * Gives every field the name it will have: its own, or the incoming one. What refers to fields refers
@@ -25,10 +28,12 @@ export function nameFields(spec: FeedSpec | undefined): void {
  * the request's field `feed`, and its fields have their names.
  */
 export function assertFeed(request: DescMessage, feed: Feed): void {
-  const violations = violationsBelow(request, "feed", FeedSchema, feed);
-  for (const fault of [...nameFaults(feed), ...specFaults(feed.spec)]) {
-    violations.push(toViolation(request, fault));
-  }
+  const faults = [...nameFaults(feed), ...specFaults(feed.spec)];
+  const unnamed = faults.filter((fault) => fault.rule === NAME_REQUIRED).map((fault) => fault.path);
+  const violations = violationsBelow(request, "feed", FeedSchema, feed)
+    // The name was made here: what it broke is said in words that fit the file's column.
+    .filter((violation) => !unnamed.includes(pathToString(violation.field)))
+    .concat(faults.map((fault) => toViolation(request, fault)));
   if (violations.length > 0) {
     throw invalidRequest(violations);
   }
@@ -68,7 +73,7 @@ function fieldFaults(field: Field, path: string, first: number | undefined): Fie
   if (field.name === field.incomingName && !/^[A-Za-z0-9_]*$/.test(field.name)) {
     const message =
       "the incoming name is no column name; give the field a name of letters, digits and underscores";
-    faults.push({ path: `${path}.name`, rule: "field.name_required", message });
+    faults.push({ path: `${path}.name`, rule: NAME_REQUIRED, message });
   } else if (field.name.startsWith("_")) {
     const message = "names that begin with an underscore are kept for the service's own columns";
     faults.push({ path: `${path}.name`, rule: "field.name_reserved", message });

@@ -26,6 +26,9 @@ export const RIGHT_PASSPHRASE = "canary-passphrase-5e1d";
 /** Buckets whose name begins so let nobody in. */
 export const CLOSED = "closed-";
 
+/** Listing this prefix is a fault of the worker's program. */
+export const CRASH = "crash/";
+
 export async function startInspectDouble(): Promise<InspectDouble> {
   const connections: Connection[] = [];
   const feeds: FeedVersion[] = [];
@@ -63,6 +66,9 @@ export async function startInspectDouble(): Promise<InspectDouble> {
             };
           },
           listObjects: ({ connection, prefix }) => {
+            if (prefix === CRASH) {
+              throw new Error("a detail that is nobody's business");
+            }
             if (connection?.bucket.startsWith(CLOSED)) {
               throw failure(Stage.CONNECT, "access_denied", "the role may not list the bucket");
             }

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../src/config.ts";
+
+test("without settings it listens on this machine alone, and keeps its state in .sluice", () => {
+  expect(readConfig({})).toEqual({
+    host: "127.0.0.1",
+    port: 8080,
+    dataDir: ".sluice",
+    platformRoleArn: "arn:aws:iam::000000000000:role/sluice-{tenant}",
+    allowedEndpoints: [],
+    logLevel: "info",
+    readMaxBytes: 4 * 1024 * 1024,
+    writeMaxBytes: 32 * 1024 * 1024,
+    maxTimeoutMs: 300_000,
+    shutdownGraceMs: 5000,
+    reflection: true,
+    exitWithStdin: false,
+  });
+});
+
+test("an empty variable is as good as none", () => {
+  expect(readConfig({ SLUICE_CONTROL_PORT: " ", SLUICE_MASTER_KEY: "" })).toEqual(readConfig({}));
+});
+
+test("endpoints are compared by their origin", () => {
+  const { allowedEndpoints } = readConfig({
+    SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1:9000/, https://S3.example.com:443",
+  });
+  expect(allowedEndpoints).toEqual(["http://127.0.0.1:9000", "https://s3.example.com"]);
+});
+
+describe("a wrong setting is one line that names the variable", () => {
+  test.each([
+    ["SLUICE_CONTROL_PORT", "http"],
+    ["SLUICE_CONTROL_PORT", "65536"],
+    ["SLUICE_CONTROL_PORT", "-1"],
+    ["DATABASE_URL", "mysql://user:canary@host/db"],
+    ["SLUICE_MASTER_KEY", "canary"],
+    ["SLUICE_MASTER_KEY", Buffer.alloc(31).toString("base64")],
+    ["SLUICE_PLATFORM_ROLE_ARN", "role/x"],
+    ["SLUICE_ALLOWED_ENDPOINTS", "127.0.0.1:9000"],
+    ["SLUICE_ALLOWED_ENDPOINTS", "http://127.0.0.1:9000/path"],
+    ["SLUICE_ALLOWED_ENDPOINTS", "ftp://127.0.0.1"],
+    ["SLUICE_TLS_CERT", "/nowhere/cert.pem"],
+    ["SLUICE_LOG_LEVEL", "loud"],
+    ["SLUICE_READ_MAX_BYTES", "4MiB"],
+    ["SLUICE_WRITE_MAX_BYTES", "1"],
+    ["SLUICE_MAX_TIMEOUT_MS", "0"],
+    ["SLUICE_SHUTDOWN_GRACE_MS", "1.5"],
+    ["SLUICE_REFLECTION", "yes"],
+    ["SLUICE_EXIT_WITH_STDIN", "true"],
+  ])("%s=%s", (name, value) => {
+    const environment =
+      name === "SLUICE_TLS_CERT" ? { [name]: value, SLUICE_TLS_KEY: value } : { [name]: value };
+    let message = "";
+    try {
+      readConfig(environment);
+    } catch (error) {
+      message = error instanceof Error ? error.message : "";
+    }
+    expect(message.split(":")[0]).toBe(name);
+    expect(message).not.toContain("\n");
+    expect(message).not.toContain("canary");
+  });
+
+  test("a certificate without its key", () => {
+    expect(() => readConfig({ SLUICE_TLS_CERT: "cert.pem" })).toThrow("SLUICE_TLS_KEY");
+  });
+});
