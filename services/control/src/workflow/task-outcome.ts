@@ -142,9 +142,10 @@ export async function failAttempt(
 
 /**
  * Takes the leases that ran out from their workers; each counts as an attempt, and the checkpoint
- * stays. How many there were.
+ * stays. Gives the time until the next one runs out unless it is renewed, in milliseconds; undefined
+ * when there is none.
  */
-export async function takeLostLeases(context: EngineContext): Promise<number> {
+export async function takeLostLeases(context: EngineContext): Promise<number | undefined> {
   const lost = await context.kysely
     .selectFrom("task")
     .select(["id", "workflow_id", "attempt", "worker"])
@@ -154,14 +155,22 @@ export async function takeLostLeases(context: EngineContext): Promise<number> {
     .orderBy("lease_expire_time")
     .limit(100)
     .execute();
-  let taken = 0;
   for (const { id, workflow_id, attempt, worker } of lost) {
     const lease = { taskId: id, workflowId: workflow_id, attempt, onlyExpired: true };
-    if (!(await loseLease(context, lease))) continue;
-    taken += 1;
-    context.log.warn({ taskId: id, attempt, worker }, "a lease ran out");
+    if (await loseLease(context, lease)) {
+      context.log.warn({ taskId: id, attempt, worker }, "a lease ran out");
+    }
   }
-  return taken;
+  const { left } = await context.kysely
+    .selectFrom("task")
+    .select(
+      sql<number | null>`(extract(epoch from min(lease_expire_time) - clock_timestamp())
+        * 1000)::double precision`.as("left"),
+    )
+    .where("tenant", "=", context.tenant())
+    .where("state", "=", "running")
+    .executeTakeFirstOrThrow();
+  return left ?? undefined;
 }
 
 /** Takes one lease from its worker; false when it was renewed, or the attempt ended, in the meantime. */

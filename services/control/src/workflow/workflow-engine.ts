@@ -22,6 +22,9 @@ import { takeLostLeases } from "./task-outcome.ts";
 import { createTaskService } from "./task-service.ts";
 import { createWorkflowService } from "./workflow-service.ts";
 
+/** The least pause between two looks for lost leases. */
+const SHORTEST_SWEEP_MS = 20;
+
 export interface WorkflowEngineOptions {
   readonly kysely: Kysely<Schema>;
   /** Opens credentials for claimed tasks. */
@@ -95,14 +98,20 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     timers.add(timer);
   }
 
+  // A lease given meanwhile runs out no sooner than this can notice.
+  const longestSweepMs = Math.min(1_000, leaseMs / 4);
   let sweep: Promise<void> = Promise.resolve();
   function sweepAfter(delayMs: number): void {
     later(delayMs, () => {
       sweep = takeLostLeases(context)
-        .then(() => undefined)
         // The database may be away for a while: the next round finds the same leases.
-        .catch((error: unknown) => log.warn({ err: error }, "lost leases were not looked for"))
-        .finally(() => sweepAfter(Math.min(1_000, leaseMs / 4)));
+        .catch((error: unknown) => {
+          log.warn({ err: error }, "lost leases were not looked for");
+          return undefined;
+        })
+        .then((leftMs = longestSweepMs) =>
+          sweepAfter(Math.min(Math.max(leftMs, SHORTEST_SWEEP_MS), longestSweepMs)),
+        );
     });
   }
 
