@@ -362,6 +362,21 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       expect(loads).toHaveLength(1);
     });
 
+    test("still find out how a publish ended whose attempt failed before they were canceled", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders" } });
+      const id = await listed(house, courier, OBJECTS.slice(0, 1));
+      await doWell(house, only(await house.claim("w")));
+      const { taskId } = only(await house.claim("w"));
+      await house.tasks.failTask({ taskId, attempt: 1, failure: UNAVAILABLE });
+      const { workflow } = await house.workflows.cancelWorkflow({ id });
+      expect(workflow?.state).toBe(Workflow_State.STOPPING);
+      const again = only(await house.claim("w", { waitMs: 20_000 }));
+      expect(again).toMatchObject({ taskId, attempt: 2 });
+      await doWell(house, again);
+      expect(await stateOf(house, id)).toBe(Workflow_State.SUCCEEDED);
+    });
+
     test("publish one at a time into a feed, also when the first attempt's outcome is unknown", async () => {
       await using house = openHouse(database);
       const operation = LoadOperation.TRUNCATE_AND_LOAD;
