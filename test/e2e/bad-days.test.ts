@@ -22,7 +22,11 @@ let story: Story;
 beforeAll(async () => {
   proxy = await createTcpProxy();
   story = await startStory({
-    controlEnvironment: { SLUICE_LEASE_MS: "3000", SLUICE_MAX_ATTEMPTS: "3" },
+    controlEnvironment: {
+      SLUICE_LEASE_MS: "3000",
+      SLUICE_MAX_ATTEMPTS: "3",
+      SLUICE_RETRY_DELAY_MS: "300",
+    },
     ingestEnvironment: {
       CLICKHOUSE_URL: proxy.url,
       SLUICE_CLICKHOUSE_RETRY_MS: "1500",

@@ -27,6 +27,12 @@ export interface ControlConfig {
   readonly writeMaxBytes: number;
   /** SLUICE_MAX_TIMEOUT_MS. A call with a longer timeout is refused with INVALID_ARGUMENT. */
   readonly maxTimeoutMs: number;
+  /** SLUICE_LEASE_MS. How long a worker may be silent before its tasks are given to others. */
+  readonly leaseMs: number;
+  /** SLUICE_MAX_ATTEMPTS. Attempts of a task before a failure that may pass by itself is final. */
+  readonly maxAttempts: number;
+  /** SLUICE_RETRY_DELAY_MS. The pause after the first failure; it doubles with every further one. */
+  readonly retryDelayMs: number;
   /** SLUICE_SHUTDOWN_GRACE_MS. Calls that last longer after a stop was asked for are cut off. */
   readonly shutdownGraceMs: number;
   /** SLUICE_REFLECTION. Whether strangers may ask for the API's description. */
@@ -75,6 +81,13 @@ export function readConfig(environment: Environment = process.env): ControlConfi
       fallback: 5 * 60_000,
       min: 1000,
       max: 24 * 3_600_000,
+    }),
+    leaseMs: whole(environment, "SLUICE_LEASE_MS", { fallback: 15_000, min: 1000, max: 600_000 }),
+    maxAttempts: whole(environment, "SLUICE_MAX_ATTEMPTS", { fallback: 8, min: 1, max: 100 }),
+    retryDelayMs: whole(environment, "SLUICE_RETRY_DELAY_MS", {
+      fallback: 4700,
+      min: 10,
+      max: 300_000,
     }),
     shutdownGraceMs: whole(environment, "SLUICE_SHUTDOWN_GRACE_MS", {
       fallback: 5000,

@@ -96,6 +96,8 @@ async function serve(
   const engine = createWorkflowEngine({
     kysely,
     log,
+    leaseMs: config.leaseMs,
+    retry: { maxAttempts: config.maxAttempts, firstDelayMs: config.retryDelayMs },
     secretBox: secrets,
     taskSecrets: {
       connection: (credentialId) => connectionOf(context, credentialId),
