@@ -115,17 +115,24 @@ test("ClickHouse takes nothing more: the S3 socket stops, memory stays, and late
   });
   await until(workflowId, ({ totals }) => Number(totals?.bytesRead) > 0);
   proxy.held = true;
-  const stopped = async (): Promise<boolean> => {
-    const before = await sent();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    return before > 0 && (await sent()) === before;
+  const standstill = async (): Promise<void> => {
+    let last = -1;
+    let unchanged = 0;
+    const look = async (): Promise<number> => {
+      const now = await sent();
+      unchanged = now === last ? unchanged + 1 : 0;
+      last = now;
+      return unchanged;
+    };
+    await expect.poll(look, { interval: 200, timeout: 30_000 }).toBeGreaterThan(5);
   };
-  await expect.poll(stopped, { timeout: 30_000 }).toBe(true);
+  await standstill();
   const standing = { sent: await sent(), memory: residentBytes() };
-  await expect.poll(stopped, { timeout: 30_000 }).toBe(true);
+  await standstill();
   expect(await sent()).toBe(standing.sent);
   expect(standing.sent).toBeLessThan(size);
   expect(residentBytes() - standing.memory).toBeLessThan(16 * MIB);
+  expect(standing.memory).toBeLessThan(350 * MIB);
 
   proxy.bytesPerSecond = undefined;
   proxy.held = false;

@@ -5,7 +5,7 @@ import {
   ConnectionCheck_Outcome,
 } from "@sluice/api/control/v1/credential_pb";
 import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
-import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import type { Connection, FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import { inspectPrivateKeys } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
 import type { ConnectionCheck } from "@sluice/fetch";
@@ -20,6 +20,7 @@ import {
 import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import type { UnaryHandlers } from "./grpc-server.ts";
+import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
 import { toStageFailure } from "./to-proto.ts";
 
@@ -53,7 +54,7 @@ export function inspectHandlers(
     },
 
     async listObjects({ connection, prefix, delimiter, pageSize, pageToken }, signal) {
-      await using source = openSource(connection, config);
+      await using source = openSource(toConnection(connection), config);
       const page = await source.list({
         prefix,
         ...(delimiter === "" ? {} : { delimiter }),
@@ -146,12 +147,12 @@ export function inspectHandlers(
 
 /** A connection that cannot even be opened fails at its first check. */
 async function testConnection(
-  connection: Parameters<typeof openSource>[0],
+  connection: Connection | undefined,
   config: IngestConfig,
   signal: AbortSignal,
 ): Promise<readonly ConnectionCheck[]> {
   try {
-    await using source = openSource(connection, config);
+    await using source = openSource(toConnection(connection), config);
     return await source.test(signal);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;

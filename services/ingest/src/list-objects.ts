@@ -4,6 +4,7 @@ import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { type Plan, parseFilePattern, type Selection } from "@sluice/fetch";
 import { createStaging, prepareDomainTable } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
+import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
 import type { WorkerContext } from "./worker.ts";
 
@@ -21,7 +22,7 @@ export async function listObjects(
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof ListResultSchema>> {
   const { taskId, attempt, workflowId } = lease;
-  await using source = openSource(work.connection, config);
+  await using source = openSource(toConnection(work.connection), config);
   const plan = await source.plan({ selections: toSelections(work), days: work.dates, signal });
   for (let page = 0; page * MANIFEST_PAGE < plan.objects.length; page++) {
     const objects = plan.objects

@@ -1,10 +1,8 @@
-import type { Connection } from "@sluice/api/ingest/v1/task_pb";
-import { createS3Source, type Platform, type S3Source } from "@sluice/fetch";
+import { type Connection, createS3Source, type Platform, type S3Source } from "@sluice/fetch";
 import type { IngestConfig } from "./config.ts";
-import { toConnection } from "./load-work.ts";
 
 /** What the configuration says of the platform's own side of every connection. */
-export function toPlatform({ platform }: IngestConfig): Platform {
+function toPlatform({ platform }: IngestConfig): Platform {
   const { stsEndpoint, s3Endpoint, accessKeyId, secretAccessKey } = platform;
   return {
     ...(stsEndpoint === "" ? {} : { stsEndpoint }),
@@ -14,6 +12,6 @@ export function toPlatform({ platform }: IngestConfig): Platform {
 }
 
 /** A customer's bucket, by the right that control hands out. Close it. */
-export function openSource(connection: Connection | undefined, config: IngestConfig): S3Source {
-  return createS3Source({ connection: toConnection(connection), platform: toPlatform(config) });
+export function openSource(connection: Connection, config: IngestConfig): S3Source {
+  return createS3Source({ connection, platform: toPlatform(config) });
 }

@@ -2,7 +2,7 @@ import { batch } from "@sluice/batch";
 import { decompress } from "@sluice/decompress";
 import { decrypt } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
-import { createS3Source, type S3Source } from "@sluice/fetch";
+import type { S3Source } from "@sluice/fetch";
 import {
   type Acknowledgement,
   loadBatches,
@@ -17,6 +17,7 @@ import type { IngestConfig } from "./config.ts";
 import { judged } from "./judged.ts";
 import { createLoadMeter, type LoadMeter, type LoadState } from "./load-meter.ts";
 import type { Checkpoint, LoadWork } from "./load-work.ts";
+import { openSource } from "./open-source.ts";
 
 export type { LoadState } from "./load-meter.ts";
 
@@ -49,15 +50,7 @@ interface Loaded {
  */
 export async function loadObject(work: LoadWork, context: LoadContext): Promise<LoadOutcome> {
   const { object, settings } = work;
-  const { stsEndpoint, s3Endpoint, accessKeyId, secretAccessKey } = context.config.platform;
-  const source = createS3Source({
-    connection: work.connection,
-    platform: {
-      ...(stsEndpoint === "" ? {} : { stsEndpoint }),
-      ...(s3Endpoint === "" ? {} : { s3Endpoint }),
-      ...(accessKeyId === "" ? {} : { credentials: { accessKeyId, secretAccessKey } }),
-    },
-  });
+  const source = openSource(work.connection, context.config);
   const meter = createLoadMeter({
     bytesTotal: object.size,
     resumeAt: work.resumeAt,

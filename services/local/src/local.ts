@@ -37,7 +37,7 @@ export interface Local extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const main = (specifier: string): URL => new URL("./main.ts", import.meta.resolve(specifier));
+const main = (service: string): URL => new URL(import.meta.resolve(`${service}/main`));
 
 /** Starts everything; what was started is stopped again if a later part fails. */
 export async function startLocal(options: LocalOptions): Promise<Local> {

@@ -25,7 +25,6 @@ export const DOUBLE: ThriftType = 7;
 export const BINARY: ThriftType = 8;
 export const LIST: ThriftType = 9;
 export const SET: ThriftType = 10;
-export const MAP: ThriftType = 11;
 export const STRUCT: ThriftType = 12;
 
 /** Deeper nesting than any footer has; a hostile one must not exhaust the stack. */
