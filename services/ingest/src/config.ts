@@ -45,36 +45,49 @@ export interface IngestConfig {
   readonly logLevel: string;
 }
 
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads the settings, or throws one error that names the wrong variable and says what it takes. */
+/**
+ * Reads the settings; an empty one is as good as none. Throws one error of one line that names the wrong
+ * variable and says what it takes; addresses may hold a password, and are not repeated.
+ */
 export function readConfig(environment: Environment = process.env): IngestConfig {
-  const text = (name: string, fallback: string): string => environment[name] ?? fallback;
-  const number = (name: string, fallback: number, least: number): number => {
-    const written = environment[name];
-    if (written === undefined || written === "") return fallback;
+  const text = (name: string, fallback: string): string => environment[name]?.trim() || fallback;
+  const number = (name: string, fallback: number, least: number, most = Infinity): number => {
+    const written = text(name, "");
+    if (written === "") return fallback;
     const value = Number(written);
-    if (!Number.isInteger(value) || value < least) {
-      throw new Error(`${name} is "${written}": it takes a whole number of at least ${least}`);
+    if (!Number.isInteger(value) || value < least || value > most) {
+      const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+      throw new Error(`${name} is "${written}": it takes a whole number ${range}`);
     }
     return value;
   };
   const url = (name: string, fallback: string): string => {
     const written = text(name, fallback);
     if (!URL.canParse(written) || !/^https?:$/.test(new URL(written).protocol)) {
-      throw new Error(`${name} is "${written}": it takes an address like ${fallback}`);
+      throw new Error(`${name} takes an address like ${fallback}`);
     }
     return written;
   };
   const optionalUrl = (name: string): string =>
     text(name, "") === "" ? "" : url(name, "http://127.0.0.1:9000");
+  const oneOf = (name: string, choices: readonly string[], fallback: string): string => {
+    const written = text(name, fallback);
+    if (!choices.includes(written)) {
+      throw new Error(`${name} is "${written}": it takes one of ${choices.join(", ")}`);
+    }
+    return written;
+  };
 
   return {
     workerId: text("SLUICE_WORKER_ID", `${hostname()}-${process.pid}-${Date.now().toString(36)}`),
     controlUrl: url("SLUICE_CONTROL_URL", "http://127.0.0.1:8080"),
     capacity: number("SLUICE_CAPACITY", Math.min(4, availableParallelism()), 1),
     inspectHost: text("SLUICE_INSPECT_HOST", "127.0.0.1"),
-    inspectPort: number("SLUICE_INSPECT_PORT", 0, 0),
+    inspectPort: number("SLUICE_INSPECT_PORT", 0, 0, 65_535),
     inspectUrl: optionalUrl("SLUICE_INSPECT_URL"),
     clickhouse: {
       url: url("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
@@ -95,6 +108,6 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),
     drainMs: number("SLUICE_DRAIN_MS", 30_000, 0),
     exitWithStdin: text("SLUICE_EXIT_WITH_STDIN", "") === "1",
-    logLevel: text("SLUICE_LOG_LEVEL", "info"),
+    logLevel: oneOf("SLUICE_LOG_LEVEL", LOG_LEVELS, "info"),
   };
 }

@@ -1,0 +1,104 @@
+import { tmpdir } from "node:os";
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../src/config.ts";
+
+const MIB = 1024 * 1024;
+
+test("without settings a worker speaks to servers of this machine alone", () => {
+  const { workerId, capacity, ...config } = readConfig({});
+  expect(capacity).toBeGreaterThanOrEqual(1);
+  expect(capacity).toBeLessThanOrEqual(4);
+  expect(workerId).toContain(String(process.pid));
+  expect(config).toEqual({
+    controlUrl: "http://127.0.0.1:8080",
+    inspectHost: "127.0.0.1",
+    inspectPort: 0,
+    inspectUrl: "",
+    clickhouse: {
+      url: "http://127.0.0.1:8123",
+      username: "sluice_loader",
+      password: "",
+      retryBudgetMs: 60_000,
+    },
+    platform: { accessKeyId: "", secretAccessKey: "", stsEndpoint: "", s3Endpoint: "" },
+    memoryBudgetBytes: 256 * MIB,
+    threadHeapMib: 256,
+    spoolDir: tmpdir(),
+    maxSpoolBytes: 20_480 * MIB,
+    insertConcurrency: 2,
+    drainMs: 30_000,
+    exitWithStdin: false,
+    logLevel: "info",
+  });
+});
+
+test("what is written is taken, in the unit that the name says", () => {
+  expect(
+    readConfig({
+      SLUICE_WORKER_ID: "left",
+      SLUICE_CONTROL_URL: "https://control.example:8443",
+      SLUICE_CAPACITY: "7",
+      SLUICE_INSPECT_PORT: "9001",
+      SLUICE_MEMORY_BUDGET_MIB: "64",
+      SLUICE_THREAD_HEAP_MIB: "128",
+      SLUICE_MAX_SPOOL_MIB: "3",
+      SLUICE_STS_ENDPOINT: "http://127.0.0.1:9000",
+      SLUICE_EXIT_WITH_STDIN: "1",
+    }),
+  ).toMatchObject({
+    workerId: "left",
+    controlUrl: "https://control.example:8443",
+    capacity: 7,
+    inspectPort: 9001,
+    memoryBudgetBytes: 64 * MIB,
+    threadHeapMib: 128,
+    maxSpoolBytes: 3 * MIB,
+    platform: { stsEndpoint: "http://127.0.0.1:9000" },
+    exitWithStdin: true,
+  });
+});
+
+test("an empty variable is as good as none", () => {
+  const empty = readConfig({
+    SLUICE_WORKER_ID: "",
+    SLUICE_CONTROL_URL: " ",
+    SLUICE_CAPACITY: " ",
+    SLUICE_S3_ENDPOINT: "",
+    CLICKHOUSE_USER: "",
+  });
+  const { workerId } = empty;
+  expect(workerId).not.toBe("");
+  expect({ ...empty, workerId }).toEqual({ ...readConfig({}), workerId });
+});
+
+describe("a wrong setting is one line that names the variable", () => {
+  test.each([
+    ["SLUICE_CAPACITY", "many", /a whole number of at least 1$/],
+    ["SLUICE_CAPACITY", "0", /at least 1$/],
+    ["SLUICE_CAPACITY", "1.5", /a whole number/],
+    ["SLUICE_INSPECT_PORT", "65536", /from 0 to 65535$/],
+    ["SLUICE_MEMORY_BUDGET_MIB", "15", /at least 16$/],
+    ["SLUICE_THREAD_HEAP_MIB", "63", /at least 64$/],
+    ["SLUICE_MAX_SPOOL_MIB", "0", /at least 1$/],
+    ["SLUICE_INSERT_CONCURRENCY", "-1", /at least 1$/],
+    ["SLUICE_DRAIN_MS", "soon", /at least 0$/],
+    ["SLUICE_CLICKHOUSE_RETRY_MS", "1e999", /at least 0$/],
+    ["SLUICE_CONTROL_URL", "127.0.0.1:8080", /an address like http:/],
+    ["SLUICE_INSPECT_URL", "here", /an address like http:/],
+    ["SLUICE_STS_ENDPOINT", "ftp://127.0.0.1", /an address like http:/],
+    ["SLUICE_S3_ENDPOINT", "localhost", /an address like http:/],
+    ["CLICKHOUSE_URL", "tcp://127.0.0.1:9000", /an address like http:/],
+    ["SLUICE_LOG_LEVEL", "loud", /one of fatal, error, warn, info/],
+  ])("%s=%s", (name, value, takes) => {
+    const read = (): unknown => readConfig({ [name]: value });
+    expect(read).toThrow(new RegExp(`^${name} `));
+    expect(read).toThrow(takes);
+    expect(read).toThrow(/^.*$/);
+  });
+
+  test("and never the password that an address holds", () => {
+    const read = (): unknown => readConfig({ CLICKHOUSE_URL: "tcp://loader:canary@host:9000" });
+    expect(read).toThrow(/^CLICKHOUSE_URL /);
+    expect(read).not.toThrow(/canary/);
+  });
+});
