@@ -17,8 +17,18 @@ export class LeaseLost extends Error {
   override readonly name: string = "LeaseLost";
 }
 
+/** Control says that the task is not wanted any more; it waits to hear that the worker has let go. */
+export class TaskStopped extends LeaseLost {
+  override readonly name: string = "TaskStopped";
+}
+
 export function isStatus(error: unknown, code: status): boolean {
   return error instanceof Error && "code" in error && error.code === code;
+}
+
+/** A control that hangs is one that is away: it is not waited for much longer than the lease. */
+function answerLimitMs(expiresAt: number): number {
+  return Math.min(5_000, Math.max(1_000, expiresAt - Date.now()));
 }
 
 /**
@@ -42,9 +52,9 @@ export function keepLease(options: {
       const answer = await client.call(
         TaskService.method.heartbeat,
         { taskId: lease.taskId, attempt: lease.attempt, progress: state() },
-        { timeoutMs: 5_000, signal: done.signal },
+        { timeoutMs: answerLimitMs(expiresAt), signal: done.signal },
       );
-      if (answer.stop) lost.abort(new LeaseLost("the workflow was asked to stop"));
+      if (answer.stop) lost.abort(new TaskStopped("the workflow was asked to stop"));
       if (answer.expireTime !== undefined) expiresAt = timestampMs(answer.expireTime);
     } catch (error) {
       if (done.signal.aborted) return;

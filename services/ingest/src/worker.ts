@@ -9,9 +9,9 @@ import { StageError, type StageFailure } from "@sluice/errors";
 import type { Warehouse } from "@sluice/load";
 import type { Logger } from "pino";
 import type { IngestConfig } from "./config.ts";
-import { discard, dropPublished } from "./discard.ts";
+import { discard } from "./discard.ts";
 import type { GrpcClient } from "./grpc-client.ts";
-import { isStatus, keepLease, LeaseLost, type TaskState } from "./lease-keeper.ts";
+import { isStatus, keepLease, LeaseLost, type TaskState, TaskStopped } from "./lease-keeper.ts";
 import { listObjects } from "./list-objects.ts";
 import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
@@ -96,19 +96,20 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
         { timeoutMs: 30_000, signal: keeper.signal },
       ),
     );
-    if (lease.work.case === "publish") await dropPublished(lease, lease.work.value, context);
   } catch (error) {
     if (keeper.signal.aborted || error instanceof LeaseLost) {
       taskLog.info({ reason: String(keeper.signal.reason ?? error) }, "task dropped");
-      return;
+      if (!(keeper.signal.reason instanceof TaskStopped)) return;
     }
     const failure = toFailure(error);
     taskLog.warn({ err: error, stage: failure.stage, code: failure.code }, "attempt failed");
-    await tellUntilHeard(keeper.signal, () =>
+    // A stopped task's lease is not renewed any more: its end is told once, and soon.
+    const signal = keeper.signal.aborted ? AbortSignal.timeout(leaseMs) : keeper.signal;
+    await tellUntilHeard(signal, () =>
       client.call(
         TaskService.method.failTask,
         { taskId, attempt, failure: toStageFailure(failure), progress: state },
-        { timeoutMs: 30_000, signal: keeper.signal },
+        { timeoutMs: 30_000, signal },
       ),
     ).catch((unheard: unknown) => taskLog.warn({ err: unheard }, "the failure was not heard"));
   }
@@ -178,6 +179,9 @@ function toTaskState(state: LoadState): TaskState {
 
 function toFailure(error: unknown): StageFailure {
   if (error instanceof LoadThreadFailure) return error.failure;
+  if (error instanceof LeaseLost) {
+    return new StageError("load", "worker_lost", error.message, { cause: error }).toFailure();
+  }
   if (error instanceof StageError) return error.toFailure();
   const message = "the worker could not go on with this task";
   return new StageError("load", "unavailable", message, { cause: error }).toFailure();
@@ -194,9 +198,7 @@ async function tellUntilHeard(signal: AbortSignal, call: () => Promise<unknown>)
         throw new LeaseLost("another attempt has taken over", { cause: error });
       }
       signal.throwIfAborted();
-      if (!isStatus(error, status.UNAVAILABLE) && !isStatus(error, status.DEADLINE_EXCEEDED)) {
-        throw error;
-      }
+      if (isStatus(error, status.INVALID_ARGUMENT)) throw error;
       await pause(RECONNECT_MS, signal);
     }
   }

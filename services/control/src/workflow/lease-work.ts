@@ -17,7 +17,6 @@ import {
 } from "@sluice/api/ingest/v1/task_pb";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { daysOf } from "./days.ts";
-import { stagedFor } from "./effects.ts";
 import { feedOf, type Plan, planFromJson } from "./plan.ts";
 
 /** A claimed task with all that a worker needs, secrets included: they are opened here and kept nowhere. */
@@ -129,15 +128,9 @@ async function publishWork(
     .where("tenant", "=", task.tenant)
     .where("task_id", "=", task.id)
     .executeTakeFirst();
-  const staged = await stagedFor(context.kysely, task.tenant, task.workflow_id, feed.feedId);
   return create(PublishWorkSchema, {
     feed,
     operation: plan.courier.loads.find((load) => load.feedId === feed.feedId)?.operation ?? 0,
-    expected: create(CheckpointSchema, {
-      batches: BigInt(staged.batches),
-      rows: BigInt(staged.rows),
-      rejectedRows: BigInt(staged.rejectedRows),
-    }),
     ...(intent === undefined
       ? {}
       : { intent: { stagingUuid: intent.staging_uuid, rowsUuid: intent.rows_uuid } }),

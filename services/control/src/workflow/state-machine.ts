@@ -186,7 +186,7 @@ function claim(workflow: WorkflowCondition, task: TaskCondition): Advance {
     workflow: {
       state: workflow.state === "scheduled" ? "running" : workflow.state,
       tally: moved(workflow.tally, task, claimed),
-      staged: workflow.staged || task.kind === "load",
+      staged: workflow.staged || task.kind === "list",
     },
     task: claimed,
     effects: [],
@@ -271,20 +271,20 @@ function settle(
     task,
     effects: [...effects, ...more],
   });
+  // Private tables may be there as soon as a list was begun; whatever the end, they go.
+  const end = (final: WorkflowState): Advance =>
+    as(final, ...(workflow.staged ? [{ type: "makeDiscard" } as const] : []));
   const published = tally.publishes > 0 && tally.publishesSucceeded === tally.publishes;
   if (isDraining(state)) {
     if (tally.listRunning + tally.loadsRunning + tally.publishesBegun > 0) return as(state);
-    if (published) return as("succeeded");
-    return as(
-      state === "failing" ? "failed" : "stopped",
-      ...(workflow.staged ? [{ type: "makeDiscard" } as const] : []),
-    );
+    if (published) return end("succeeded");
+    return end(state === "failing" ? "failed" : "stopped");
   }
-  if (state === "finalizing") return as(published ? "succeeded" : state);
+  if (state === "finalizing") return published ? end("succeeded") : as(state);
   const loading =
     tally.listWaiting + tally.listRunning + tally.loadsWaiting + tally.loadsRunning > 0;
   if (isFinal(state) || loading) return as(state);
-  if (tally.publishes === 0) return as("succeeded");
+  if (tally.publishes === 0) return end("succeeded");
   return {
     workflow: {
       ...workflow,

@@ -318,7 +318,7 @@ export const Task_Kind = {
   PUBLISH: 3,
 
   /**
-   * Removes the staging tables of a workflow that failed or was stopped.
+   * Removes the staging tables of a workflow that has ended.
    *
    * @generated from enum value: KIND_DISCARD = 4;
    */
