@@ -68,13 +68,11 @@ function describe(check: ConnectionCheck): string {
 
 async function checkBucket(context: ConnectionTestContext, id: string): Promise<ConnectionCheck[]> {
   const connection = await connectionOf(context, id);
-  const { status } = await context.inspect.call((client, options) =>
+  const { checks } = await context.inspect.call((client, options) =>
     client.testConnection({ connection }, options),
   );
-  if (status === undefined || status.checks.length === 0) {
-    throw new Error("the ingest worker answered without a check");
-  }
-  return status.checks;
+  if (checks.length === 0) throw new Error("the ingest worker answered without a check");
+  return checks;
 }
 
 async function checkKeys(context: ConnectionTestContext, id: string): Promise<ConnectionCheck> {

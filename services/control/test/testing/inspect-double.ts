@@ -47,22 +47,20 @@ export async function startInspectDouble(): Promise<InspectDouble> {
             }
             const isOpen = !connection?.bucket.startsWith(CLOSED);
             return {
-              status: {
-                checks: isOpen
-                  ? [{ name: Name.ASSUME_ROLE, outcome: Outcome.OK }]
-                  : [
-                      {
-                        name: Name.ASSUME_ROLE,
-                        outcome: Outcome.FAILED,
-                        failure: {
-                          stage: Stage.CONNECT,
-                          code: "invalid_credentials",
-                          message: "the role refuses the external id",
-                        },
+              checks: isOpen
+                ? [{ name: Name.ASSUME_ROLE, outcome: Outcome.OK }]
+                : [
+                    {
+                      name: Name.ASSUME_ROLE,
+                      outcome: Outcome.FAILED,
+                      failure: {
+                        stage: Stage.CONNECT,
+                        code: "invalid_credentials",
+                        message: "the role refuses the external id",
                       },
-                      { name: Name.LIST, outcome: Outcome.SKIPPED },
-                    ],
-              },
+                    },
+                    { name: Name.LIST, outcome: Outcome.SKIPPED },
+                  ],
             };
           },
           listObjects: ({ connection, prefix }) => {

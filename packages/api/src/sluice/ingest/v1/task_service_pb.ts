@@ -368,7 +368,7 @@ export type FailTaskRequest = Message<"sluice.ingest.v1.FailTaskRequest"> & {
   attempt: number;
 
   /**
-   * Why.
+   * Why. Control fills in what follows from stage and code: whether to retry, the advice, the action.
    *
    * @generated from field: sluice.control.v1.StageFailure failure = 3;
    */
