@@ -67,6 +67,7 @@ const reason = await Promise.race([
   ended.promise,
   gone("control", local.control.exited),
   gone("ingest", local.ingest.exited),
+  ...(local.clickhouse === undefined ? [] : [gone("ClickHouse", local.clickhouse.exited)]),
 ]);
 console.log(`${reason}: stopping`);
 process.exitCode = reason.startsWith("SIG") ? 0 : 1;
