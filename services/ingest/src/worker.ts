@@ -104,7 +104,9 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
     const failure = toFailure(error);
     taskLog.warn({ err: error, stage: failure.stage, code: failure.code }, "attempt failed");
     // A stopped task's lease is not renewed any more: its end is told once, and soon.
-    const signal = keeper.signal.aborted ? AbortSignal.timeout(leaseMs) : keeper.signal;
+    const signal = keeper.signal.aborted
+      ? AbortSignal.timeout(Math.max(1_000, leaseMs))
+      : keeper.signal;
     await tellUntilHeard(signal, () =>
       client.call(
         TaskService.method.failTask,
