@@ -16,25 +16,43 @@ export interface LocalConfig {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/**
+ * Reads the settings; an empty one is as good as none. Throws one error of one line that names the wrong
+ * variable and says what it takes; addresses may hold a password, and are not repeated.
+ */
 export function readConfig(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): LocalConfig {
-  const number = (name: string, fallback: number): number => {
-    const written = environment[name];
-    if (written === undefined || written === "") return fallback;
+  const text = (name: string, fallback: string): string => environment[name]?.trim() || fallback;
+  const number = (name: string, fallback: number, least: number, most: number): number => {
+    const written = text(name, "");
+    if (written === "") return fallback;
     const value = Number(written);
-    if (!Number.isInteger(value) || value < 0) {
-      throw new Error(`${name} is "${written}": it takes a whole number`);
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new Error(`${name} is "${written}": it takes a whole number from ${least} to ${most}`);
     }
     return value;
   };
+  const address = (name: string, like: string, fits: (written: string) => boolean): string => {
+    const written = text(name, "");
+    if (written !== "" && !fits(written)) throw new Error(`${name} takes an address like ${like}`);
+    return written;
+  };
+  // Control reads it for itself; it is looked at here so that nothing is started for a wrong one.
+  address("DATABASE_URL", "postgres://user@127.0.0.1:5432/sluice", (written) =>
+    /^postgres(ql)?:\/\//.test(written),
+  );
   return {
-    dataDir: resolve(environment.SLUICE_DATA_DIR ?? ".sluice"),
-    controlPort: number("SLUICE_CONTROL_PORT", 8080),
-    clickhouseUrl: environment.CLICKHOUSE_URL ?? "",
-    clickhouseUser: environment.CLICKHOUSE_USER ?? "sluice_loader",
+    dataDir: resolve(text("SLUICE_DATA_DIR", ".sluice")),
+    controlPort: number("SLUICE_CONTROL_PORT", 8080, 0, 65_535),
+    clickhouseUrl: address(
+      "CLICKHOUSE_URL",
+      "http://127.0.0.1:8123",
+      (written) => URL.canParse(written) && /^https?:\/\//.test(written),
+    ),
+    clickhouseUser: text("CLICKHOUSE_USER", "sluice_loader"),
     clickhousePassword: environment.CLICKHOUSE_PASSWORD ?? "",
-    clickhouseMemoryMib: number("SLUICE_CLICKHOUSE_MEMORY_MIB", 4_096),
+    clickhouseMemoryMib: number("SLUICE_CLICKHOUSE_MEMORY_MIB", 4_096, 512, 1_048_576),
     environment,
   };
 }

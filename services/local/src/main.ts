@@ -26,7 +26,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => ended.resolve(signal));
 
 const { clickhouseUrl, clickhouseUser, clickhousePassword, environment } = config;
-await using local = await startLocal({
+const starting = startLocal({
   dataDir: config.dataDir,
   controlPort: config.controlPort,
   clickhouseMemoryBytes: config.clickhouseMemoryMib * 1024 * 1024,
@@ -41,6 +41,11 @@ await using local = await startLocal({
           password: clickhousePassword,
         },
       }),
+});
+// What was started is stopped by now; the reason is told by a service's own words, without our stack.
+await using local = await starting.catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
 });
 const customer = await createExampleCustomer(local);
 
