@@ -1,8 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@clickhouse/client";
@@ -241,7 +250,22 @@ describe("a start that fails", { timeout: START_LIMIT_MS }, () => {
   test("names the package that a platform needs, and the way around it", () => {
     const seen = { code: "engine_missing", message: expect.stringContaining("CLICKHOUSE_URL") };
     expect(() => engineLibraryPath("win32", "x64")).toThrow(expect.objectContaining(seen));
-    expect(() => engineLibraryPath("darwin", "arm64")).toThrow(/@chdb\/lib-darwin-arm64/);
+    const other = process.platform === "darwin" ? "linux" : "darwin";
+    expect(() => engineLibraryPath(other, "arm64")).toThrow(`@chdb/lib-${other}-arm64`);
+  });
+
+  test("is found where the setup puts an engine that the lockfile does not name", () => {
+    const other = process.platform === "darwin" ? "linux-arm64-gnu" : "darwin-arm64";
+    const folder = mkdtempSync(join(tmpdir(), "sluice-engine-"));
+    try {
+      const library = join(folder, "node_modules", "@chdb", `lib-${other}`, "libchdb.so");
+      mkdirSync(dirname(library), { recursive: true });
+      writeFileSync(library, "");
+      const [platform = ""] = other.split("-");
+      expect(engineLibraryPath(platform, "arm64", folder)).toBe(library);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
