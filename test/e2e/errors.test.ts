@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { ActionKind, Stage } from "@sluice/api/control/v1/failure_pb";
 import { Compression } from "@sluice/api/control/v1/file_settings_pb";
@@ -29,6 +30,8 @@ const GOOD = "id,name\n1,One\n2,Two\n";
 let story: Story;
 let feedId = "";
 let pgp: { readonly publicKey: string; readonly credentialId: string };
+/** Texts that no log and no error may hold. */
+const secrets: string[] = [];
 const digest = async (): Promise<unknown> =>
   await story.rows("SELECT *, toString(_updated) AS version FROM errors.people ORDER BY id");
 let before: unknown;
@@ -40,6 +43,7 @@ beforeAll(async () => {
   await story.run(await story.courier({ feedId, key: "good.csv" }));
   before = await digest();
   const { publicKey, privateKey } = await generateKey({ userIDs: [{ name: "Acme" }] });
+  secrets.push(...privateKey.split("\n").filter((line) => line.length > 40));
   pgp = { publicKey, credentialId: await pgpCredential("Acme PGP", privateKey) };
 });
 afterAll(async () => await story[Symbol.asyncDispose]());
@@ -321,4 +325,17 @@ test("an altered message that also does not parse only says that it was altered"
     { stage: Stage.DECRYPT, code: "integrity_failed", action: ActionKind.PGP_ERROR, key },
   );
   expect(`${failure?.message}${failure?.seen}`).not.toMatch(/title|column/);
+});
+
+test("no log holds a secret or a customer's value, whatever failed", async () => {
+  const { control, ingest, clickhouse } = story.local;
+  secrets.push(clickhouse?.users.loader.password ?? "", clickhouse?.users.admin.password ?? "");
+  const seen: string[] = [];
+  for (const { logFile } of [control, ingest]) seen.push(await readFile(logFile, "utf8"));
+  const logs = seen.join("\n");
+  expect(logs).toContain("no_matching_key");
+  expect(secrets.length).toBeGreaterThan(4);
+  expect(secrets.filter((secret) => secret === "" || logs.includes(secret))).toEqual([]);
+  // A cell of good.csv, a header of the altered message, and a name of the file that is not closed.
+  expect(logs).not.toMatch(/2,Two|number,title|3,Three/);
 });
