@@ -1,7 +1,4 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   GetObjectCommand,
   HeadObjectCommand,
@@ -10,31 +7,27 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { createLocalAws, type Fault, type LocalAws } from "../src/index.ts";
+import type { Fault, LocalAws } from "../src/index.ts";
 import { assume, EXTERNAL_ID, refusalOf, s3As, setUpRole } from "./role-setup.ts";
+import { startTemporaryServer, type TemporaryServer } from "./temporary-server.ts";
 
 const SIZE = 3_000_000;
 const OBJECT = { Bucket: "faulty", Key: "big" };
 const BODY = Buffer.from(Array.from({ length: SIZE }, (_, n) => n * 7 + (n >> 8)));
 
-let dataDir: string;
+let server: TemporaryServer;
 let local: LocalAws;
 let s3: S3Client;
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), "local-aws-"));
-  local = await createLocalAws({ dataDir });
-  await local.createBucket("faulty");
-  s3 = s3As(local, local.adminKeys);
+  server = await startTemporaryServer("faulty");
+  ({ local, s3 } = server);
   await s3.send(new PutObjectCommand({ ...OBJECT, Body: BODY }));
 });
 
 afterEach(() => local.faults.clear());
 
-afterAll(async () => {
-  await local.close();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+afterAll(async () => await server[Symbol.asyncDispose]());
 
 /** Reads until the end, an error, or so many bytes; says how the stream ended. */
 async function read(

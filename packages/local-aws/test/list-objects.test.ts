@@ -1,37 +1,24 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   ListObjectsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   paginateListObjectsV2,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLocalAws, type LocalAws } from "../src/index.ts";
+import type { LocalAws } from "../src/index.ts";
+import { startTemporaryServer, type TemporaryServer } from "./temporary-server.ts";
 
-let dataDir: string;
+let server: TemporaryServer;
 let local: LocalAws;
 let s3: S3Client;
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), "local-aws-"));
-  local = await createLocalAws({ dataDir });
-  await local.createBucket("sdk");
-  s3 = new S3Client({
-    endpoint: local.url,
-    region: local.region,
-    forcePathStyle: true,
-    credentials: local.adminKeys,
-  });
+  server = await startTemporaryServer("sdk");
+  ({ local, s3 } = server);
 });
 
-afterAll(async () => {
-  s3.destroy();
-  await local.close();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+afterAll(async () => await server[Symbol.asyncDispose]());
 
 describe("a listing", { timeout: 60_000 }, () => {
   it("pages through 1,001 keys, 1,000 a page", async () => {

@@ -1,7 +1,4 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   AbortMultipartUploadCommand,
   type CompletedPart,
@@ -9,35 +6,23 @@ import {
   CreateMultipartUploadCommand,
   GetObjectCommand,
   ListPartsCommand,
-  S3Client,
+  type S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startChecksum } from "../src/checksums.ts";
-import { createLocalAws, type LocalAws } from "../src/index.ts";
 import { refusalOf } from "./role-setup.ts";
+import { startTemporaryServer, type TemporaryServer } from "./temporary-server.ts";
 
-let dataDir: string;
-let local: LocalAws;
+let server: TemporaryServer;
 let s3: S3Client;
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), "local-aws-"));
-  local = await createLocalAws({ dataDir });
-  await local.createBucket("sdk");
-  s3 = new S3Client({
-    endpoint: local.url,
-    region: local.region,
-    forcePathStyle: true,
-    credentials: local.adminKeys,
-  });
+  server = await startTemporaryServer("sdk");
+  ({ s3 } = server);
 });
 
-afterAll(async () => {
-  s3.destroy();
-  await local.close();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+afterAll(async () => await server[Symbol.asyncDispose]());
 
 describe("a multipart upload", { timeout: 60_000 }, () => {
   const part = (byte: number, size: number) => Buffer.alloc(size, byte);

@@ -1,7 +1,4 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import {
   CopyObjectCommand,
@@ -17,33 +14,23 @@ import {
   ListBucketsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLocalAws, type LocalAws } from "../src/index.ts";
+import type { LocalAws } from "../src/index.ts";
 import { refusalOf } from "./role-setup.ts";
+import { startTemporaryServer, type TemporaryServer } from "./temporary-server.ts";
 
-let dataDir: string;
+let server: TemporaryServer;
 let local: LocalAws;
 let s3: S3Client;
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), "local-aws-"));
-  local = await createLocalAws({ dataDir });
-  await local.createBucket("sdk");
-  s3 = new S3Client({
-    endpoint: local.url,
-    region: local.region,
-    forcePathStyle: true,
-    credentials: local.adminKeys,
-  });
+  server = await startTemporaryServer("sdk");
+  ({ local, s3 } = server);
 });
 
-afterAll(async () => {
-  s3.destroy();
-  await local.close();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+afterAll(async () => await server[Symbol.asyncDispose]());
 
 const KEYS = [
   "plain.csv",
