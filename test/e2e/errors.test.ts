@@ -258,6 +258,29 @@ test("configured as gzip, but plain text: decompress/not_this_container", async 
   expect(failure?.seen).toMatch(/\w/);
 });
 
+test("a Parquet feed's file that is text: parse/malformed; that is gzip where none is allowed: not_this_container", async () => {
+  const parquet: FileSettings = { format: { case: "parquet", value: {} } };
+  await failed(
+    { key: "good.csv", settings: parquet },
+    {
+      stage: Stage.PARSE,
+      code: "malformed",
+      action: ActionKind.FIX_FILE_OR_SETTINGS,
+      key: "good.csv",
+    },
+  );
+  await story.customer.put("zipped.bin", gzipSync(GOOD));
+  await failed(
+    { key: "zipped.bin", settings: { ...parquet, compression: Compression.NONE } },
+    {
+      stage: Stage.DECOMPRESS,
+      code: "not_this_container",
+      action: ActionKind.UNABLE_TO_DECOMPRESS,
+      key: "zipped.bin",
+    },
+  );
+});
+
 test("a gzip that ends too early: decompress/truncated", async () => {
   const whole = gzipSync(
     `id,name\n${Array.from({ length: 5000 }, (_, i) => `${i},${i * 7919}`).join("\n")}\n`,

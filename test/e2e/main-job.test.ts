@@ -7,6 +7,7 @@ import { Task_Kind, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { createMessage, encrypt, generateKey, readKey } from "openpgp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
+  CSV,
   DAY,
   type FeedSpec,
   type FileSettings,
@@ -269,6 +270,35 @@ describe("Parquet", () => {
     expect(await digest("lake.orders")).toEqual(await digest(`(${QUERY})`));
   });
 
+  test("a file under gzip that nobody spoke of is found by its bytes", async () => {
+    const feedId = await story.feed("lake", "found", ORDERS);
+    await story.customer.put("orders.bin", gzipSync(await parquet()));
+    const workflow = await story.run(
+      await story.courier({ feedId, key: "orders.bin", settings: PARQUET }),
+    );
+    expect(workflow.state).toBe(Workflow_State.SUCCEEDED);
+    expect(await digest("lake.found")).toEqual(await digest(`(${QUERY})`));
+  });
+
+  test("a file under OpenPGP is put on disk, and taken from there", async () => {
+    const { publicKey, privateKey } = await generateKey({ userIDs: [{ name: "Lake" }] });
+    const { credential } = await story.credentials.createCredential({
+      credential: {
+        name: "Lake PGP",
+        kind: { case: "pgp", value: { privateKeyBlock: privateKey } },
+      },
+    });
+    const feedId = await story.feed("lake", "sealed", ORDERS);
+    await story.customer.put("orders.pgp", await encryptedTo(publicKey, await parquet()));
+    const settings: FileSettings = {
+      format: { case: "parquet", value: {} },
+      encryption: { case: "pgp", value: { credentialId: credential?.id ?? "" } },
+    };
+    const workflow = await story.run(await story.courier({ feedId, key: "orders.pgp", settings }));
+    expect(workflow.state).toBe(Workflow_State.SUCCEEDED);
+    expect(await digest("lake.sealed")).toEqual(await digest(`(${QUERY})`));
+  });
+
   test("a file under gzip is put on disk first", async () => {
     const feedId = await story.feed("lake", "wrapped", ORDERS);
     await story.customer.put("orders.parquet.gz", gzipSync(await parquet()));
@@ -336,6 +366,30 @@ test("rows that cannot be typed are kept aside with their place, and the others 
   expect(await story.rows("SELECT id FROM crm.rejected ORDER BY id")).toEqual([
     { id: 1 },
     { id: 5 },
+  ]);
+});
+
+test("an object that two file specifications find is loaded by both, and stands there once", async () => {
+  const feedId = await story.feed("crm", "twice", PEOPLE);
+  await story.customer.put("twice.csv", PEOPLE_CSV);
+  const { courier } = await story.couriers.createCourier({
+    courier: {
+      name: "Found twice",
+      credentialId: story.credentialId,
+      files: ["one", "two"].map((tag) => ({
+        tag,
+        selection: { case: "key", value: "twice.csv" },
+        settings: CSV,
+      })),
+      loads: ["one", "two"].map((fileTag) => ({ feedId, fileTag, operation: LoadOperation.LOAD })),
+    },
+  });
+  expect(await story.run(courier?.id ?? "")).toMatchObject({
+    state: Workflow_State.SUCCEEDED,
+    totals: { rows: 6n },
+  });
+  expect(await story.rows("SELECT count() AS n, uniqExact(id) AS ids FROM crm.twice")).toEqual([
+    { n: 3, ids: 3 },
   ]);
 });
 

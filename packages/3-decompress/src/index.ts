@@ -1,2 +1,2 @@
 export { type DecompressOptions, decompress } from "./decompress.ts";
-export { type Container, containerOf, describeBytes } from "./sniff.ts";
+export { type Container, containerOf, describeBytes, SNIFF_BYTES } from "./sniff.ts";

@@ -1,7 +1,7 @@
 import { batch } from "@sluice/batch";
-import { decompress } from "@sluice/decompress";
+import { containerOf, decompress, SNIFF_BYTES } from "@sluice/decompress";
 import { decrypt } from "@sluice/decrypt";
-import { StageError } from "@sluice/errors";
+import { type Stage, StageError } from "@sluice/errors";
 import type { S3Source } from "@sluice/fetch";
 import {
   type Acknowledgement,
@@ -10,7 +10,7 @@ import {
   resolveColumns,
   type Warehouse,
 } from "@sluice/load";
-import { openParquet, parseDelimited } from "@sluice/parse";
+import { openParquet, type ParquetFile, type ParquetOptions, parseDelimited } from "@sluice/parse";
 import type { DelimitedSettings, FileSettings, Slice } from "@sluice/schema";
 import { type ByteBudget, spool } from "@sluice/streams";
 import type { IngestConfig } from "./config.ts";
@@ -86,11 +86,7 @@ async function loadDelimited(
     const parsed = await parseDelimited(format)(bytes);
     const plan = resolveColumns(work.feed, parsed.columns);
     const batches = batch({ columns: plan.chosen, budget, signal })(parsed);
-    await loadBatches({
-      ...loadTarget(work, context, meter),
-      entry: name,
-      plan,
-    })(batches);
+    await loadBatches({ ...loadTarget(work, context, meter), entry: name, plan })(batches);
     return { route: "delimited text, typed by ClickHouse", warnings: plan.warnings };
   });
 }
@@ -106,12 +102,20 @@ async function loadParquet(
   meter: LoadMeter,
 ): Promise<Loaded> {
   const { object, settings } = work;
+  const plain: ReadableFile = {
+    size: object.size,
+    readRange: (start, end, signal = context.signal) =>
+      meter.count(source.read(object, { start, end, signal })),
+  };
   if (settings.pgp === undefined && settings.compression !== "gzip") {
-    return await loadRowGroups(work, context, meter, "", "row groups, by range from S3", {
-      size: object.size,
-      readRange: (start, end, signal = context.signal) =>
-        meter.count(source.read(object, { start, end, signal })),
-    });
+    try {
+      const file = await openParquet(plain);
+      return await loadRowGroups(work, context, meter, "", "row groups, by range from S3", file);
+    } catch (error) {
+      // Only what does not open is worth one more request: is there a layer that nobody spoke of?
+      const isNotParquet = error instanceof StageError && error.code === "malformed";
+      if (!isNotParquet || !(await isInContainer(plain))) throw error;
+    }
   }
   return await openLayers(work, context, source, meter, async (bytes, name) => {
     await using held = await spool(bytes, {
@@ -120,8 +124,17 @@ async function loadParquet(
       toError: (message) => new StageError("decompress", "limit_exceeded", message),
       signal: context.signal,
     });
-    return await loadRowGroups(work, context, meter, name, "row groups, spooled to disk", held);
+    const file = await openParquet(held);
+    return await loadRowGroups(work, context, meter, name, "row groups, spooled to disk", file);
   });
+}
+
+/** A file that can be read at random. */
+type ReadableFile = Pick<ParquetOptions, "size" | "readRange">;
+
+async function isInContainer({ size, readRange }: ReadableFile): Promise<boolean> {
+  const head = await Array.fromAsync(readRange(0, Math.min(size, SNIFF_BYTES)));
+  return containerOf(Buffer.concat(head)) !== undefined;
 }
 
 async function loadRowGroups(
@@ -130,18 +143,10 @@ async function loadRowGroups(
   meter: LoadMeter,
   entry: string,
   route: string,
-  file: Pick<Parameters<typeof openParquet>[0], "size" | "readRange">,
+  { columns, slices }: ParquetFile,
 ): Promise<Loaded> {
-  const { columns, slices } = await openParquet({
-    size: file.size,
-    readRange: (start, end, signal = context.signal) => file.readRange(start, end, signal),
-  });
   const plan = resolveColumns(work.feed, columns);
-  await loadSlices({
-    ...loadTarget(work, context, meter),
-    entry,
-    plan,
-  })(inOrder(slices));
+  await loadSlices({ ...loadTarget(work, context, meter), entry, plan })(inOrder(slices));
   return { route: `parquet ${route}`, warnings: plan.warnings };
 }
 
@@ -172,6 +177,9 @@ function loadTarget(work: LoadWork, { warehouse, signal, config }: LoadContext, 
   };
 }
 
+/** The stages whose errors tell of what a message holds. */
+const PLAINTEXT_STAGES: ReadonlySet<Stage> = new Set(["decompress", "parse", "cast"]);
+
 /** Takes the layers off in their fixed order, and gives the one file inside to `use`. */
 async function openLayers<T>(
   { object, settings }: LoadWork,
@@ -190,7 +198,8 @@ async function openLayers<T>(
     throw new StageError("decompress", "empty_archive", "there is no file inside");
   } catch (error) {
     // The reason may quote what the plaintext looked like: the message's integrity is judged first.
-    if (settings.pgp !== undefined && !signal.aborted) await plain.judge();
+    const isAboutPlaintext = !(error instanceof StageError) || PLAINTEXT_STAGES.has(error.stage);
+    if (settings.pgp !== undefined && isAboutPlaintext && !signal.aborted) await plain.judge();
     throw error;
   } finally {
     await plain.close();
