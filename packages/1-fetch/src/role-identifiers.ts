@@ -1,5 +1,5 @@
 /**
- * Whether a text may be an external id that this product hands out (REQUIREMENTS CR-7): 2 to 1,224
+ * Whether a text may be an external id that this product hands out (CR-7): 2 to 1,224
  * letters, digits and `+ = , . @ : / -`, no white space.
  */
 export function isExternalId(text: string): boolean {

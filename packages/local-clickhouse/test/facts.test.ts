@@ -10,7 +10,7 @@ const UNKNOWN_TABLE = 60;
 const ROWS = 300_000;
 
 /**
- * What the load protocol takes for granted about the server (DESIGN.md section 4), as the loader's
+ * What the load protocol takes for granted about the server, as the loader's
  * user. A test that fails on a new version says which step of the protocol to think through again.
  */
 describe("ClickHouse, for the load protocol", { timeout: START_LIMIT_MS }, () => {
