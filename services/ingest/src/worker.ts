@@ -101,7 +101,8 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
       taskLog.info({ reason: String(keeper.signal.reason ?? error) }, "task dropped");
       if (!(keeper.signal.reason instanceof TaskStopped)) return;
     }
-    const failure = toFailure(error);
+    // What an aborted stage throws is its own affair: the reason is what control has to hear.
+    const failure = toFailure(keeper.signal.aborted ? keeper.signal.reason : error);
     taskLog.warn({ err: error, stage: failure.stage, code: failure.code }, "attempt failed");
     // A stopped task's lease is not renewed any more: its end is told once, and soon.
     const signal = keeper.signal.aborted

@@ -240,6 +240,31 @@ test("a load that is asked to stop lets go of its source, says so, and gives its
   ]);
 });
 
+test("a list that is asked to stop says that it stopped, whatever its source made of that", async () => {
+  const store = cleanUp.use(await startSilentStore());
+  const { run, offer, failed } = await build({ heartbeat: async () => ({ stop: true }) });
+  run();
+  const load = loadLease({ endpoint: store.url });
+  if (load.work.case !== "loadObject") throw new Error("not a load");
+  const { connection } = load.work.value;
+  const selections = [{ selection: { case: "key" as const, value: "people.csv" } }];
+  const dates = ["2026-11-20"];
+  const work = {
+    case: "list" as const,
+    value: { ...(connection && { connection }), selections, dates },
+  };
+  offer(
+    create(LeaseSchema, {
+      taskId: "list",
+      attempt: 1,
+      expireTime: load.expireTime ?? timestampFromMs(0),
+      work,
+    }),
+  );
+  await expect.poll(() => failed.length, { timeout: 20_000 }).toBe(1);
+  expect(failed).toMatchObject([{ taskId: "list", failure: { code: "worker_lost" } }]);
+});
+
 test("a stop is answered by a worker whose clock is ahead of control's, too", async () => {
   const { run, offer, failed, claims } = await build({
     heartbeat: async () => ({ stop: true }),
