@@ -330,6 +330,39 @@ test("one courier loads every file that a pattern finds, over several days", asy
   );
 });
 
+test("a courier's prefix stands before keys and patterns as it is, quotes and stars included", async () => {
+  const feedId = await story.feed("crm", "prefixed", PEOPLE);
+  const prefix = "it's * ours/";
+  await story.customer.put(`${prefix}${DAY}/part-1.csv`, "id,name\n1,One\n");
+  await story.customer.put(`${prefix}always.csv`, "id,name\n2,Two\n");
+  await story.customer.put(`it's not ours/${DAY}/part-1.csv`, "id,name\n3,Three\n");
+  const { courier } = await story.couriers.createCourier({
+    courier: {
+      name: "Prefixed",
+      credentialId: story.credentialId,
+      prefix,
+      files: [
+        {
+          tag: "daily",
+          selection: { case: "pattern", value: "yyyy-MM-dd'/part-*.csv'" },
+          settings: CSV,
+        },
+        { tag: "quoted", selection: { case: "pattern", value: "'always'*'.csv'" }, settings: CSV },
+      ],
+      loads: ["daily", "quoted"].map((fileTag) => ({
+        feedId,
+        fileTag,
+        operation: LoadOperation.LOAD,
+      })),
+    },
+  });
+  expect((await story.run(courier?.id ?? "")).state).toBe(Workflow_State.SUCCEEDED);
+  expect(await story.rows("SELECT id FROM crm.prefixed ORDER BY id")).toEqual([
+    { id: 1 },
+    { id: 2 },
+  ]);
+});
+
 test("rows that cannot be typed are kept aside with their place, and the others load", async () => {
   const feedId = await story.feed("crm", "rejected", { ...PEOPLE, errorThresholdPercent: 50 });
   const lines = ["id,name,since", "1,One,2024-01-01", "x,Two,2024-01-01", "3,Three,31.12.2024"];

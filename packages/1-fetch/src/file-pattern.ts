@@ -13,6 +13,18 @@ export interface FilePatternExpansion {
   isMatch(key: string): boolean;
 }
 
+/** The same expansion with `start` before every key, character by character: nothing in it is a wildcard. */
+export function expandBelow(start: string, expansion: FilePatternExpansion): FilePatternExpansion {
+  const { prefix, delimiter, exactKey, text } = expansion;
+  return {
+    prefix: start + prefix,
+    delimiter,
+    exactKey: exactKey === undefined ? undefined : start + exactKey,
+    text: start + text,
+    isMatch: (key) => key.startsWith(start) && expansion.isMatch(key.slice(start.length)),
+  };
+}
+
 /** A file pattern: literals, date parts and wildcards. */
 export interface FilePattern {
   readonly text: string;

@@ -1,6 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { ManifestObject } from "@sluice/schema";
-import { type FilePatternExpansion, parseFilePattern } from "./file-pattern.ts";
+import { expandBelow, type FilePatternExpansion, parseFilePattern } from "./file-pattern.ts";
 import { headObject } from "./head.ts";
 import { listAll, listPage } from "./list.ts";
 import { nearestKeys } from "./nearest-keys.ts";
@@ -13,6 +13,8 @@ export type Selection =
   | { readonly kind: "pattern"; readonly pattern: string; readonly isOptional?: boolean };
 
 export interface PlanRequest {
+  /** Stands before every key and pattern, as it is. Default: nothing. */
+  readonly prefix?: string;
   readonly selections: readonly Selection[];
   /** The days of the run, each `yyyy-mm-dd`; at least one. */
   readonly days: readonly string[];
@@ -108,15 +110,15 @@ export async function planObjects(store: Store, options: PlanRequest): Promise<P
   };
 }
 
-function toTargets({ selections, days }: PlanRequest): readonly Target[] {
+function toTargets({ prefix = "", selections, days }: PlanRequest): readonly Target[] {
   const inOrder = [...new Set(days)].sort();
   const targets: Target[] = [];
   for (const [index, selection] of selections.entries()) {
     const pattern = selection.kind === "pattern" ? parseFilePattern(selection.pattern) : undefined;
     const byMeaning = new Map<string, Target>();
     for (const day of inOrder) {
-      const expansion = pattern?.expand(day);
-      const exactKey = selection.kind === "key" ? selection.key : expansion?.exactKey;
+      const expansion = pattern && expandBelow(prefix, pattern.expand(day));
+      const exactKey = selection.kind === "key" ? prefix + selection.key : expansion?.exactKey;
       const lookedFor = expansion?.text ?? exactKey ?? "";
       byMeaning.set(lookedFor, {
         selection: index,
@@ -124,7 +126,7 @@ function toTargets({ selections, days }: PlanRequest): readonly Target[] {
         isOptional: selection.isOptional ?? false,
         expansion,
         exactKey,
-        literalPrefix: pattern?.literalPrefix ?? exactKey ?? "",
+        literalPrefix: pattern ? prefix + pattern.literalPrefix : (exactKey ?? ""),
         lookedFor,
       });
     }

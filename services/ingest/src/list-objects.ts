@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Lease, ListResultSchema, ListWork } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import { type Plan, parseFilePattern, type Selection } from "@sluice/fetch";
+import type { Plan, Selection } from "@sluice/fetch";
 import { createStaging, prepareDomainTable } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import { toConnection } from "./load-work.ts";
@@ -23,7 +23,12 @@ export async function listObjects(
 ): Promise<MessageInitShape<typeof ListResultSchema>> {
   const { taskId, attempt, workflowId } = lease;
   await using source = openSource(toConnection(work.connection), config);
-  const plan = await source.plan({ selections: toSelections(work), days: work.dates, signal });
+  const plan = await source.plan({
+    prefix: work.prefix,
+    selections: toSelections(work.selections),
+    days: work.dates,
+    signal,
+  });
   for (let page = 0; page * MANIFEST_PAGE < plan.objects.length; page++) {
     const objects = plan.objects
       .slice(page * MANIFEST_PAGE, (page + 1) * MANIFEST_PAGE)
@@ -49,15 +54,11 @@ export async function listObjects(
   return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
 }
 
-/** The prefix stands before keys as it is, and before patterns as a quoted literal. */
-function toSelections({ prefix, selections }: ListWork): Selection[] {
+function toSelections(selections: ListWork["selections"]): Selection[] {
   return selections.map(({ selection, optional: isOptional }): Selection => {
-    if (selection.case === "key") return { kind: "key", key: prefix + selection.value, isOptional };
+    if (selection.case === "key") return { kind: "key", key: selection.value, isOptional };
     if (selection.case !== "pattern") throw new Error("a selection names neither key nor pattern");
-    // Refused as the customer wrote it, so that positions in the message are theirs.
-    parseFilePattern(selection.value);
-    const literal = prefix === "" ? "" : `'${prefix.replaceAll("'", "''")}'`;
-    return { kind: "pattern", pattern: literal + selection.value, isOptional };
+    return { kind: "pattern", pattern: selection.value, isOptional };
   });
 }
 
