@@ -8,6 +8,7 @@ export const COMMA: DelimitedSettings = {
   headerRows: 1,
   skipRows: 0,
   nullText: "",
+  encoding: "utf-8",
 };
 
 /** A parsed entry as plain values: what a test compares. */

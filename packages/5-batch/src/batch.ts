@@ -18,6 +18,8 @@ export interface BatchOptions {
    * may have more. Default 16 MiB, at most 1 GiB: positions in a column are 32 bit.
    */
   readonly maxBytes?: number;
+  /** The first batch's ordinal, where an object has entries before this one. Default 0. */
+  readonly firstOrdinal?: number;
   /** Ends the waiting for the budget. */
   readonly signal?: AbortSignal;
   /** Called for each batch before it is handed on: to count what closes them. */
@@ -40,7 +42,7 @@ export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIter
 
   return async function* (parsed) {
     const schema = encodeSchema(columns);
-    let ordinal = 0;
+    let ordinal = options.firstOrdinal ?? 0;
     for await (const { pieces, trigger } of gather(parsed, columns, maxRows, maxBytes)) {
       const [first] = pieces;
       if (first === undefined) continue;

@@ -40,6 +40,7 @@ test("parsed and batched text loads row for row, its faults and bad values as re
     headerRows: 1,
     skipRows: 0,
     nullText: "",
+    encoding: "utf-8",
   })(streamOf(text));
   const plan = resolveColumns(feed, parsed.columns);
   const budget = createByteBudget(1_000_000);

@@ -104,6 +104,7 @@ export function feedOf(fields: readonly Field[], more: Partial<Feed> = {}): Feed
     fields,
     primaryKey: [fields[0]?.name ?? ""],
     errorThresholdPercent: 1,
+    makeAvailableToStitch: false,
     ...more,
   };
 }

@@ -211,6 +211,7 @@ test("a date that ClickHouse's reader would refuse rejects its row alone", async
       ordinal: 0,
       firstRow: 1,
       rows: 5,
+      format: "Parquet",
       byteLength: body.byteLength,
       byteOffset: 4,
       identity: "days",

@@ -40,14 +40,39 @@ export interface Block {
 export interface SourceColumn {
   /** As the file spells it; columns without a header are `column_1`, `column_2`, ... */
   readonly name: string;
-  /** The ClickHouse type that holds the file's values exactly: `Nullable(String)` for text formats. */
+  /** The field path that it was cut out by; undefined for a column of the file itself. */
+  readonly path?: string;
+  /**
+   * The ClickHouse type that holds the file's values exactly: `Nullable(String)` for text formats. Blocks hold
+   * text whatever the type: numbers in decimal, booleans as `true` and `false`, uuids as usual, Date32 as
+   * days and DateTime64(s) as ticks since 1970, both in decimal.
+   */
   readonly type: string;
+}
+
+/** What of a feed's field a format with nested or named values looks for. */
+export interface WantedField {
+  readonly incomingName: string;
+  /** See `Field.path`. */
+  readonly path?: string;
 }
 
 /** A parsed entry: its columns are known before the first block is read. */
 export interface ParsedEntry {
   readonly columns: readonly SourceColumn[];
   readonly blocks: AsyncIterable<Block>;
+  /** What only the whole entry could tell. Asked once, after the last block; absent when the columns stand in a header. */
+  readonly findings?: () => Findings;
+}
+
+/** What was seen of an entry whose records name their own fields. */
+export interface Findings {
+  /** Indexes of columns that no record had. */
+  readonly absent: readonly number[];
+  /** Names of members that no field takes: the first 100. */
+  readonly extra: readonly string[];
+  /** What changed no row but should be known, in words with counts: keys given twice, empty arrays that gave no row. */
+  readonly warnings: readonly string[];
 }
 
 /** One file inside an object: for an object that is no archive, the object itself under an empty name. */
@@ -75,11 +100,12 @@ export interface Batch {
 }
 
 /**
- * A unit of loading that is not decoded on its way: a complete Parquet file of one row group, made of
- * the object's own bytes and a footer that names that row group alone.
+ * A unit of loading with columns of its own types: a complete Parquet file of one row group, made of the
+ * object's own bytes and a footer that names that row group alone; or, decoded, an Arrow IPC stream of it.
  */
 export interface Slice {
-  /** Counts the row groups of one entry from 0. */
+  readonly format: "Parquet" | "ArrowStream";
+  /** Counts the slices of one entry from 0. */
   readonly ordinal: number;
   readonly firstRow: number;
   readonly rows: number;

@@ -12,11 +12,31 @@ export type FieldType =
 export interface Field {
   /** The column's name in the file; matched without regard to case. */
   readonly incomingName: string;
+  /**
+   * Where the value stands in a record of a nested format, as `parseFieldPath` reads it; without it the
+   * incoming name is a member of the record itself.
+   */
+  readonly path?: string;
   /** The column's name in the domain table: `[A-Za-z0-9_]+`. */
   readonly name: string;
   readonly type: FieldType;
   /** Joda-style pattern of a date or datetime; without it the documented formats are tried in order. */
   readonly format?: string;
+  /** IANA zone of a datetime whose text names none, `Europe/Berlin`; UTC without it. */
+  readonly timeZone?: string;
+  /** Words of a boolean, matched without regard to case; without them the documented ones. */
+  readonly trueWords?: readonly string[];
+  readonly falseWords?: readonly string[];
+  /** The character between groups of three digits in numbers, which is then allowed: `,`, `.`, a blank or `'`. */
+  readonly thousandsSeparator?: string;
+  /** The character before a number's fraction: `.` without it, or `,`. */
+  readonly decimalSeparator?: string;
+  /** Whether blanks around a value are cut off before anything else. */
+  readonly trim?: boolean;
+  /** Whether an empty text is null in a string field; in all others it always is. */
+  readonly emptyIsNull?: boolean;
+  /** What becomes of NaN and the infinities in a float field: refused (the default), null, or kept. */
+  readonly nonFinite?: "reject" | "null" | "keep";
   readonly semanticTags: readonly string[];
   /** Whether the field is loaded at all. */
   readonly include: boolean;
@@ -39,6 +59,8 @@ export interface Feed {
   readonly lastUpdatedField?: string;
   /** Share of rejected rows, in percent of all rows of a load, above which the load fails. */
   readonly errorThresholdPercent: number;
+  /** Whether the rows stand in the source's view for identity resolution. */
+  readonly makeAvailableToStitch: boolean;
 }
 
 /** What a load does to the domain table: upsert on the primary key, or replace all rows. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { StageError } from "@sluice/errors";
-import { type BlockBuilder, placeOf } from "./block-builder.ts";
+import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
 import type { Window } from "./window.ts";
 
 /**

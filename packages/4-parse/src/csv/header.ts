@@ -1,7 +1,7 @@
 import { StageError } from "@sluice/errors";
 import type { SourceColumn } from "@sluice/schema";
+import { createBlockBuilder } from "../blocks/block-builder.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
-import { createBlockBuilder } from "./block-builder.ts";
 import type { Dialect } from "./dialect.ts";
 import type { DelimitedLimits } from "./limits.ts";
 import type { Reader } from "./reader.ts";

@@ -1,6 +1,6 @@
 import type { Block, DelimitedSettings, ParsedEntry } from "@sluice/schema";
+import { createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
-import { createBlockBuilder, takeBlock } from "./block-builder.ts";
 import { toDialect } from "./dialect.ts";
 import { readColumns } from "./header.ts";
 import { DELIMITED_LIMITS, type DelimitedLimits } from "./limits.ts";

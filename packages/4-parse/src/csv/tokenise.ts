@@ -7,7 +7,7 @@ import {
   placeOf,
   rollBack,
   setNull,
-} from "./block-builder.ts";
+} from "../blocks/block-builder.ts";
 import { CR, type Dialect, follows, LF } from "./dialect.ts";
 import { toFault } from "./fault.ts";
 import type { DelimitedLimits } from "./limits.ts";

@@ -1,3 +1,4 @@
+import { uninitialised } from "../blocks/uninitialised.ts";
 import { LF } from "./dialect.ts";
 
 /**
@@ -37,10 +38,4 @@ export function append(window: Window, chunk: Uint8Array): void {
   window.bytes.set(chunk, left);
   window.end = left + chunk.byteLength;
   window.bytes[window.end] = LF;
-}
-
-/** Memory that nobody cleared: for buffers that are written before they are read. */
-export function uninitialised(length: number): Uint8Array {
-  // A plain Uint8Array rather than a Buffer: the hot loops stay with one hidden class.
-  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -99,6 +99,7 @@ function toSlice(footer: Footer, bytes: Uint8Array, group: RowGroup, place: Slic
   const written = writeFooter(footer, bytes, group);
   const hash = createHash("sha256").update(written).digest("hex");
   return {
+    format: "Parquet",
     ordinal,
     firstRow,
     rows,

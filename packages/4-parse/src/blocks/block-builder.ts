@@ -1,5 +1,5 @@
 import type { Block, RowFault, TextColumn } from "@sluice/schema";
-import { uninitialised } from "./window.ts";
+import { uninitialised } from "./uninitialised.ts";
 
 /**
  * Columns under construction. The tokeniser writes into the arrays itself: `ends[c]` is how much of
@@ -22,6 +22,7 @@ export interface BlockBuilder {
   faults: RowFault[];
 }
 
+const encoder = new TextEncoder();
 const FIRST_CAPACITY_ROWS = 1024;
 const FIRST_CAPACITY_BYTES = 8192;
 
@@ -74,6 +75,42 @@ export function growData(block: BlockBuilder, column: number, length: number): U
   grown.set(old.subarray(0, taken));
   block.data[column] = grown;
   return grown;
+}
+
+/** Puts `bytes[from .. to)` behind what the cell of the record under construction has so far. */
+export function appendBytes(
+  block: BlockBuilder,
+  column: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): void {
+  const length = to - from;
+  const at = block.ends[column] ?? 0;
+  let data = block.data[column] ?? uninitialised(0);
+  if (at + length > data.length) data = growData(block, column, length);
+  data.set(bytes.subarray(from, to), at);
+  block.ends[column] = at + length;
+}
+
+/** The same for text, which must hold no lone surrogate. */
+export function appendText(block: BlockBuilder, column: number, text: string): void {
+  const at = block.ends[column] ?? 0;
+  let data = block.data[column] ?? uninitialised(0);
+  if (at + text.length * 3 > data.length) data = growData(block, column, text.length * 3);
+  block.ends[column] = at + encoder.encodeInto(text, data.subarray(at)).written;
+}
+
+/** Completes the record under construction: whatever its columns have now is its cells. */
+export function endRecord(block: BlockBuilder, byteOffset: number): void {
+  const { rows, width } = block;
+  for (let column = 0; column < width; column++) {
+    const offsets = block.offsets[column];
+    if (offsets !== undefined) offsets[rows + 1] = block.ends[column] ?? 0;
+  }
+  block.byteOffsets[rows] = byteOffset;
+  block.rows = rows + 1;
+  if (block.rows === block.byteOffsets.length) growRows(block);
 }
 
 /** Makes the cell of the record under construction null. */
