@@ -1,97 +1,62 @@
 import { StageError } from "@sluice/errors";
-import type { Compression, Entry } from "@sluice/schema";
-import { maxBytes, type Peeked, peek, type Transform } from "@sluice/streams";
-import { gunzip } from "./gzip.ts";
-import type { OutputLimits } from "./limits.ts";
-import { containerOf, describeBytes, SNIFF_BYTES } from "./sniff.ts";
+import type { ArchiveSettings, Compression } from "@sluice/schema";
+import { maxBytes, peek, type Transform } from "@sluice/streams";
+import { CODECS } from "./codecs.ts";
+import { compressionOf, disagreement } from "./compression.ts";
+import { assertContent } from "./content.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { SNIFF_BYTES } from "./sniff.ts";
 
-export interface DecompressOptions {
-  /** `auto` opens gzip and passes plain bytes on; the others must be what the bytes are. */
-  readonly compression: Compression;
-  /** Bytes that may come out of one object. Default 1 TiB; more is `limit_exceeded`. */
-  readonly maxOutputBytes?: number;
+export interface DecompressOptions extends Partial<Limits> {
   /**
-   * Output bytes per input byte, once more than `ratioFromBytes` came out. Default 1,100: deflate
-   * itself cannot pass 1,032 to 1, so that no honest file is refused.
+   * `auto` opens what the bytes say, and passes plain bytes on; `none` and the others must be what the
+   * bytes are. brotli and deflate cannot be told from their bytes: they open only when named.
    */
-  readonly maxRatio?: number;
-  /** Default 1 GiB. */
-  readonly ratioFromBytes?: number;
+  readonly compression: Compression;
+  /** The archive that the settings expect inside, if any: the content must be one, or must be none. */
+  readonly archive?: ArchiveSettings["kind"];
 }
 
 /**
- * Opens the container around one object and gives its entries; an object that is no archive has
- * exactly one, under an empty name. What to open is told from the bytes, never from a name, and
- * only once: gzip inside gzip stays gzip.
+ * Takes the compression off one object and gives its content: plain bytes, or the bytes of the archive
+ * that the settings expect. What to open is told from the bytes, never from a name, and only one
+ * layer is opened.
  *
- * An entry's bytes are read before the next entry is asked for. Fails with the codes of the
- * decompress stage; the source's own errors pass through as they are.
+ * Fails with the codes of the decompress stage, before any byte is given when the settings and the
+ * bytes disagree; the source's own errors pass through as they are.
  */
-export function decompress(options: DecompressOptions): Transform<Uint8Array, Entry> {
-  const limits: OutputLimits = {
-    maxOutputBytes: options.maxOutputBytes ?? 2 ** 40,
-    maxRatio: options.maxRatio ?? 1100,
-    ratioFromBytes: options.ratioFromBytes ?? 2 ** 30,
-  };
+export function decompress(options: DecompressOptions): Transform<Uint8Array, Uint8Array> {
+  const { compression, archive, ...given } = options;
+  const limits: Limits = { ...DEFAULT_LIMITS, ...given };
   return async function* (source) {
-    const peeked = await peek(source, SNIFF_BYTES);
-    let open = true;
-    const assertOpen = (): void => {
-      if (!open)
-        throw new TypeError("an entry's bytes are read before the next entry is asked for");
-    };
-    async function* whileOpen(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      assertOpen();
-      for await (const chunk of bytes) {
-        assertOpen();
-        yield chunk;
-      }
-    }
+    const outer = await peek(source, SNIFF_BYTES);
     try {
-      const bytes = opened(peeked, options.compression, limits);
-      yield { name: "", bytes: whileOpen(bytes) };
+      const codec = compressionOf(outer.head, compression, archive);
+      if (codec === undefined) {
+        assertContent(outer.head, archive);
+        yield* withinMaxOutput(limits)(outer.bytes);
+        return;
+      }
+      const inner = await peek(CODECS[codec](outer.bytes, limits), SNIFF_BYTES).catch((error) => {
+        // Only the codecs that the bytes do not name find out so late that it is not theirs.
+        const isOther = error instanceof StageError && error.code === "not_this_container";
+        throw isOther ? disagreement(outer.head, compression, archive, error) : error;
+      });
+      try {
+        assertContent(inner.head, archive, codec);
+        yield* inner.bytes;
+      } finally {
+        await inner.close();
+      }
     } finally {
-      open = false;
-      await peeked.close();
+      await outer.close();
     }
   };
 }
 
-function opened(
-  { head, bytes }: Peeked,
-  compression: Compression,
-  limits: OutputLimits,
-): AsyncIterable<Uint8Array> {
-  const container = containerOf(head);
-  if (container === "gzip" && compression !== "none") return gunzip(bytes, limits);
-  if (compression === "gzip") {
-    throw new StageError(
-      "decompress",
-      "not_this_container",
-      `The compression is set to gzip; the bytes are ${describeBytes(head)}.`,
-      { seen: describeBytes(head), expected: "gzip" },
-    );
-  }
-  if (container !== undefined && compression === "auto") {
-    throw new StageError(
-      "decompress",
-      "unsupported_method",
-      `The bytes are ${container}, which is not opened.`,
-      { seen: container, expected: "gzip or a plain file" },
-    );
-  }
-  if (container !== undefined) {
-    const remedy = container === "gzip" ? " Set it to gzip or auto." : "";
-    throw new StageError(
-      "decompress",
-      "not_this_container",
-      `The compression is set to none; the bytes are ${container}.${remedy}`,
-      { seen: container, expected: "a plain file" },
-    );
-  }
-  return maxBytes(
-    limits.maxOutputBytes,
+const withinMaxOutput = ({ maxOutputBytes }: Limits): Transform<Uint8Array, Uint8Array> =>
+  maxBytes(
+    maxOutputBytes,
     "maxOutputBytes",
     (message) => new StageError("decompress", "limit_exceeded", `The content has ${message}.`),
-  )(bytes);
-}
+  );

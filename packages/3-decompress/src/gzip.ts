@@ -3,7 +3,7 @@ import { StageError } from "@sluice/errors";
 import { createByteReader } from "@sluice/streams";
 import { readGzipHeader, throwTruncated } from "./gzip-header.ts";
 import { inflate } from "./inflate.ts";
-import { assertWithinLimits, type OutputLimits } from "./limits.ts";
+import { assertWithinLimits, type Limits } from "./limits.ts";
 
 /**
  * Opens gzip (RFC 1952): all members, one after the other, then zero bytes at most. Node's own Gunzip
@@ -12,7 +12,7 @@ import { assertWithinLimits, type OutputLimits } from "./limits.ts";
  */
 export async function* gunzip(
   source: AsyncIterable<Uint8Array>,
-  limits: OutputLimits,
+  limits: Limits,
 ): AsyncGenerator<Uint8Array> {
   const reader = createByteReader(source);
   let total = 0;

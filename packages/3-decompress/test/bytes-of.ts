@@ -1,14 +1,6 @@
 import { StageError } from "@sluice/errors";
-import type { Transform } from "@sluice/streams";
 import { chunked } from "@sluice/streams/testing";
 import { type DecompressOptions, decompress } from "../src/index.ts";
-
-/** The stage with its entries' bytes laid end to end, as a stage of bytes. */
-export function contents(options: DecompressOptions): Transform<Uint8Array, Uint8Array> {
-  return async function* (source) {
-    for await (const entry of decompress(options)(source)) yield* entry.bytes;
-  };
-}
 
 export async function bytesOf(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
@@ -23,7 +15,7 @@ export async function outcome(
   chunkSize = 1000,
 ): Promise<Buffer | string> {
   try {
-    return await bytesOf(contents(options)(chunked(bytes, chunkSize)));
+    return await bytesOf(decompress(options)(chunked(bytes, chunkSize)));
   } catch (error) {
     if (error instanceof StageError && error.stage === "decompress") return error.code;
     throw error;

@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { stageContract } from "@sluice/streams/testing";
-import { contents } from "./bytes-of.ts";
+import { decompress } from "../src/index.ts";
 
 const text = Buffer.from(
   Array.from({ length: 2000 }, (_, i) => `${i},${(i * 7919) % 10007},row\n`).join(""),
@@ -9,12 +9,12 @@ const collect = (chunks: Uint8Array[]): Buffer => Buffer.concat(chunks);
 
 stageContract<Uint8Array>({
   name: "decompress gzip",
-  stage: contents({ compression: "gzip" }),
+  stage: decompress({ compression: "gzip" }),
   sample: gzipSync(text),
   collect,
   empty: { code: "not_this_container" },
   limited: {
-    stage: contents({ compression: "gzip", maxOutputBytes: text.byteLength - 1 }),
+    stage: decompress({ compression: "gzip", maxOutputBytes: text.byteLength - 1 }),
     code: "limit_exceeded",
   },
 });
@@ -22,12 +22,12 @@ stageContract<Uint8Array>({
 for (const compression of ["auto", "none"] as const) {
   stageContract<Uint8Array>({
     name: `decompress ${compression} over plain bytes`,
-    stage: contents({ compression }),
+    stage: decompress({ compression }),
     sample: text,
     collect,
     empty: { output: Buffer.alloc(0) },
     limited: {
-      stage: contents({ compression, maxOutputBytes: text.byteLength - 1 }),
+      stage: decompress({ compression, maxOutputBytes: text.byteLength - 1 }),
       code: "limit_exceeded",
     },
   });

@@ -1,8 +1,5 @@
-import { gzipSync } from "node:zlib";
-import { chunked } from "@sluice/streams/testing";
 import { describe, expect, test } from "vitest";
 import { containerOf, describeBytes } from "../src/index.ts";
-import { bytesOf, contents, outcome } from "./bytes-of.ts";
 
 const tar = Buffer.alloc(512);
 tar.write("ustar", 257);
@@ -30,36 +27,5 @@ describe("sniffing", () => {
   ])("describes %s and takes it for no container", (words, bytes) => {
     expect(containerOf(bytes)).toBeUndefined();
     expect(describeBytes(bytes)).toBe(words);
-  });
-});
-
-describe("settings that differ from the bytes", () => {
-  test.each(samples)("gzip over %s says what the bytes are", async (name, bytes) => {
-    await expect(
-      bytesOf(contents({ compression: "gzip" })(chunked(bytes, 3))),
-    ).rejects.toMatchObject({ code: "not_this_container", seen: name, expected: "gzip" });
-  });
-
-  test("gzip over text says that it looks like text", async () => {
-    await expect(
-      bytesOf(contents({ compression: "gzip" })(chunked(Buffer.from("a,b\n1,2\n"), 3))),
-    ).rejects.toMatchObject({ code: "not_this_container", seen: "text", expected: "gzip" });
-  });
-
-  test("none over gzip proposes the setting", async () => {
-    await expect(
-      bytesOf(contents({ compression: "none" })(chunked(gzipSync("a,b\n"), 3))),
-    ).rejects.toThrow(/bytes are gzip. Set it to gzip or auto/);
-  });
-
-  test.each(samples)("none over %s is refused, and so is auto", async (_, bytes) => {
-    expect(await outcome(bytes, { compression: "none" })).toBe("not_this_container");
-    expect(await outcome(bytes, { compression: "auto" })).toBe("unsupported_method");
-  });
-
-  test("auto passes plain bytes on and opens gzip", async () => {
-    const text = Buffer.from("a,b\n1,2\n");
-    expect(await outcome(text, { compression: "auto" })).toEqual(text);
-    expect(await outcome(gzipSync(text), { compression: "auto" })).toEqual(text);
   });
 });

@@ -1,0 +1,28 @@
+import { StageError } from "@sluice/errors";
+import type { COMPRESSIONS } from "@sluice/schema";
+import { gunzip } from "./gzip.ts";
+import type { Limits } from "./limits.ts";
+
+/** A stream compression that can be opened. */
+export type CompressionName = (typeof COMPRESSIONS)[number];
+
+/** Opens one compressed object: all of its members or frames, to the last byte of the source. */
+export type Codec = (
+  source: AsyncIterable<Uint8Array>,
+  limits: Limits,
+) => AsyncIterable<Uint8Array>;
+
+const notYet: Codec = () => {
+  throw new StageError("decompress", "unsupported_method", "This compression is not opened yet.");
+};
+
+export const CODECS: Record<CompressionName, Codec> = {
+  gzip: gunzip,
+  zstd: notYet,
+  bzip2: notYet,
+  xz: notYet,
+  lz4: notYet,
+  snappy: notYet,
+  brotli: notYet,
+  deflate: notYet,
+};
