@@ -152,6 +152,7 @@ function route(
   router.service(DomainTableService, {
     ...createDomainTableService(context),
     listLoads: (request) => engine.listLoads(request),
+    replayRejects: (request) => engine.replayRejects(request),
   });
   router.service(WorkflowService, engine.workflowService);
   router.service(TaskService, engine.taskService);

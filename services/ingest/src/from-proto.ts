@@ -1,8 +1,13 @@
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import type { Field as FieldMessage } from "@sluice/api/control/v1/feed_pb";
+import { type Field as FieldMessage, NonFinite } from "@sluice/api/control/v1/feed_pb";
 import {
+  type ArchiveSettings as ArchiveMessage,
+  ArchiveSettings_Kind,
   Compression,
+  DelimitedSettings_Encoding,
+  type EntrySpec,
   type FileSettings as FileSettingsMessage,
+  JsonSettings_Shape,
 } from "@sluice/api/control/v1/file_settings_pb";
 import type {
   FeedVersion,
@@ -10,15 +15,20 @@ import type {
   PgpKeys,
 } from "@sluice/api/ingest/v1/task_pb";
 import type {
+  ArchiveSettings,
   Compression as CompressionWords,
+  EntrySelection,
+  EntrySettings,
   Feed as FeedWords,
   Field,
   FieldType,
   FileSettings,
   FormatSettings,
+  JsonSettings,
   LoadOperation as LoadOperationWords,
   ManifestObject,
   PgpKeys as PgpKeysWords,
+  TextEncoding,
 } from "@sluice/schema";
 
 /** Translates control's messages into the plain words that the stages speak. */
@@ -40,12 +50,28 @@ function toFieldType(field: FieldMessage): FieldType {
   }
 }
 
+const NON_FINITE: Record<NonFinite, NonNullable<Field["nonFinite"]>> = {
+  [NonFinite.UNSPECIFIED]: "reject",
+  [NonFinite.REJECT]: "reject",
+  [NonFinite.NULL]: "null",
+  [NonFinite.KEEP]: "keep",
+};
+
 function toField(field: FieldMessage): Field {
   return {
     incomingName: field.incomingName,
     name: field.name === "" ? field.incomingName : field.name,
     type: toFieldType(field),
+    ...(field.path === "" ? {} : { path: field.path }),
     ...(field.format === "" ? {} : { format: field.format }),
+    ...(field.timeZone === "" ? {} : { timeZone: field.timeZone }),
+    ...(field.trueWords.length === 0 ? {} : { trueWords: field.trueWords }),
+    ...(field.falseWords.length === 0 ? {} : { falseWords: field.falseWords }),
+    ...(field.thousandsSeparator === "" ? {} : { thousandsSeparator: field.thousandsSeparator }),
+    ...(field.decimalSeparator === "" ? {} : { decimalSeparator: field.decimalSeparator }),
+    trim: field.trim,
+    emptyIsNull: field.emptyIsNull,
+    nonFinite: NON_FINITE[field.nonFinite] ?? "reject",
     semanticTags: field.semanticTags,
     include: field.include ?? true,
     require: field.require,
@@ -66,6 +92,7 @@ export function toFeed(message: FeedVersion): FeedWords {
       ? { lastUpdatedField: spec.lastUpdated.value }
       : {}),
     errorThresholdPercent: spec.errorThresholdPercent ?? 1,
+    makeAvailableToStitch: spec.makeAvailableToStitch,
   };
 }
 
@@ -74,12 +101,35 @@ const COMPRESSIONS: Record<Compression, CompressionWords> = {
   [Compression.AUTO]: "auto",
   [Compression.NONE]: "none",
   [Compression.GZIP]: "gzip",
+  [Compression.ZSTD]: "zstd",
+  [Compression.BZIP2]: "bzip2",
+  [Compression.XZ]: "xz",
+  [Compression.LZ4]: "lz4",
+  [Compression.SNAPPY]: "snappy",
+  [Compression.BROTLI]: "brotli",
+  [Compression.DEFLATE]: "deflate",
 };
 
-function toFormat(message: FileSettingsMessage): FormatSettings {
-  switch (message.format.case) {
+const ENCODINGS: Record<DelimitedSettings_Encoding, TextEncoding> = {
+  [DelimitedSettings_Encoding.UNSPECIFIED]: "utf-8",
+  [DelimitedSettings_Encoding.UTF_8]: "utf-8",
+  [DelimitedSettings_Encoding.UTF_16LE]: "utf-16le",
+  [DelimitedSettings_Encoding.UTF_16BE]: "utf-16be",
+  [DelimitedSettings_Encoding.LATIN_1]: "latin-1",
+  [DelimitedSettings_Encoding.WINDOWS_1252]: "windows-1252",
+};
+
+const SHAPES: Record<JsonSettings_Shape, JsonSettings["shape"]> = {
+  [JsonSettings_Shape.UNSPECIFIED]: "records",
+  [JsonSettings_Shape.RECORDS]: "records",
+  [JsonSettings_Shape.LINES]: "lines",
+  [JsonSettings_Shape.CONCATENATED]: "concatenated",
+};
+
+function toFormat({ format }: FileSettingsMessage): FormatSettings {
+  switch (format.case) {
     case "delimited": {
-      const text = message.format.value;
+      const text = format.value;
       const quote = text.quote ?? '"';
       return {
         kind: "delimited",
@@ -89,32 +139,103 @@ function toFormat(message: FileSettingsMessage): FormatSettings {
         headerRows: text.headerRows ?? 1,
         skipRows: text.skipRows,
         nullText: text.nullText ?? "",
+        encoding: ENCODINGS[text.encoding] ?? "utf-8",
       };
     }
+    case "json": {
+      const { shape, recordPath, explodePath } = format.value;
+      return { kind: "json", shape: SHAPES[shape] ?? "records", recordPath, explodePath };
+    }
+    case "xml": {
+      const { rowElement, explodePath } = format.value;
+      return { kind: "xml", rowElement: rowElement === "" ? "row" : rowElement, explodePath };
+    }
+    case "avro":
     case "parquet":
-      return { kind: "parquet" };
+      return { kind: format.case };
     default:
       throw new Error("the file settings name no format");
   }
 }
 
 function toPgpKeys(message: PgpKeys): PgpKeysWords {
+  const { privateKeyBlock, passphrase, signerPublicKeys } = message;
   return {
-    privateKeyBlocks: message.privateKeyBlock === "" ? [] : [message.privateKeyBlock],
-    ...(message.passphrase === "" ? {} : { passphrase: message.passphrase }),
+    privateKeyBlocks: privateKeyBlock === "" ? [] : [privateKeyBlock],
+    ...(passphrase === "" ? {} : { passphrase }),
+    ...(signerPublicKeys.length === 0 ? {} : { signerPublicKeys }),
   };
+}
+
+/** What a load needs beside the file settings to open a file. */
+export interface OpeningWords {
+  /** Secrets by the credential's id. */
+  readonly pgpKeys: Readonly<Record<string, PgpKeys>>;
+  /** Tags of the archive's entries that are loaded; undefined for all of them. */
+  readonly entryTags: ReadonlySet<string> | undefined;
 }
 
 export function toFileSettings(
   message: FileSettingsMessage | undefined,
-  pgpKeys: PgpKeys | undefined,
+  opening: OpeningWords,
 ): FileSettings {
   if (message === undefined) throw new Error("the task came without file settings");
+  const { encryption, compression, archive } = message;
+  const keys =
+    encryption.case === "pgp" ? opening.pgpKeys[encryption.value.credentialId] : undefined;
+  if (encryption.case === "pgp" && keys === undefined) {
+    throw new Error("the task came without the keys of its PGP credential");
+  }
   return {
-    ...(pgpKeys === undefined ? {} : { pgp: toPgpKeys(pgpKeys) }),
-    compression: COMPRESSIONS[message.compression] ?? "auto",
-    format: toFormat(message),
+    ...(keys === undefined ? {} : { pgp: toPgpKeys(keys) }),
+    compression: COMPRESSIONS[compression] ?? "auto",
+    content:
+      archive === undefined ? toFormat(message) : toArchiveSettings(message, archive, opening),
   };
+}
+
+function toArchiveSettings(
+  message: FileSettingsMessage,
+  archive: ArchiveMessage,
+  opening: OpeningWords,
+): ArchiveSettings {
+  const kind = archive.kind === ArchiveSettings_Kind.TAR ? "tar" : "zip";
+  if (archive.entries.length > 0) {
+    return { kind, entries: archive.entries.map((entry) => toEntrySettings(entry, opening)) };
+  }
+  const settings: FileSettings = { compression: "auto", content: toFormat(message) };
+  const every: EntrySettings = {
+    tag: "",
+    selection: { kind: "every" },
+    isOptional: false,
+    isLoaded: true,
+    settings,
+  };
+  return { kind, entries: [every] };
+}
+
+function toEntrySettings(entry: EntrySpec, { pgpKeys, entryTags }: OpeningWords): EntrySettings {
+  const { tag, selection, optional: isOptional } = entry;
+  const isWhole = entryTags === undefined || entryTags.has(tag);
+  const inside = { pgpKeys, entryTags: isWhole ? undefined : entryTags };
+  const settings = toFileSettings(entry.settings, inside);
+  const isLoaded = isWhole || ("entries" in settings.content && isAnyLoaded(settings.content));
+  return { tag, selection: toEntrySelection(selection), isOptional, isLoaded, settings };
+}
+
+function isAnyLoaded({ entries }: ArchiveSettings): boolean {
+  return entries.some(({ isLoaded }) => isLoaded);
+}
+
+function toEntrySelection(selection: EntrySpec["selection"]): EntrySelection {
+  switch (selection.case) {
+    case "name":
+      return { kind: "name", name: selection.value };
+    case "pattern":
+      return { kind: "pattern", pattern: selection.value };
+    default:
+      throw new Error("an entry names neither name nor pattern");
+  }
 }
 
 export function toManifestObject(message: ManifestObjectMessage | undefined): ManifestObject {

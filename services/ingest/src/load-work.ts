@@ -47,13 +47,16 @@ export function toConnection(message: Connection | undefined): ConnectionWords {
 
 export function toLoadWork(lease: Lease): LoadWork {
   if (lease.work.case !== "loadObject") throw new Error("the lease is not one of a load");
-  const { connection, object, settings, pgpKeys, feed, checkpoint } = lease.work.value;
+  const { connection, object, settings, pgpKeys, feed, checkpoint, entryTags } = lease.work.value;
   if (feed === undefined) throw new Error("the task came without a feed");
   return {
     workflowId: lease.workflowId,
     connection: toConnection(connection),
     object: toManifestObject(object),
-    settings: toFileSettings(settings, pgpKeys),
+    settings: toFileSettings(settings, {
+      pgpKeys,
+      entryTags: entryTags.length === 0 ? undefined : new Set(entryTags),
+    }),
     feed: toFeed(feed),
     resumeAt: {
       batches: Number(checkpoint?.batches ?? 0),

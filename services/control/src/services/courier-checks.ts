@@ -1,11 +1,13 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Courier, FileSpec, LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import type { FileSettings } from "@sluice/api/control/v1/file_settings_pb";
+import type { DelimitedSettings, FileSettings } from "@sluice/api/control/v1/file_settings_pb";
 import type { Kysely } from "kysely";
 import type { Schema } from "../database/schema.ts";
 import { assertNoFaults, type FieldFault } from "../server/field-violations.ts";
 import type { Tenant } from "../tenant.ts";
+import { type FilePart, partsOf } from "./courier-files.ts";
 import { credentialsOf, feedsOf } from "./courier-rows.ts";
+import { fieldPathFaults } from "./field-path-fault.ts";
 import { patternFault } from "./pattern-fault.ts";
 
 const MAX_KEY_BYTES = 1024;
@@ -22,6 +24,7 @@ export async function assertCourier(
 ): Promise<void> {
   assertNoFaults(request, [
     ...courier.files.flatMap((file, index) => fileFaults(courier, file, index)),
+    ...partFaults(partsOf(courier)),
     ...loadFaults(courier),
     ...(await referenceFaults(courier, kysely, tenant)),
   ]);
@@ -30,10 +33,6 @@ export async function assertCourier(
 function fileFaults(courier: Courier, file: FileSpec, index: number): FieldFault[] {
   const path = `courier.files[${index}]`;
   const faults: FieldFault[] = [];
-  if (courier.files.findIndex((each) => each.tag === file.tag) < index) {
-    const message = "another file has this tag already";
-    faults.push({ path: `${path}.tag`, rule: "file.tag_taken", message });
-  }
   if (file.selection.case === "pattern") {
     const fault = patternFault(file.selection.value);
     if (fault !== undefined) {
@@ -47,14 +46,52 @@ function fileFaults(courier: Courier, file: FileSpec, index: number): FieldFault
     const message = `prefix and key together are longer than ${MAX_KEY_BYTES} bytes`;
     faults.push({ path: `${path}.key`, rule: "file.key_too_long", message });
   }
-  return [...faults, ...settingsFaults(file.settings, `${path}.settings`)];
+  return faults;
+}
+
+/** What is wrong with tags, entries and settings, of files and of what stands in them. */
+function partFaults(parts: readonly FilePart[]): FieldFault[] {
+  return parts.flatMap(({ tag, entry, settings, path }, index) => {
+    const faults: FieldFault[] = [];
+    if (parts.findIndex((each) => each.tag === tag) < index) {
+      const message = "another file, or entry of one, has this tag already";
+      faults.push({ path: `${path}.tag`, rule: "file.tag_taken", message });
+    }
+    if (entry?.selection.case === "pattern") {
+      const fault = patternFault(entry.selection.value);
+      if (fault !== undefined) {
+        faults.push({ path: `${path}.pattern`, rule: "list.pattern_invalid", message: fault });
+      }
+    }
+    return [...faults, ...settingsFaults(settings, `${path}.settings`)];
+  });
 }
 
 function settingsFaults(settings: FileSettings | undefined, path: string): FieldFault[] {
-  if (settings?.format.case !== "delimited") {
-    return [];
+  switch (settings?.format.case) {
+    case "delimited":
+      return delimitedFaults(settings.format.value, path);
+    case "json": {
+      const { recordPath, explodePath } = settings.format.value;
+      return [
+        ...fieldPathFaults(recordPath, `${path}.json.record_path`),
+        ...fieldPathFaults(explodePath, `${path}.json.explode_path`),
+      ];
+    }
+    case "xml": {
+      const { rowElement, explodePath } = settings.format.value;
+      return [
+        ...fieldPathFaults(rowElement, `${path}.xml.row_element`),
+        ...fieldPathFaults(explodePath, `${path}.xml.explode_path`),
+      ];
+    }
+    default:
+      return [];
   }
-  const { delimiter = ",", quote = '"', escape: escapeText = "" } = settings.format.value;
+}
+
+function delimitedFaults(settings: DelimitedSettings, path: string): FieldFault[] {
+  const { delimiter = ",", quote = '"', escape: escapeText = "" } = settings;
   const faults: FieldFault[] = [];
   if (/[\r\n]/.test(delimiter)) {
     const message = "a line break can't be between fields";
@@ -75,10 +112,11 @@ function loadFaults(courier: Courier): FieldFault[] {
   const faults: FieldFault[] = [];
   const operations = new Map<string, LoadOperation>();
   const pairs = new Set<string>();
+  const tags = new Set(partsOf(courier).map(({ tag }) => tag));
   for (const [index, load] of courier.loads.entries()) {
     const path = `courier.loads[${index}]`;
-    if (!courier.files.some((file) => file.tag === load.fileTag)) {
-      const message = "no file of the courier has this tag";
+    if (!tags.has(load.fileTag)) {
+      const message = "no file of the courier, and no entry of one, has this tag";
       faults.push({ path: `${path}.file_tag`, rule: "load.file_unknown", message });
     }
     const pair = JSON.stringify([load.feedId, load.fileTag]);
@@ -116,10 +154,9 @@ async function referenceFaults(
     }
   };
   judge("courier.credential_id", courier.credentialId, "amazon-s3");
-  for (const [index, file] of courier.files.entries()) {
-    if (file.settings?.encryption.case === "pgp") {
-      const path = `courier.files[${index}].settings.pgp.credential_id`;
-      judge(path, file.settings.encryption.value.credentialId, "pgp");
+  for (const { settings, path } of partsOf(courier)) {
+    if (settings?.encryption.case === "pgp") {
+      judge(`${path}.settings.pgp.credential_id`, settings.encryption.value.credentialId, "pgp");
     }
   }
   for (const [index, load] of courier.loads.entries()) {

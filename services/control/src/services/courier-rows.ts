@@ -5,6 +5,7 @@ import type { Kysely, Selectable, SelectQueryBuilder } from "kysely";
 import type { CourierTable, CredentialTable, Schema } from "../database/schema.ts";
 import { notFound } from "../resources/resource-errors.ts";
 import type { Tenant } from "../tenant.ts";
+import { partsOf, pgpCredentialsOf } from "./courier-files.ts";
 import { toStatus } from "./credential-rows.ts";
 
 /** A courier with how its credential's last test ended. */
@@ -66,10 +67,8 @@ export function courierToJson({ prefix, files, loads }: Courier): string {
 
 /** The credentials that a courier needs: the bucket's, and those of encrypted files. Each once. */
 export function credentialsOf(courier: Courier): string[] {
-  const ids = courier.files.map((file) =>
-    file.settings?.encryption.case === "pgp" ? file.settings.encryption.value.credentialId : "",
-  );
-  return [...new Set([courier.credentialId, ...ids])].filter((id) => id !== "");
+  const ids = [courier.credentialId, ...pgpCredentialsOf(partsOf(courier))];
+  return [...new Set(ids)].filter((id) => id !== "");
 }
 
 /** The feeds that a courier loads, each once. */

@@ -70,8 +70,10 @@ export async function pgpKeysOf(
   if (row.plugin !== "pgp") {
     throw wrongKind(credentialId, "holds no PGP keys");
   }
+  const { kind } = toCredential(row, await platformIdentity(context));
   const secrets = await openSecrets(context.kysely, context.secrets, { tenant, credentialId });
   return create(PgpKeysSchema, {
+    signerPublicKeys: kind.case === "pgp" ? kind.value.signerPublicKeys : [],
     privateKeyBlock: secrets.get("private_key_block") ?? "",
     passphrase: secrets.get("passphrase") ?? "",
   });

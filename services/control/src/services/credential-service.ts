@@ -303,7 +303,9 @@ async function withInspectedKeys(
   if (privateKeyBlock === "") {
     return { case: "pgp", value: { ...kind.value, fingerprints: [], keyIds: [] } };
   }
-  const keys = { privateKeyBlock, passphrase: secrets.get("passphrase") ?? "" };
+  const { signerPublicKeys } = kind.value;
+  const passphrase = secrets.get("passphrase") ?? "";
+  const keys = { privateKeyBlock, passphrase, signerPublicKeys };
   const { fingerprints, keyIds } = await context.inspect.call((client, options) =>
     client.inspectPgpKeys({ keys }, options),
   );

@@ -8,8 +8,14 @@ import type { ControlContext } from "../context.ts";
 import { toFeedVersion } from "../workflow/feed-version.ts";
 import { readFeed } from "./feed-rows.ts";
 
-/** Domain tables: what was loaded. The list of loads is the workflow engine's. */
-export type DomainTables = Omit<ServiceImpl<typeof DomainTableService>, "listLoads">;
+/** Domain tables: what was loaded. The list of loads and replays are the workflow engine's. */
+export type DomainTables = Omit<
+  ServiceImpl<typeof DomainTableService>,
+  "listLoads" | "replayRejects"
+>;
+
+/** Rejected rows in one message of an export: with records of 16 KiB each it stays under 4 MiB. */
+const EXPORT_PAGE = 200;
 
 export function createDomainTableService(context: ControlContext): DomainTables {
   const { inspect, kysely } = context;
@@ -51,6 +57,33 @@ export function createDomainTableService(context: ControlContext): DomainTables 
         client.readRejects({ feed: version, workflowId, pageSize: size, pageToken }, options),
       );
       return { rejects, nextPageToken };
+    },
+    summarizeRejects: async ({ feedId, workflowId }) => {
+      const { version } = await find(feedId);
+      if (version === undefined) {
+        return { counts: [] };
+      }
+      const { counts } = await inspect.call((client, options) =>
+        client.summarizeRejects({ feed: version, workflowId }, options),
+      );
+      return { counts };
+    },
+    exportRejects: async function* ({ feedId, workflowId }) {
+      const { version } = await find(feedId);
+      if (version === undefined) {
+        return;
+      }
+      let pageToken = "";
+      do {
+        const page = { feed: version, workflowId, pageSize: EXPORT_PAGE, pageToken };
+        const { rejects, nextPageToken } = await inspect.call((client, options) =>
+          client.readRejects({ ...page, withRecords: true }, options),
+        );
+        if (rejects.length > 0) {
+          yield { rejects };
+        }
+        pageToken = nextPageToken;
+      } while (pageToken !== "");
     },
   };
 }

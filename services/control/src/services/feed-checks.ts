@@ -8,6 +8,7 @@ import {
   toViolation,
   violationsBelow,
 } from "../server/field-violations.ts";
+import { fieldPathFaults } from "./field-path-fault.ts";
 
 const NAME_REQUIRED = "field.name_required";
 
@@ -87,7 +88,30 @@ function fieldFaults(field: Field, path: string, first: number | undefined): Fie
     const message = "scale is larger than precision";
     faults.push({ path: `${path}.type.decimal.scale`, rule: "decimal.scale", message });
   }
-  return faults;
+  if (field.timeZone !== "" && !isTimeZone(field.timeZone)) {
+    const message = "no time zone has this name; they are written like Europe/Berlin";
+    faults.push({ path: `${path}.time_zone`, rule: "field.time_zone", message });
+  }
+  const point = field.decimalSeparator === "" ? "." : field.decimalSeparator;
+  if (field.thousandsSeparator === point) {
+    const message = "the same character can't part thousands and begin the fraction";
+    faults.push({ path: `${path}.thousands_separator`, rule: "field.separators", message });
+  }
+  const words = new Set(field.trueWords.map((word) => word.toLowerCase()));
+  if (field.falseWords.some((word) => words.has(word.toLowerCase()))) {
+    const message = "one word can't mean both true and false";
+    faults.push({ path: `${path}.false_words`, rule: "field.words", message });
+  }
+  return [...faults, ...fieldPathFaults(field.path, `${path}.path`)];
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function primaryKeyFaults(spec: FeedSpec): FieldFault[] {

@@ -26,6 +26,10 @@ import { applyMask } from "../resources/update-mask.ts";
 import { assertFeed, nameFields } from "./feed-checks.ts";
 import { type FeedRow, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
 import { ensureSource } from "./source-rows.ts";
+import { stitchFeedsOf } from "./stitch-feeds.ts";
+
+/** Nobody should wait long for a view that follows anyway. */
+const REFRESH_TIMEOUT_MS = 5_000;
 
 /** Feeds: how files become rows of domain tables. */
 export function createFeedService(context: ControlContext): ServiceImpl<typeof FeedService> {
@@ -37,7 +41,9 @@ export function createFeedService(context: ControlContext): ServiceImpl<typeof F
     updateFeed: async (request) => ({ feed: await read(await update(context, request)) }),
     activateFeed: async (request) => {
       await inFeed(context, request, (transaction, row) => activate(transaction, row));
-      return { feed: await read(request.id) };
+      const feed = await read(request.id);
+      await refreshSemanticView(context, feed.source);
+      return { feed };
     },
     discardDraft: async (request) => {
       const isGone = await inFeed(context, request, (transaction, row) =>
@@ -46,10 +52,29 @@ export function createFeedService(context: ControlContext): ServiceImpl<typeof F
       return isGone ? {} : { feed: await read(request.id) };
     },
     deleteFeed: async (request) => {
-      await inFeed(context, request, (transaction, row) => erase(transaction, row));
+      const source = await inFeed(context, request, async (transaction, row) => {
+        await erase(transaction, row);
+        return row.source;
+      });
+      await refreshSemanticView(context, source);
       return {};
     },
   };
+}
+
+/**
+ * Lets the source's semantic view follow its feeds at once. It is made anew with every publish anyway, so a
+ * worker that is not there keeps nobody from activating a feed.
+ */
+async function refreshSemanticView(context: ControlContext, source: string): Promise<void> {
+  const feeds = await stitchFeedsOf(context.kysely, context.tenant(), source);
+  try {
+    await context.inspect.call((client, options) =>
+      client.prepareSemanticView({ source, feeds }, { ...options, timeoutMs: REFRESH_TIMEOUT_MS }),
+    );
+  } catch (error) {
+    context.log.info({ err: error, source }, "the semantic view follows with the next publish");
+  }
 }
 
 async function create(context: ControlContext, request: CreateFeedRequest): Promise<string> {

@@ -80,7 +80,8 @@ function refuseFuture(field: string, lastDay: string, now: Date): void {
   }
 }
 
-function nextDay(day: string): string {
+/** The day that follows. */
+export function nextDay(day: string): string {
   return new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10);
 }
 

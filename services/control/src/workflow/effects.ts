@@ -4,7 +4,7 @@ import type { Schema } from "../database/schema.ts";
 import { makeId } from "../resources/identity.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
-import { feedOf, type Plan, planFromJson, tagsOfFeed } from "./plan.ts";
+import { feedOf, fileTagsOfFeed, type Plan, planFromJson } from "./plan.ts";
 import type { Effect } from "./state-machine.ts";
 
 /** Writes what an event entails, in the event's own transaction. */
@@ -53,8 +53,8 @@ export async function countLoads(change: Change, plan: Plan): Promise<ReadonlyMa
   const byTag = new Map(found.map((row) => [row.file_tag, row.objects]));
   return new Map(
     plan.feeds.map((feed) => {
-      const tags = new Set(tagsOfFeed(plan, feed.feedId));
-      return [feed.feedId, [...tags].reduce((sum, tag) => sum + (byTag.get(tag) ?? 0), 0)];
+      const tags = fileTagsOfFeed(plan, feed.feedId);
+      return [feed.feedId, tags.reduce((sum, tag) => sum + (byTag.get(tag) ?? 0), 0)];
     }),
   );
 }
@@ -87,7 +87,7 @@ async function makeLoads(change: Change): Promise<void> {
         select *, (row_number() over (order by date, key collate "C", page, position))::integer as place
         from manifest_object
         where tenant = ${change.tenant} and workflow_id = ${change.workflow.id}
-          and file_tag in (${sql.join([...new Set(tagsOfFeed(plan, feedId))])})
+          and file_tag in (${sql.join(fileTagsOfFeed(plan, feedId))})
       ) as object`.execute(change.trx);
     number += count;
   }

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { FileSettings } from "@sluice/api/control/v1/file_settings_pb";
 import {
   CheckpointSchema,
   DiscardWorkSchema,
@@ -10,14 +9,19 @@ import {
   type LoadObjectWork,
   LoadObjectWorkSchema,
   ManifestObjectSchema,
+  type PgpKeys,
   type PublishWork,
   PublishWorkSchema,
+  type ReplayRejectsWork,
+  ReplayRejectsWorkSchema,
   SelectionSchema,
   SentObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
+import { partsOf, pgpCredentialsOf } from "../services/courier-files.ts";
+import { stitchFeedsOf } from "../services/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { daysOf } from "./days.ts";
-import { feedOf, type Plan, planFromJson } from "./plan.ts";
+import { entryTagsOfFeed, feedOf, type Plan, planFromJson } from "./plan.ts";
 
 /** A claimed task with all that a worker needs, secrets included: they are opened here and kept nowhere. */
 export async function leaseFor(
@@ -48,6 +52,10 @@ async function workOf(
 ): Promise<Lease["work"]> {
   switch (task.kind) {
     case "list":
+      if (plan.replayOf !== undefined) {
+        const value = create(ListWorkSchema, { feeds: [...plan.feeds], replayRejects: true });
+        return { case: "list", value };
+      }
       return {
         case: "list",
         value: create(ListWorkSchema, {
@@ -65,6 +73,9 @@ async function workOf(
         }),
       };
     case "load":
+      if (plan.replayOf !== undefined) {
+        return { case: "replayRejects", value: replayWork(plan, task.feed_id) };
+      }
       return { case: "loadObject", value: await loadWork(context, task, plan) };
     case "publish":
       return { case: "publish", value: await publishWork(context, task, plan) };
@@ -88,7 +99,10 @@ async function loadWork(
     .executeTakeFirstOrThrow();
   const file = plan.courier.files.find((candidate) => candidate.tag === object.file_tag);
   if (file?.settings === undefined) throw new Error(`the plan has no file ${object.file_tag}`);
-  const pgp = pgpCredential(file.settings);
+  const parts = partsOf(plan.courier).filter(({ fileTag }) => fileTag === file.tag);
+  const pgpKeys: Record<string, PgpKeys> = {};
+  for (const id of pgpCredentialsOf(parts)) pgpKeys[id] = await context.secrets.pgpKeys(id);
+  const feed = feedOf(plan, task.feed_id);
   return create(LoadObjectWorkSchema, {
     connection: await context.secrets.connection(plan.courier.credentialId),
     object: create(ManifestObjectSchema, {
@@ -102,18 +116,15 @@ async function loadWork(
       fileTag: object.file_tag,
     }),
     settings: file.settings,
-    ...(pgp === undefined ? {} : { pgpKeys: await context.secrets.pgpKeys(pgp) }),
-    feed: feedOf(plan, task.feed_id),
+    pgpKeys,
+    feed,
+    entryTags: entryTagsOfFeed(plan, feed.feedId, file.tag),
     checkpoint: create(CheckpointSchema, {
       batches: BigInt(task.done_batches),
       rows: BigInt(task.done_rows),
       rejectedRows: BigInt(task.done_rejected_rows),
     }),
   });
-}
-
-function pgpCredential(settings: FileSettings): string | undefined {
-  return settings.encryption.case === "pgp" ? settings.encryption.value.credentialId : undefined;
 }
 
 async function publishWork(
@@ -135,7 +146,14 @@ async function publishWork(
       ? {}
       : { intent: { stagingUuid: intent.staging_uuid, rowsUuid: intent.rows_uuid } }),
     sent: await sentFor(context, task, feed.feedId),
+    stitchFeeds: await stitchFeedsOf(context.kysely, task.tenant, feed.source),
+    ...(plan.replayOf === undefined ? {} : { replay: replayWork(plan, feed.feedId) }),
   });
+}
+
+function replayWork(plan: Plan, feedId: string | null): ReplayRejectsWork {
+  const workflowId = plan.replayOf ?? "";
+  return create(ReplayRejectsWorkSchema, { feed: feedOf(plan, feedId), workflowId });
 }
 
 /** What the loads of a workflow sent into a feed, by object. */

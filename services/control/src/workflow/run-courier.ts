@@ -5,17 +5,14 @@ import {
   type RunCourierRequest,
   RunCourierRequestSchema,
 } from "@sluice/api/control/v1/courier_service_pb";
-import { Feed_State } from "@sluice/api/control/v1/feed_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import { makeId } from "../resources/identity.ts";
 import { makeOnce } from "../resources/request-id.ts";
 import { readCourier } from "../services/courier-rows.ts";
-import { readFeed } from "../services/feed-rows.ts";
+import { activeVersion, insertWorkflow } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
-import { type Days, daysOfRun } from "./days.ts";
-import { toFeedVersion } from "./feed-version.ts";
-import { type Plan, planToJson } from "./plan.ts";
-import { NEW_TASK, NEW_WORKFLOW } from "./state-machine.ts";
+import { daysOfRun } from "./days.ts";
+import type { Plan } from "./plan.ts";
 
 /**
  * Starts a workflow and gives its id; with a request id that was used before, the id of the workflow
@@ -36,7 +33,9 @@ export async function runCourier(
   };
   const workflowId = await makeOnce(context.requests, call, id, async (trx) => {
     const tenant = context.tenant();
-    await insertWorkflow(trx, tenant, id, request, days, await readPlan(trx, tenant, request.id));
+    const plan = await readPlan(trx, tenant, request.id);
+    const { skipMissingFiles } = request;
+    await insertWorkflow(trx, { tenant, id, days, skipMissingFiles, plan });
   });
   if (workflowId === id) context.taskBell.ring();
   return { workflowId };
@@ -63,55 +62,4 @@ function assertOneOperation(courier: Courier): void {
       );
     }
   }
-}
-
-async function activeVersion(trx: Trx, tenant: string, feedId: string): Promise<FeedVersion> {
-  const feed = await readFeed(trx, tenant, feedId);
-  const { id, source, name, version, spec } = feed;
-  if (feed.state !== Feed_State.ACTIVE || spec === undefined) {
-    throw new ConnectError(
-      `feed ${source}.${name} is not active: activate it, then run the courier`,
-      Code.FailedPrecondition,
-    );
-  }
-  return toFeedVersion({ feedId: id, source, name, version, spec });
-}
-
-async function insertWorkflow(
-  trx: Trx,
-  tenant: string,
-  id: string,
-  request: RunCourierRequest,
-  days: Days,
-  plan: Plan,
-): Promise<void> {
-  await trx
-    .insertInto("workflow")
-    .values({
-      tenant,
-      id,
-      courier_id: plan.courier.id,
-      courier_name: plan.courier.name,
-      state: NEW_WORKFLOW.state,
-      staged: NEW_WORKFLOW.staged,
-      tally: JSON.stringify(NEW_WORKFLOW.tally),
-      start_date: days.startDate,
-      end_date: days.endDate,
-      skip_missing_files: request.skipMissingFiles,
-      plan: planToJson(plan),
-      revision: 1,
-    })
-    .execute();
-  await trx
-    .insertInto("task")
-    .values({
-      tenant,
-      id: makeId("task"),
-      workflow_id: id,
-      number: 1,
-      kind: "list",
-      ...NEW_TASK,
-      revision: 1,
-    })
-    .execute();
 }

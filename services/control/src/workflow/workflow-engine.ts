@@ -4,6 +4,7 @@ import type { RunCourierRequest } from "@sluice/api/control/v1/courier_service_p
 import type {
   ListLoadsRequest,
   ListLoadsResponseSchema,
+  ReplayRejectsRequest,
 } from "@sluice/api/control/v1/domain_table_service_pb";
 import type { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import type { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
@@ -16,6 +17,7 @@ import { recordWorker } from "../workers.ts";
 import { createBell, createWorkflowBells } from "./bell.ts";
 import type { EngineContext, TaskSecrets } from "./context.ts";
 import { listLoads } from "./list-loads.ts";
+import { replayRejects } from "./replay-rejects.ts";
 import { runCourier } from "./run-courier.ts";
 import { DEFAULT_RETRY_POLICY, type RetryPolicy } from "./state-machine.ts";
 import { takeLostLeases } from "./task-outcome.ts";
@@ -55,6 +57,8 @@ export interface WorkflowEngine {
   readonly taskService: ServiceImpl<typeof TaskService>;
   /** CourierService.RunCourier. */
   runCourier(request: RunCourierRequest): Promise<{ readonly workflowId: string }>;
+  /** DomainTableService.ReplayRejects. */
+  replayRejects(request: ReplayRejectsRequest): Promise<{ readonly workflowId: string }>;
   /** DomainTableService.ListLoads. */
   listLoads(request: ListLoadsRequest): Promise<MessageInitShape<typeof ListLoadsResponseSchema>>;
   /** Begins to take back leases that run out; workers get one lease's time to renew theirs first. */
@@ -119,6 +123,7 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     workflowService: createWorkflowService(context),
     taskService: createTaskService(context),
     runCourier: (request) => runCourier(context, request),
+    replayRejects: (request) => replayRejects(context, request),
     listLoads: (request) => listLoads(context, request),
     start: () => sweepAfter(leaseMs),
     async stop() {

@@ -70,7 +70,8 @@ export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date):
 export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date): Task {
   return create(TaskSchema, {
     id: row.id,
-    kind: TASK_KINDS[row.kind],
+    // A load without an object is one of rejects.
+    kind: row.kind === "load" && row.key === "" ? Task_Kind.REPLAY_REJECTS : TASK_KINDS[row.kind],
     state: TASK_STATES[row.state],
     key: row.key,
     date: row.date,

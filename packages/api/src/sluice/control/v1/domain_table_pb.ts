@@ -11,7 +11,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/domain_table.proto.
  */
 export const file_sluice_control_v1_domain_table: GenFile = /*@__PURE__*/
-  fileDesc("CiRzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGUucHJvdG8SEXNsdWljZS5jb250cm9sLnYxIqABCgtEb21haW5UYWJsZRIPCgdmZWVkX2lkGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg0KBXRhYmxlGAMgASgJEg4KBmV4aXN0cxgEIAEoCBIqCgdjb2x1bW5zGAUgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuQ29sdW1uEgwKBHJvd3MYBiABKAMSFQoNcmVqZWN0ZWRfcm93cxgHIAEoAyI7CgZDb2x1bW4SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhUKDXNlbWFudGljX3RhZ3MYAyADKAkiLgoDUm93EicKBnZhbHVlcxgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QipwEKBlJlamVjdBITCgt3b3JrZmxvd19pZBgBIAEoCRILCgNrZXkYAiABKAkSDQoFZW50cnkYAyABKAkSCwoDcm93GAQgASgDEhMKC2J5dGVfb2Zmc2V0GAUgASgDEg0KBXN0YWdlGAYgASgJEgwKBGNvZGUYByABKAkSDQoFZmllbGQYCCABKAkSDQoFdmFsdWUYCSABKAkSDwoHbWVzc2FnZRgKIAEoCWIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("CiRzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGUucHJvdG8SEXNsdWljZS5jb250cm9sLnYxIqABCgtEb21haW5UYWJsZRIPCgdmZWVkX2lkGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg0KBXRhYmxlGAMgASgJEg4KBmV4aXN0cxgEIAEoCBIqCgdjb2x1bW5zGAUgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuQ29sdW1uEgwKBHJvd3MYBiABKAMSFQoNcmVqZWN0ZWRfcm93cxgHIAEoAyI7CgZDb2x1bW4SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhUKDXNlbWFudGljX3RhZ3MYAyADKAkiLgoDUm93EicKBnZhbHVlcxgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QitwEKBlJlamVjdBITCgt3b3JrZmxvd19pZBgBIAEoCRILCgNrZXkYAiABKAkSDQoFZW50cnkYAyABKAkSCwoDcm93GAQgASgDEhMKC2J5dGVfb2Zmc2V0GAUgASgDEg0KBXN0YWdlGAYgASgJEgwKBGNvZGUYByABKAkSDQoFZmllbGQYCCABKAkSDQoFdmFsdWUYCSABKAkSDwoHbWVzc2FnZRgKIAEoCRIOCgZyZWNvcmQYCyABKAkiRwoLUmVqZWN0Q291bnQSDQoFc3RhZ2UYASABKAkSDAoEY29kZRgCIAEoCRINCgVmaWVsZBgDIAEoCRIMCgRyb3dzGAQgASgDYgZwcm90bzM", [file_google_protobuf_struct]);
 
 /**
  * The ClickHouse table that a feed fills.
@@ -207,6 +207,14 @@ export type Reject = Message<"sluice.control.v1.Reject"> & {
    * @generated from field: string message = 10;
    */
   message: string;
+
+  /**
+   * The whole record: its columns as JSON, or its bytes where it could not be cut into columns (cut at 4 KiB).
+   * Left out of pages, given by exports.
+   *
+   * @generated from field: string record = 11;
+   */
+  record: string;
 };
 
 /**
@@ -215,4 +223,46 @@ export type Reject = Message<"sluice.control.v1.Reject"> & {
  */
 export const RejectSchema: GenMessage<Reject> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_domain_table, 3);
+
+/**
+ * How many rows were rejected for one reason.
+ *
+ * @generated from message sluice.control.v1.RejectCount
+ */
+export type RejectCount = Message<"sluice.control.v1.RejectCount"> & {
+  /**
+   * "parse" or "cast".
+   *
+   * @generated from field: string stage = 1;
+   */
+  stage: string;
+
+  /**
+   * The stage's code.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * The field that was refused; empty where the whole record was.
+   *
+   * @generated from field: string field = 3;
+   */
+  field: string;
+
+  /**
+   * Rows.
+   *
+   * @generated from field: int64 rows = 4;
+   */
+  rows: bigint;
+};
+
+/**
+ * Describes the message sluice.control.v1.RejectCount.
+ * Use `create(RejectCountSchema)` to create a new message.
+ */
+export const RejectCountSchema: GenMessage<RejectCount> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table, 4);
 

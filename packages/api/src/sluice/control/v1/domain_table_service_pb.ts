@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
-import type { DomainTable, Reject, Row } from "./domain_table_pb.ts";
+import type { DomainTable, Reject, RejectCount, Row } from "./domain_table_pb.ts";
 import { file_sluice_control_v1_domain_table } from "./domain_table_pb.ts";
 import type { Load } from "./workflow_pb.ts";
 import { file_sluice_control_v1_workflow } from "./workflow_pb.ts";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/domain_table_service.proto.
  */
 export const file_sluice_control_v1_domain_table_service: GenFile = /*@__PURE__*/
-  fileDesc("CixzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGVfc2VydmljZS5wcm90bxIRc2x1aWNlLmNvbnRyb2wudjEiMQoVR2V0RG9tYWluVGFibGVSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAEiTgoWR2V0RG9tYWluVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJLChFTYW1wbGVSb3dzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhwKCG1heF9yb3dzGAIgASgFQgq6SAcaBRjoBygAIjoKElNhbXBsZVJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93Il8KEExpc3RMb2Fkc1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSJUChFMaXN0TG9hZHNSZXNwb25zZRImCgVsb2FkcxgBIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLkxvYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKEkxpc3RSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAQgASgJIloKE0xpc3RSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyoAMKEkRvbWFpblRhYmxlU2VydmljZRJqCg5HZXREb21haW5UYWJsZRIoLnNsdWljZS5jb250cm9sLnYxLkdldERvbWFpblRhYmxlUmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkdldERvbWFpblRhYmxlUmVzcG9uc2UiA5ACARJeCgpTYW1wbGVSb3dzEiQuc2x1aWNlLmNvbnRyb2wudjEuU2FtcGxlUm93c1JlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5TYW1wbGVSb3dzUmVzcG9uc2UiA5ACARJbCglMaXN0TG9hZHMSIy5zbHVpY2UuY29udHJvbC52MS5MaXN0TG9hZHNSZXF1ZXN0GiQuc2x1aWNlLmNvbnRyb2wudjEuTGlzdExvYWRzUmVzcG9uc2UiA5ACARJhCgtMaXN0UmVqZWN0cxIlLnNsdWljZS5jb250cm9sLnYxLkxpc3RSZWplY3RzUmVxdWVzdBomLnNsdWljZS5jb250cm9sLnYxLkxpc3RSZWplY3RzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_domain_table, file_sluice_control_v1_workflow]);
+  fileDesc("CixzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGVfc2VydmljZS5wcm90bxIRc2x1aWNlLmNvbnRyb2wudjEiMQoVR2V0RG9tYWluVGFibGVSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAEiTgoWR2V0RG9tYWluVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJLChFTYW1wbGVSb3dzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhwKCG1heF9yb3dzGAIgASgFQgq6SAcaBRjoBygAIjoKElNhbXBsZVJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93Il8KEExpc3RMb2Fkc1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSJUChFMaXN0TG9hZHNSZXNwb25zZRImCgVsb2FkcxgBIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLkxvYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKEkxpc3RSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAQgASgJIloKE0xpc3RSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSAoXU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARITCgt3b3JrZmxvd19pZBgCIAEoCSJKChhTdW1tYXJpemVSZWplY3RzUmVzcG9uc2USLgoGY291bnRzGAEgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuUmVqZWN0Q291bnQiRQoURXhwb3J0UmVqZWN0c1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARITCgt3b3JrZmxvd19pZBgCIAEoCSJDChVFeHBvcnRSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdCJjChRSZXBsYXlSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIiwKFVJlcGxheVJlamVjdHNSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCTLhBQoSRG9tYWluVGFibGVTZXJ2aWNlEmoKDkdldERvbWFpblRhYmxlEiguc2x1aWNlLmNvbnRyb2wudjEuR2V0RG9tYWluVGFibGVSZXF1ZXN0Gikuc2x1aWNlLmNvbnRyb2wudjEuR2V0RG9tYWluVGFibGVSZXNwb25zZSIDkAIBEl4KClNhbXBsZVJvd3MSJC5zbHVpY2UuY29udHJvbC52MS5TYW1wbGVSb3dzUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLlNhbXBsZVJvd3NSZXNwb25zZSIDkAIBElsKCUxpc3RMb2FkcxIjLnNsdWljZS5jb250cm9sLnYxLkxpc3RMb2Fkc1JlcXVlc3QaJC5zbHVpY2UuY29udHJvbC52MS5MaXN0TG9hZHNSZXNwb25zZSIDkAIBEmEKC0xpc3RSZWplY3RzEiUuc2x1aWNlLmNvbnRyb2wudjEuTGlzdFJlamVjdHNSZXF1ZXN0GiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdFJlamVjdHNSZXNwb25zZSIDkAIBEnAKEFN1bW1hcml6ZVJlamVjdHMSKi5zbHVpY2UuY29udHJvbC52MS5TdW1tYXJpemVSZWplY3RzUmVxdWVzdBorLnNsdWljZS5jb250cm9sLnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZSIDkAIBEmkKDUV4cG9ydFJlamVjdHMSJy5zbHVpY2UuY29udHJvbC52MS5FeHBvcnRSZWplY3RzUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkV4cG9ydFJlamVjdHNSZXNwb25zZSIDkAIBMAESYgoNUmVwbGF5UmVqZWN0cxInLnNsdWljZS5jb250cm9sLnYxLlJlcGxheVJlamVjdHNSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuUmVwbGF5UmVqZWN0c1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_sluice_control_v1_domain_table, file_sluice_control_v1_workflow]);
 
 /**
  * Asks for a domain table.
@@ -242,6 +242,160 @@ export const ListRejectsResponseSchema: GenMessage<ListRejectsResponse> = /*@__P
   messageDesc(file_sluice_control_v1_domain_table_service, 7);
 
 /**
+ * Asks for the counts of rejected rows.
+ *
+ * @generated from message sluice.control.v1.SummarizeRejectsRequest
+ */
+export type SummarizeRejectsRequest = Message<"sluice.control.v1.SummarizeRejectsRequest"> & {
+  /**
+   * The feed whose rows were rejected.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * Only those of this workflow; empty for all.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.SummarizeRejectsRequest.
+ * Use `create(SummarizeRejectsRequestSchema)` to create a new message.
+ */
+export const SummarizeRejectsRequestSchema: GenMessage<SummarizeRejectsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 8);
+
+/**
+ * The counts.
+ *
+ * @generated from message sluice.control.v1.SummarizeRejectsResponse
+ */
+export type SummarizeRejectsResponse = Message<"sluice.control.v1.SummarizeRejectsResponse"> & {
+  /**
+   * The most frequent reason first.
+   *
+   * @generated from field: repeated sluice.control.v1.RejectCount counts = 1;
+   */
+  counts: RejectCount[];
+};
+
+/**
+ * Describes the message sluice.control.v1.SummarizeRejectsResponse.
+ * Use `create(SummarizeRejectsResponseSchema)` to create a new message.
+ */
+export const SummarizeRejectsResponseSchema: GenMessage<SummarizeRejectsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 9);
+
+/**
+ * Asks for all rejected rows.
+ *
+ * @generated from message sluice.control.v1.ExportRejectsRequest
+ */
+export type ExportRejectsRequest = Message<"sluice.control.v1.ExportRejectsRequest"> & {
+  /**
+   * The feed whose rows were rejected.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * Only those of this workflow; empty for all.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ExportRejectsRequest.
+ * Use `create(ExportRejectsRequestSchema)` to create a new message.
+ */
+export const ExportRejectsRequestSchema: GenMessage<ExportRejectsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 10);
+
+/**
+ * Some of the rejected rows.
+ *
+ * @generated from message sluice.control.v1.ExportRejectsResponse
+ */
+export type ExportRejectsResponse = Message<"sluice.control.v1.ExportRejectsResponse"> & {
+  /**
+   * By workflow, file and row.
+   *
+   * @generated from field: repeated sluice.control.v1.Reject rejects = 1;
+   */
+  rejects: Reject[];
+};
+
+/**
+ * Describes the message sluice.control.v1.ExportRejectsResponse.
+ * Use `create(ExportRejectsResponseSchema)` to create a new message.
+ */
+export const ExportRejectsResponseSchema: GenMessage<ExportRejectsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 11);
+
+/**
+ * Asks to cast rejected rows again.
+ *
+ * @generated from message sluice.control.v1.ReplayRejectsRequest
+ */
+export type ReplayRejectsRequest = Message<"sluice.control.v1.ReplayRejectsRequest"> & {
+  /**
+   * The feed whose rows were rejected. It has to be active.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * Only those of this workflow; empty for all.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+
+  /**
+   * Made by the caller: a call repeated with it starts nothing new.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ReplayRejectsRequest.
+ * Use `create(ReplayRejectsRequestSchema)` to create a new message.
+ */
+export const ReplayRejectsRequestSchema: GenMessage<ReplayRejectsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 12);
+
+/**
+ * The replay goes on.
+ *
+ * @generated from message sluice.control.v1.ReplayRejectsResponse
+ */
+export type ReplayRejectsResponse = Message<"sluice.control.v1.ReplayRejectsResponse"> & {
+  /**
+   * The workflow to watch.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ReplayRejectsResponse.
+ * Use `create(ReplayRejectsResponseSchema)` to create a new message.
+ */
+export const ReplayRejectsResponseSchema: GenMessage<ReplayRejectsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 13);
+
+/**
  * Domain tables: what was loaded.
  *
  * @generated from service sluice.control.v1.DomainTableService
@@ -286,6 +440,37 @@ export const DomainTableService: GenService<{
     methodKind: "unary";
     input: typeof ListRejectsRequestSchema;
     output: typeof ListRejectsResponseSchema;
+  },
+  /**
+   * Counts the rejected rows by what is wrong with them.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.SummarizeRejects
+   */
+  summarizeRejects: {
+    methodKind: "unary";
+    input: typeof SummarizeRejectsRequestSchema;
+    output: typeof SummarizeRejectsResponseSchema;
+  },
+  /**
+   * Gives all rejected rows with their whole records.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.ExportRejects
+   */
+  exportRejects: {
+    methodKind: "server_streaming";
+    input: typeof ExportRejectsRequestSchema;
+    output: typeof ExportRejectsResponseSchema;
+  },
+  /**
+   * Starts a workflow that casts the rejected rows again by the feed as it is now. Those that pass are published,
+   * as old as they were, and leave the rejects; the others stay with their new reason.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.ReplayRejects
+   */
+  replayRejects: {
+    methodKind: "unary";
+    input: typeof ReplayRejectsRequestSchema;
+    output: typeof ReplayRejectsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_control_v1_domain_table_service, 0);

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/feed.proto.
  */
 export const file_sluice_control_v1_feed: GenFile = /*@__PURE__*/
-  fileDesc("ChxzbHVpY2UvY29udHJvbC92MS9mZWVkLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKXAwoERmVlZBIKCgJpZBgBIAEoCRIZCgZzb3VyY2UYAiABKAlCCbpIBnIEEAEYZBIXCgRuYW1lGAMgASgJQgm6SAZyBBABGGQSLAoFc3RhdGUYBCABKA4yHS5zbHVpY2UuY29udHJvbC52MS5GZWVkLlN0YXRlEg8KB3ZlcnNpb24YBSABKAUSMQoEc3BlYxgGIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRTcGVjQga6SAPIAQESKgoFZHJhZnQYByABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYxIMCgRldGFnGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIPCgtTVEFURV9EUkFGVBABEhAKDFNUQVRFX0FDVElWRRACIpMFCghGZWVkU3BlYxI1CgZmaWVsZHMYASADKAsyGC5zbHVpY2UuY29udHJvbC52MS5GaWVsZEILukgIkgEFCAEQkE4SHwoLcHJpbWFyeV9rZXkYAiADKAlCCrpIB5IBBAgBGAESHAoSbGFzdF91cGRhdGVkX2ZpZWxkGAMgASgJSAASHwoVZ2VuZXJhdGVfbGFzdF91cGRhdGVkGAQgASgISAASLwoXZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQYBSABKAVCCbpIBhoEGGQoAEgBiAEBEiAKGG1ha2VfYXZhaWxhYmxlX3RvX3N0aXRjaBgGIAEoCDrwArpI7AIa4wEKIGZlZWRfc3BlYy5wcmltYXJ5X2tleV9pc19hX2ZpZWxkEjxwcmltYXJ5X2tleSBuYW1lcyBhIGZpZWxkIHRoYXQgaXMgbm90IHRoZXJlLCBvciBub3QgaW5jbHVkZWQagAF0aGlzLnByaW1hcnlfa2V5LmFsbChrLCB0aGlzLmZpZWxkcy5leGlzdHMoZiwgKGYubmFtZSA9PSAnJyA/IGYuaW5jb21pbmdfbmFtZSA6IGYubmFtZSkgPT0gayAmJiAoIWhhcyhmLmluY2x1ZGUpIHx8IGYuaW5jbHVkZSkpKRqDAQocZmVlZF9zcGVjLmZpZWxkX25hbWVzX2RpZmZlchIddHdvIGZpZWxkcyBoYXZlIHRoZSBzYW1lIG5hbWUaRHRoaXMuZmllbGRzLm1hcChmLCBmLm5hbWUgPT0gJycgPyBmLmluY29taW5nX25hbWUgOiBmLm5hbWUpLnVuaXF1ZSgpQg4KDGxhc3RfdXBkYXRlZEIaChhfZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQi9AEKBUZpZWxkEiEKDWluY29taW5nX25hbWUYASABKAlCCrpIB3IFEAEogAgSJwoEbmFtZRgCIAEoCUIZukgWchQYyAEyD15bQS1aYS16MC05X10qJBIyCgR0eXBlGAMgASgLMhwuc2x1aWNlLmNvbnRyb2wudjEuRmllbGRUeXBlQga6SAPIAQESFwoGZm9ybWF0GAQgASgJQge6SARyAhhkEh8KDXNlbWFudGljX3RhZ3MYBSADKAlCCLpIBZIBAhAyEhQKB2luY2x1ZGUYBiABKAhIAIgBARIPCgdyZXF1aXJlGAcgASgIQgoKCF9pbmNsdWRlIvUCCglGaWVsZFR5cGUSMQoHYm9vbGVhbhgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkJvb2xlYW5UeXBlSAASKwoEZGF0ZRgCIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkRhdGVUeXBlSAASMwoIZGF0ZXRpbWUYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5EYXRldGltZVR5cGVIABIxCgdkZWNpbWFsGAQgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuRGVjaW1hbFR5cGVIABItCgVmbG9hdBgFIAEoCzIcLnNsdWljZS5jb250cm9sLnYxLkZsb2F0VHlwZUgAEjEKB2ludGVnZXIYBiABKAsyHi5zbHVpY2UuY29udHJvbC52MS5JbnRlZ2VyVHlwZUgAEi8KBnN0cmluZxgHIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLlN0cmluZ1R5cGVIAEINCgR0eXBlEgW6SAIIASINCgtCb29sZWFuVHlwZSIKCghEYXRlVHlwZSIOCgxEYXRldGltZVR5cGUiRQoLRGVjaW1hbFR5cGUSHAoJcHJlY2lzaW9uGAEgASgFQgm6SAYaBBgmKAESGAoFc2NhbGUYAiABKAVCCbpIBhoEGCUoACILCglGbG9hdFR5cGUiDQoLSW50ZWdlclR5cGUiDAoKU3RyaW5nVHlwZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChxzbHVpY2UvY29udHJvbC92MS9mZWVkLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKXAwoERmVlZBIKCgJpZBgBIAEoCRIZCgZzb3VyY2UYAiABKAlCCbpIBnIEEAEYZBIXCgRuYW1lGAMgASgJQgm6SAZyBBABGGQSLAoFc3RhdGUYBCABKA4yHS5zbHVpY2UuY29udHJvbC52MS5GZWVkLlN0YXRlEg8KB3ZlcnNpb24YBSABKAUSMQoEc3BlYxgGIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRTcGVjQga6SAPIAQESKgoFZHJhZnQYByABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYxIMCgRldGFnGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIPCgtTVEFURV9EUkFGVBABEhAKDFNUQVRFX0FDVElWRRACIpMFCghGZWVkU3BlYxI1CgZmaWVsZHMYASADKAsyGC5zbHVpY2UuY29udHJvbC52MS5GaWVsZEILukgIkgEFCAEQkE4SHwoLcHJpbWFyeV9rZXkYAiADKAlCCrpIB5IBBAgBGAESHAoSbGFzdF91cGRhdGVkX2ZpZWxkGAMgASgJSAASHwoVZ2VuZXJhdGVfbGFzdF91cGRhdGVkGAQgASgISAASLwoXZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQYBSABKAVCCbpIBhoEGGQoAEgBiAEBEiAKGG1ha2VfYXZhaWxhYmxlX3RvX3N0aXRjaBgGIAEoCDrwArpI7AIa4wEKIGZlZWRfc3BlYy5wcmltYXJ5X2tleV9pc19hX2ZpZWxkEjxwcmltYXJ5X2tleSBuYW1lcyBhIGZpZWxkIHRoYXQgaXMgbm90IHRoZXJlLCBvciBub3QgaW5jbHVkZWQagAF0aGlzLnByaW1hcnlfa2V5LmFsbChrLCB0aGlzLmZpZWxkcy5leGlzdHMoZiwgKGYubmFtZSA9PSAnJyA/IGYuaW5jb21pbmdfbmFtZSA6IGYubmFtZSkgPT0gayAmJiAoIWhhcyhmLmluY2x1ZGUpIHx8IGYuaW5jbHVkZSkpKRqDAQocZmVlZF9zcGVjLmZpZWxkX25hbWVzX2RpZmZlchIddHdvIGZpZWxkcyBoYXZlIHRoZSBzYW1lIG5hbWUaRHRoaXMuZmllbGRzLm1hcChmLCBmLm5hbWUgPT0gJycgPyBmLmluY29taW5nX25hbWUgOiBmLm5hbWUpLnVuaXF1ZSgpQg4KDGxhc3RfdXBkYXRlZEIaChhfZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQiyQQKBUZpZWxkEiEKDWluY29taW5nX25hbWUYASABKAlCCrpIB3IFEAEogAgSJwoEbmFtZRgCIAEoCUIZukgWchQYyAEyD15bQS1aYS16MC05X10qJBIyCgR0eXBlGAMgASgLMhwuc2x1aWNlLmNvbnRyb2wudjEuRmllbGRUeXBlQga6SAPIAQESFwoGZm9ybWF0GAQgASgJQge6SARyAhhkEh8KDXNlbWFudGljX3RhZ3MYBSADKAlCCLpIBZIBAhAyEhQKB2luY2x1ZGUYBiABKAhIAIgBARIPCgdyZXF1aXJlGAcgASgIEhYKBHBhdGgYCCABKAlCCLpIBXIDKIAIEi4KCXRpbWVfem9uZRgJIAEoCUIbukgYchYYQDISXltBLVphLXowLTlfKy8tXSokEiQKCnRydWVfd29yZHMYCiADKAlCELpIDZIBChAUIgZyBBABGEASJQoLZmFsc2Vfd29yZHMYCyADKAlCELpIDZIBChAUIgZyBBABGEASMwoTdGhvdXNhbmRzX3NlcGFyYXRvchgMIAEoCUIWukgTchFSAFIBLFIBLlIBIFIBJ1IBXxIoChFkZWNpbWFsX3NlcGFyYXRvchgNIAEoCUINukgKcghSAFIBLlIBLBIMCgR0cmltGA4gASgIEhUKDWVtcHR5X2lzX251bGwYDyABKAgSOgoKbm9uX2Zpbml0ZRgQIAEoDjIcLnNsdWljZS5jb250cm9sLnYxLk5vbkZpbml0ZUIIukgFggECEAFCCgoIX2luY2x1ZGUi9QIKCUZpZWxkVHlwZRIxCgdib29sZWFuGAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuQm9vbGVhblR5cGVIABIrCgRkYXRlGAIgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuRGF0ZVR5cGVIABIzCghkYXRldGltZRgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLkRhdGV0aW1lVHlwZUgAEjEKB2RlY2ltYWwYBCABKAsyHi5zbHVpY2UuY29udHJvbC52MS5EZWNpbWFsVHlwZUgAEi0KBWZsb2F0GAUgASgLMhwuc2x1aWNlLmNvbnRyb2wudjEuRmxvYXRUeXBlSAASMQoHaW50ZWdlchgGIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkludGVnZXJUeXBlSAASLwoGc3RyaW5nGAcgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuU3RyaW5nVHlwZUgAQg0KBHR5cGUSBbpIAggBIg0KC0Jvb2xlYW5UeXBlIgoKCERhdGVUeXBlIg4KDERhdGV0aW1lVHlwZSJFCgtEZWNpbWFsVHlwZRIcCglwcmVjaXNpb24YASABKAVCCbpIBhoEGCYoARIYCgVzY2FsZRgCIAEoBUIJukgGGgQYJSgAIgsKCUZsb2F0VHlwZSINCgtJbnRlZ2VyVHlwZSIMCgpTdHJpbmdUeXBlKmgKCU5vbkZpbml0ZRIaChZOT05fRklOSVRFX1VOU1BFQ0lGSUVEEAASFQoRTk9OX0ZJTklURV9SRUpFQ1QQARITCg9OT05fRklOSVRFX05VTEwQAhITCg9OT05fRklOSVRFX0tFRVAQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * How to load into one domain table.
@@ -260,6 +260,70 @@ export type Field = Message<"sluice.control.v1.Field"> & {
    * @generated from field: bool require = 7;
    */
   require: boolean;
+
+  /**
+   * Where the value stands in a record of JSON, XML, Avro or nested Parquet: customer.address.city,
+   * items[0].sku, "a.b".c; attributes of XML are @name. Empty: a member of the record by the incoming name.
+   *
+   * @generated from field: string path = 8;
+   */
+  path: string;
+
+  /**
+   * For datetimes whose text names no zone: the zone they are in, as Europe/Berlin. UTC when empty.
+   *
+   * @generated from field: string time_zone = 9;
+   */
+  timeZone: string;
+
+  /**
+   * For booleans: the words for true, without regard to case. true, t, yes, y and 1 when there are none.
+   *
+   * @generated from field: repeated string true_words = 10;
+   */
+  trueWords: string[];
+
+  /**
+   * For booleans: the words for false. false, f, no, n and 0 when there are none.
+   *
+   * @generated from field: repeated string false_words = 11;
+   */
+  falseWords: string[];
+
+  /**
+   * For numbers: the character between groups of three digits, which may then be there. None when empty.
+   *
+   * @generated from field: string thousands_separator = 12;
+   */
+  thousandsSeparator: string;
+
+  /**
+   * For numbers: the character before the fraction. A point when empty.
+   *
+   * @generated from field: string decimal_separator = 13;
+   */
+  decimalSeparator: string;
+
+  /**
+   * Whether blanks around a value are cut off before anything else.
+   *
+   * @generated from field: bool trim = 14;
+   */
+  trim: boolean;
+
+  /**
+   * For strings: whether an empty text is null. In fields of other types it always is.
+   *
+   * @generated from field: bool empty_is_null = 15;
+   */
+  emptyIsNull: boolean;
+
+  /**
+   * For floats: what becomes of NaN and the infinities.
+   *
+   * @generated from field: sluice.control.v1.NonFinite non_finite = 16;
+   */
+  nonFinite: NonFinite;
 };
 
 /**
@@ -463,4 +527,52 @@ export type StringType = Message<"sluice.control.v1.StringType"> & {
  */
 export const StringTypeSchema: GenMessage<StringType> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_feed, 10);
+
+/**
+ * What becomes of NaN and the infinities.
+ *
+ * @generated from enum sluice.control.v1.NonFinite
+ */
+export const NonFinite = {
+  /**
+   * The same as NON_FINITE_REJECT.
+   *
+   * @generated from enum value: NON_FINITE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The row is rejected.
+   *
+   * @generated from enum value: NON_FINITE_REJECT = 1;
+   */
+  REJECT: 1,
+
+  /**
+   * They load as null.
+   *
+   * @generated from enum value: NON_FINITE_NULL = 2;
+   */
+  NULL: 2,
+
+  /**
+   * They load as they are.
+   *
+   * @generated from enum value: NON_FINITE_KEEP = 3;
+   */
+  KEEP: 3,
+} as const;
+
+/**
+ * What becomes of NaN and the infinities.
+ *
+ * @generated from enum sluice.control.v1.NonFinite
+ */
+export type NonFinite = (typeof NonFinite)[keyof typeof NonFinite] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.NonFinite.
+ */
+export const NonFiniteSchema: GenEnum<NonFinite> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_feed, 0);
 

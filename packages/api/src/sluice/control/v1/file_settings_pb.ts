@@ -11,10 +11,10 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/file_settings.proto.
  */
 export const file_sluice_control_v1_file_settings: GenFile = /*@__PURE__*/
-  fileDesc("CiVzbHVpY2UvY29udHJvbC92MS9maWxlX3NldHRpbmdzLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKNAgoMRmlsZVNldHRpbmdzEi0KA3BncBgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLlBncFNldHRpbmdzSAASPQoLY29tcHJlc3Npb24YAiABKA4yHi5zbHVpY2UuY29udHJvbC52MS5Db21wcmVzc2lvbkIIukgFggECEAESOQoJZGVsaW1pdGVkGAMgASgLMiQuc2x1aWNlLmNvbnRyb2wudjEuRGVsaW1pdGVkU2V0dGluZ3NIARI1CgdwYXJxdWV0GAQgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGFycXVldFNldHRpbmdzSAFCDAoKZW5jcnlwdGlvbkIPCgZmb3JtYXQSBbpIAggBIi0KC1BncFNldHRpbmdzEh4KDWNyZWRlbnRpYWxfaWQYASABKAlCB7pIBHICEAEilwIKEURlbGltaXRlZFNldHRpbmdzEiEKCWRlbGltaXRlchgBIAEoCUIJukgGcgQQARgQSACIAQESGwoFcXVvdGUYAiABKAlCB7pIBHICGAFIAYgBARIcCgZlc2NhcGUYAyABKAlCB7pIBHICGAFIAogBARIjCgtoZWFkZXJfcm93cxgEIAEoBUIJukgGGgQYASgASAOIAQESHQoJc2tpcF9yb3dzGAUgASgFQgq6SAcaBRiQTigAEh8KCW51bGxfdGV4dBgGIAEoCUIHukgEcgIYQEgEiAEBQgwKCl9kZWxpbWl0ZXJCCAoGX3F1b3RlQgkKB19lc2NhcGVCDgoMX2hlYWRlcl9yb3dzQgwKCl9udWxsX3RleHQiEQoPUGFycXVldFNldHRpbmdzKmwKC0NvbXByZXNzaW9uEhsKF0NPTVBSRVNTSU9OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUFJFU1NJT05fQVVUTxABEhQKEENPTVBSRVNTSU9OX05PTkUQAhIUChBDT01QUkVTU0lPTl9HWklQEANiBnByb3RvMw", [file_buf_validate_validate]);
+  fileDesc("CiVzbHVpY2UvY29udHJvbC92MS9maWxlX3NldHRpbmdzLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKFBgoMRmlsZVNldHRpbmdzEi0KA3BncBgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLlBncFNldHRpbmdzSAASPQoLY29tcHJlc3Npb24YAiABKA4yHi5zbHVpY2UuY29udHJvbC52MS5Db21wcmVzc2lvbkIIukgFggECEAESMwoHYXJjaGl2ZRgIIAEoCzIiLnNsdWljZS5jb250cm9sLnYxLkFyY2hpdmVTZXR0aW5ncxI5CglkZWxpbWl0ZWQYAyABKAsyJC5zbHVpY2UuY29udHJvbC52MS5EZWxpbWl0ZWRTZXR0aW5nc0gBEjUKB3BhcnF1ZXQYBCABKAsyIi5zbHVpY2UuY29udHJvbC52MS5QYXJxdWV0U2V0dGluZ3NIARIvCgRqc29uGAUgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuSnNvblNldHRpbmdzSAESLQoDeG1sGAYgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuWG1sU2V0dGluZ3NIARIvCgRhdnJvGAcgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuQXZyb1NldHRpbmdzSAE6tgK6SLICGq8CCh1maWxlX3NldHRpbmdzLmZvcm1hdF9yZXF1aXJlZBJ0ZXhhY3RseSBvbmUgb2YgZGVsaW1pdGVkLCBqc29uLCB4bWwsIGF2cm8gYW5kIHBhcnF1ZXQgbXVzdCBiZSBzZXQsIHVubGVzcyBldmVyeSBmaWxlIGlzIGRlc2NyaWJlZCBieSBhcmNoaXZlLmVudHJpZXMalwFoYXModGhpcy5kZWxpbWl0ZWQpIHx8IGhhcyh0aGlzLmpzb24pIHx8IGhhcyh0aGlzLnhtbCkgfHwgaGFzKHRoaXMuYXZybykgfHwgaGFzKHRoaXMucGFycXVldCkgfHwgKGhhcyh0aGlzLmFyY2hpdmUpICYmIHRoaXMuYXJjaGl2ZS5lbnRyaWVzLnNpemUoKSA+IDApQgwKCmVuY3J5cHRpb25CCAoGZm9ybWF0Ii0KC1BncFNldHRpbmdzEh4KDWNyZWRlbnRpYWxfaWQYASABKAlCB7pIBHICEAEiyAEKD0FyY2hpdmVTZXR0aW5ncxJBCgRraW5kGAEgASgOMicuc2x1aWNlLmNvbnRyb2wudjEuQXJjaGl2ZVNldHRpbmdzLktpbmRCCrpIB4IBBBABIAASOAoHZW50cmllcxgCIAMoCzIcLnNsdWljZS5jb250cm9sLnYxLkVudHJ5U3BlY0IJukgGkgEDEOgHIjgKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfWklQEAESDAoIS0lORF9UQVIQAiK/AQoJRW50cnlTcGVjEhYKA3RhZxgBIAEoCUIJukgGcgQQARhkEhoKBG5hbWUYAiABKAlCCrpIB3IFEAEogAhIABIdCgdwYXR0ZXJuGAMgASgJQgq6SAdyBRABKIAISAASEAoIb3B0aW9uYWwYBCABKAgSOQoIc2V0dGluZ3MYBSABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3NCBrpIA8gBAUISCglzZWxlY3Rpb24SBbpIAggBIvwDChFEZWxpbWl0ZWRTZXR0aW5ncxIhCglkZWxpbWl0ZXIYASABKAlCCbpIBnIEEAEYEEgAiAEBEhsKBXF1b3RlGAIgASgJQge6SARyAhgBSAGIAQESHAoGZXNjYXBlGAMgASgJQge6SARyAhgBSAKIAQESIwoLaGVhZGVyX3Jvd3MYBCABKAVCCbpIBhoEGAEoAEgDiAEBEh0KCXNraXBfcm93cxgFIAEoBUIKukgHGgUYkE4oABIfCgludWxsX3RleHQYBiABKAlCB7pIBHICGEBIBIgBARJJCghlbmNvZGluZxgHIAEoDjItLnNsdWljZS5jb250cm9sLnYxLkRlbGltaXRlZFNldHRpbmdzLkVuY29kaW5nQgi6SAWCAQIQASKXAQoIRW5jb2RpbmcSGAoURU5DT0RJTkdfVU5TUEVDSUZJRUQQABISCg5FTkNPRElOR19VVEZfOBABEhUKEUVOQ09ESU5HX1VURl8xNkxFEAISFQoRRU5DT0RJTkdfVVRGXzE2QkUQAxIUChBFTkNPRElOR19MQVRJTl8xEAQSGQoVRU5DT0RJTkdfV0lORE9XU18xMjUyEAVCDAoKX2RlbGltaXRlckIICgZfcXVvdGVCCQoHX2VzY2FwZUIOCgxfaGVhZGVyX3Jvd3NCDAoKX251bGxfdGV4dCLpAQoMSnNvblNldHRpbmdzEj4KBXNoYXBlGAEgASgOMiUuc2x1aWNlLmNvbnRyb2wudjEuSnNvblNldHRpbmdzLlNoYXBlQgi6SAWCAQIQARIdCgtyZWNvcmRfcGF0aBgCIAEoCUIIukgFcgMogAgSHgoMZXhwbG9kZV9wYXRoGAMgASgJQgi6SAVyAyiACCJaCgVTaGFwZRIVChFTSEFQRV9VTlNQRUNJRklFRBAAEhEKDVNIQVBFX1JFQ09SRFMQARIPCgtTSEFQRV9MSU5FUxACEhYKElNIQVBFX0NPTkNBVEVOQVRFRBADIkwKC1htbFNldHRpbmdzEh0KC3Jvd19lbGVtZW50GAEgASgJQgi6SAVyAyiACBIeCgxleHBsb2RlX3BhdGgYAiABKAlCCLpIBXIDKIAIIg4KDEF2cm9TZXR0aW5ncyIRCg9QYXJxdWV0U2V0dGluZ3MqiwIKC0NvbXByZXNzaW9uEhsKF0NPTVBSRVNTSU9OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUFJFU1NJT05fQVVUTxABEhQKEENPTVBSRVNTSU9OX05PTkUQAhIUChBDT01QUkVTU0lPTl9HWklQEAMSFAoQQ09NUFJFU1NJT05fWlNURBAEEhUKEUNPTVBSRVNTSU9OX0JaSVAyEAUSEgoOQ09NUFJFU1NJT05fWFoQBhITCg9DT01QUkVTU0lPTl9MWjQQBxIWChJDT01QUkVTU0lPTl9TTkFQUFkQCBIWChJDT01QUkVTU0lPTl9CUk9UTEkQCRIXChNDT01QUkVTU0lPTl9ERUZMQVRFEApiBnByb3RvMw", [file_buf_validate_validate]);
 
 /**
- * How to open a file. The layers come off in a fixed order: decrypt, decompress, then the format.
+ * How to open a file. The layers come off in a fixed order: decrypt, decompress, then the archive or the format.
  *
  * @generated from message sluice.control.v1.FileSettings
  */
@@ -42,7 +42,14 @@ export type FileSettings = Message<"sluice.control.v1.FileSettings"> & {
   compression: Compression;
 
   /**
-   * How the plain bytes are written.
+   * Set when the file is an archive of files.
+   *
+   * @generated from field: sluice.control.v1.ArchiveSettings archive = 8;
+   */
+  archive?: ArchiveSettings | undefined;
+
+  /**
+   * How the plain bytes are written. Of an archive without entry specifications: those of every file in it.
    *
    * @generated from oneof sluice.control.v1.FileSettings.format
    */
@@ -62,6 +69,30 @@ export type FileSettings = Message<"sluice.control.v1.FileSettings"> & {
      */
     value: ParquetSettings;
     case: "parquet";
+  } | {
+    /**
+     * JSON, newline-delimited JSON, concatenated JSON.
+     *
+     * @generated from field: sluice.control.v1.JsonSettings json = 5;
+     */
+    value: JsonSettings;
+    case: "json";
+  } | {
+    /**
+     * XML.
+     *
+     * @generated from field: sluice.control.v1.XmlSettings xml = 6;
+     */
+    value: XmlSettings;
+    case: "xml";
+  } | {
+    /**
+     * Avro object container files.
+     *
+     * @generated from field: sluice.control.v1.AvroSettings avro = 7;
+     */
+    value: AvroSettings;
+    case: "avro";
   } | { case: undefined; value?: undefined };
 };
 
@@ -92,6 +123,134 @@ export type PgpSettings = Message<"sluice.control.v1.PgpSettings"> & {
  */
 export const PgpSettingsSchema: GenMessage<PgpSettings> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_file_settings, 1);
+
+/**
+ * An archive of files. Folders, and what macOS adds (__MACOSX/, ._*, .DS_Store), count as not there.
+ *
+ * @generated from message sluice.control.v1.ArchiveSettings
+ */
+export type ArchiveSettings = Message<"sluice.control.v1.ArchiveSettings"> & {
+  /**
+   * Which kind it is.
+   *
+   * @generated from field: sluice.control.v1.ArchiveSettings.Kind kind = 1;
+   */
+  kind: ArchiveSettings_Kind;
+
+  /**
+   * The files that are wanted of it; others are passed over. None: every file, by the settings around the archive.
+   *
+   * @generated from field: repeated sluice.control.v1.EntrySpec entries = 2;
+   */
+  entries: EntrySpec[];
+};
+
+/**
+ * Describes the message sluice.control.v1.ArchiveSettings.
+ * Use `create(ArchiveSettingsSchema)` to create a new message.
+ */
+export const ArchiveSettingsSchema: GenMessage<ArchiveSettings> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_file_settings, 2);
+
+/**
+ * What kinds of archives there are.
+ *
+ * @generated from enum sluice.control.v1.ArchiveSettings.Kind
+ */
+export const ArchiveSettings_Kind = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * A zip file.
+   *
+   * @generated from enum value: KIND_ZIP = 1;
+   */
+  ZIP: 1,
+
+  /**
+   * A tar file, under whatever compression the settings name.
+   *
+   * @generated from enum value: KIND_TAR = 2;
+   */
+  TAR: 2,
+} as const;
+
+/**
+ * What kinds of archives there are.
+ *
+ * @generated from enum sluice.control.v1.ArchiveSettings.Kind
+ */
+export type ArchiveSettings_Kind = (typeof ArchiveSettings_Kind)[keyof typeof ArchiveSettings_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.ArchiveSettings.Kind.
+ */
+export const ArchiveSettings_KindSchema: GenEnum<ArchiveSettings_Kind> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_file_settings, 2, 0);
+
+/**
+ * One file of an archive, or all that a pattern finds in it.
+ *
+ * @generated from message sluice.control.v1.EntrySpec
+ */
+export type EntrySpec = Message<"sluice.control.v1.EntrySpec"> & {
+  /**
+   * What load operations call it. Unique within the courier.
+   *
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * Which files.
+   *
+   * @generated from oneof sluice.control.v1.EntrySpec.selection
+   */
+  selection: {
+    /**
+     * One file, by its name with its folders.
+     *
+     * @generated from field: string name = 2;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * Files by pattern, in the language of file patterns; dates are the object's day.
+     * Example: 'export/orders_'yyyyMMdd'_*.csv'
+     *
+     * @generated from field: string pattern = 3;
+     */
+    value: string;
+    case: "pattern";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Whether the archive may be without it.
+   *
+   * @generated from field: bool optional = 4;
+   */
+  optional: boolean;
+
+  /**
+   * How to open it.
+   *
+   * @generated from field: sluice.control.v1.FileSettings settings = 5;
+   */
+  settings?: FileSettings | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.EntrySpec.
+ * Use `create(EntrySpecSchema)` to create a new message.
+ */
+export const EntrySpecSchema: GenMessage<EntrySpec> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_file_settings, 3);
 
 /**
  * How delimited text is cut into fields.
@@ -140,6 +299,13 @@ export type DelimitedSettings = Message<"sluice.control.v1.DelimitedSettings"> &
    * @generated from field: optional string null_text = 6;
    */
   nullText?: string | undefined;
+
+  /**
+   * How characters are written as bytes.
+   *
+   * @generated from field: sluice.control.v1.DelimitedSettings.Encoding encoding = 7;
+   */
+  encoding: DelimitedSettings_Encoding;
 };
 
 /**
@@ -147,7 +313,196 @@ export type DelimitedSettings = Message<"sluice.control.v1.DelimitedSettings"> &
  * Use `create(DelimitedSettingsSchema)` to create a new message.
  */
 export const DelimitedSettingsSchema: GenMessage<DelimitedSettings> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_file_settings, 2);
+  messageDesc(file_sluice_control_v1_file_settings, 4);
+
+/**
+ * How characters are written as bytes.
+ *
+ * @generated from enum sluice.control.v1.DelimitedSettings.Encoding
+ */
+export const DelimitedSettings_Encoding = {
+  /**
+   * The same as ENCODING_UTF_8.
+   *
+   * @generated from enum value: ENCODING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * UTF-8. A byte order mark of UTF-16 is believed.
+   *
+   * @generated from enum value: ENCODING_UTF_8 = 1;
+   */
+  UTF_8: 1,
+
+  /**
+   * UTF-16, little endian, with or without its byte order mark.
+   *
+   * @generated from enum value: ENCODING_UTF_16LE = 2;
+   */
+  UTF_16LE: 2,
+
+  /**
+   * UTF-16, big endian, with or without its byte order mark.
+   *
+   * @generated from enum value: ENCODING_UTF_16BE = 3;
+   */
+  UTF_16BE: 3,
+
+  /**
+   * ISO 8859-1.
+   *
+   * @generated from enum value: ENCODING_LATIN_1 = 4;
+   */
+  LATIN_1: 4,
+
+  /**
+   * Windows code page 1252.
+   *
+   * @generated from enum value: ENCODING_WINDOWS_1252 = 5;
+   */
+  WINDOWS_1252: 5,
+} as const;
+
+/**
+ * How characters are written as bytes.
+ *
+ * @generated from enum sluice.control.v1.DelimitedSettings.Encoding
+ */
+export type DelimitedSettings_Encoding = (typeof DelimitedSettings_Encoding)[keyof typeof DelimitedSettings_Encoding] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.DelimitedSettings.Encoding.
+ */
+export const DelimitedSettings_EncodingSchema: GenEnum<DelimitedSettings_Encoding> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_file_settings, 4, 0);
+
+/**
+ * JSON texts (RFC 8259).
+ *
+ * @generated from message sluice.control.v1.JsonSettings
+ */
+export type JsonSettings = Message<"sluice.control.v1.JsonSettings"> & {
+  /**
+   * How records stand in the file.
+   *
+   * @generated from field: sluice.control.v1.JsonSettings.Shape shape = 1;
+   */
+  shape: JsonSettings_Shape;
+
+  /**
+   * Path from the root to the record or array of records: data.customers. Empty for the root itself.
+   *
+   * @generated from field: string record_path = 2;
+   */
+  recordPath: string;
+
+  /**
+   * Path of an array in each record, each element of which becomes a row, the record's other values repeated.
+   * Fields reach into the element by the array's own path: items.sku. Empty for one row a record.
+   *
+   * @generated from field: string explode_path = 3;
+   */
+  explodePath: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.JsonSettings.
+ * Use `create(JsonSettingsSchema)` to create a new message.
+ */
+export const JsonSettingsSchema: GenMessage<JsonSettings> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_file_settings, 5);
+
+/**
+ * How records stand in a file.
+ *
+ * @generated from enum sluice.control.v1.JsonSettings.Shape
+ */
+export const JsonSettings_Shape = {
+  /**
+   * The same as SHAPE_RECORDS.
+   *
+   * @generated from enum value: SHAPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * One text: an array of records, or one record.
+   *
+   * @generated from enum value: SHAPE_RECORDS = 1;
+   */
+  RECORDS: 1,
+
+  /**
+   * One record on each line: NDJSON.
+   *
+   * @generated from enum value: SHAPE_LINES = 2;
+   */
+  LINES: 2,
+
+  /**
+   * Texts one after the other, each a record or an array of records.
+   *
+   * @generated from enum value: SHAPE_CONCATENATED = 3;
+   */
+  CONCATENATED: 3,
+} as const;
+
+/**
+ * How records stand in a file.
+ *
+ * @generated from enum sluice.control.v1.JsonSettings.Shape
+ */
+export type JsonSettings_Shape = (typeof JsonSettings_Shape)[keyof typeof JsonSettings_Shape] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.JsonSettings.Shape.
+ */
+export const JsonSettings_ShapeSchema: GenEnum<JsonSettings_Shape> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_file_settings, 5, 0);
+
+/**
+ * XML documents. Document types and entities of their own are refused.
+ *
+ * @generated from message sluice.control.v1.XmlSettings
+ */
+export type XmlSettings = Message<"sluice.control.v1.XmlSettings"> & {
+  /**
+   * The element of a record: its name wherever it stands, or a path from the root, orders.order. "row" when empty.
+   *
+   * @generated from field: string row_element = 1;
+   */
+  rowElement: string;
+
+  /**
+   * As in JSON: a repeated element of each record, of which each becomes a row.
+   *
+   * @generated from field: string explode_path = 2;
+   */
+  explodePath: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.XmlSettings.
+ * Use `create(XmlSettingsSchema)` to create a new message.
+ */
+export const XmlSettingsSchema: GenMessage<XmlSettings> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_file_settings, 6);
+
+/**
+ * Avro object container files describe themselves.
+ *
+ * @generated from message sluice.control.v1.AvroSettings
+ */
+export type AvroSettings = Message<"sluice.control.v1.AvroSettings"> & {
+};
+
+/**
+ * Describes the message sluice.control.v1.AvroSettings.
+ * Use `create(AvroSettingsSchema)` to create a new message.
+ */
+export const AvroSettingsSchema: GenMessage<AvroSettings> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_file_settings, 7);
 
 /**
  * Parquet files describe themselves.
@@ -162,7 +517,7 @@ export type ParquetSettings = Message<"sluice.control.v1.ParquetSettings"> & {
  * Use `create(ParquetSettingsSchema)` to create a new message.
  */
 export const ParquetSettingsSchema: GenMessage<ParquetSettings> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_file_settings, 3);
+  messageDesc(file_sluice_control_v1_file_settings, 8);
 
 /**
  * A stream compression around a file.
@@ -178,7 +533,7 @@ export const Compression = {
   UNSPECIFIED: 0,
 
   /**
-   * Opens what the bytes say; plain bytes pass.
+   * Opens what the bytes say; plain bytes pass. Brotli and deflate can't be told from their bytes.
    *
    * @generated from enum value: COMPRESSION_AUTO = 1;
    */
@@ -197,6 +552,55 @@ export const Compression = {
    * @generated from enum value: COMPRESSION_GZIP = 3;
    */
   GZIP: 3,
+
+  /**
+   * The bytes are Zstandard, one frame or many.
+   *
+   * @generated from enum value: COMPRESSION_ZSTD = 4;
+   */
+  ZSTD: 4,
+
+  /**
+   * The bytes are bzip2, one stream or many.
+   *
+   * @generated from enum value: COMPRESSION_BZIP2 = 5;
+   */
+  BZIP2: 5,
+
+  /**
+   * The bytes are xz, one stream or many.
+   *
+   * @generated from enum value: COMPRESSION_XZ = 6;
+   */
+  XZ: 6,
+
+  /**
+   * The bytes are LZ4 frames.
+   *
+   * @generated from enum value: COMPRESSION_LZ4 = 7;
+   */
+  LZ4: 7,
+
+  /**
+   * The bytes are in Snappy's framing format.
+   *
+   * @generated from enum value: COMPRESSION_SNAPPY = 8;
+   */
+  SNAPPY: 8,
+
+  /**
+   * The bytes are Brotli.
+   *
+   * @generated from enum value: COMPRESSION_BROTLI = 9;
+   */
+  BROTLI: 9,
+
+  /**
+   * The bytes are deflate in zlib's format (RFC 1950).
+   *
+   * @generated from enum value: COMPRESSION_DEFLATE = 10;
+   */
+  DEFLATE: 10,
 } as const;
 
 /**

@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { ConnectionCheck } from "../../control/v1/credential_pb.ts";
 import { file_sluice_control_v1_credential } from "../../control/v1/credential_pb.ts";
-import type { DomainTable, Reject, Row } from "../../control/v1/domain_table_pb.ts";
+import type { DomainTable, Reject, RejectCount, Row } from "../../control/v1/domain_table_pb.ts";
 import { file_sluice_control_v1_domain_table } from "../../control/v1/domain_table_pb.ts";
 import type { ListedObject } from "../../control/v1/source_pb.ts";
 import { file_sluice_control_v1_source } from "../../control/v1/source_pb.ts";
@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/inspect_service.proto.
  */
 export const file_sluice_ingest_v1_inspect_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJIChVJbnNwZWN0UGdwS2V5c1JlcXVlc3QSLwoEa2V5cxgBIAEoCzIZLnNsdWljZS5pbmdlc3QudjEuUGdwS2V5c0IGukgDyAEBIj8KFkluc3BlY3RQZ3BLZXlzUmVzcG9uc2USFAoMZmluZ2VycHJpbnRzGAEgAygJEg8KB2tleV9pZHMYAiADKAkiSwoURGVzY3JpYmVUYWJsZVJlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBASJNChVEZXNjcmliZVRhYmxlUmVzcG9uc2USNAoMZG9tYWluX3RhYmxlGAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuRG9tYWluVGFibGUiWAoPUmVhZFJvd3NSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEAoIbWF4X3Jvd3MYAiABKAUiOAoQUmVhZFJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93IoUBChJSZWFkUmVqZWN0c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARITCgt3b3JrZmxvd19pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMscECg5JbnNwZWN0U2VydmljZRJjCg5UZXN0Q29ubmVjdGlvbhInLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5UZXN0Q29ubmVjdGlvblJlc3BvbnNlEloKC0xpc3RPYmplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkxpc3RPYmplY3RzUmVzcG9uc2USYwoOSW5zcGVjdFBncEtleXMSJy5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXNwb25zZRJgCg1EZXNjcmliZVRhYmxlEiYuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlc3BvbnNlElEKCFJlYWRSb3dzEiEuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1JlcXVlc3QaIi5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSb3dzUmVzcG9uc2USWgoLUmVhZFJlamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuUmVhZFJlamVjdHNSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_credential, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_task]);
+  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJIChVJbnNwZWN0UGdwS2V5c1JlcXVlc3QSLwoEa2V5cxgBIAEoCzIZLnNsdWljZS5pbmdlc3QudjEuUGdwS2V5c0IGukgDyAEBIj8KFkluc3BlY3RQZ3BLZXlzUmVzcG9uc2USFAoMZmluZ2VycHJpbnRzGAEgAygJEg8KB2tleV9pZHMYAiADKAkiSwoURGVzY3JpYmVUYWJsZVJlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBASJNChVEZXNjcmliZVRhYmxlUmVzcG9uc2USNAoMZG9tYWluX3RhYmxlGAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuRG9tYWluVGFibGUiWAoPUmVhZFJvd3NSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEAoIbWF4X3Jvd3MYAiABKAUiOAoQUmVhZFJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93IpsBChJSZWFkUmVqZWN0c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARITCgt3b3JrZmxvd19pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCRIUCgx3aXRoX3JlY29yZHMYBSABKAgiWgoTUmVhZFJlamVjdHNSZXNwb25zZRIqCgdyZWplY3RzGAEgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuUmVqZWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJjChdTdW1tYXJpemVSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJIkoKGFN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRIuCgZjb3VudHMYASADKAsyHi5zbHVpY2UuY29udHJvbC52MS5SZWplY3RDb3VudCJjChpQcmVwYXJlU2VtYW50aWNWaWV3UmVxdWVzdBIXCgZzb3VyY2UYASABKAlCB7pIBHICEAESLAoFZmVlZHMYAiADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIh0KG1ByZXBhcmVTZW1hbnRpY1ZpZXdSZXNwb25zZTKmBgoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEmMKDkluc3BlY3RQZ3BLZXlzEicuc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1JlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVzcG9uc2USYAoNRGVzY3JpYmVUYWJsZRImLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXNwb25zZRJRCghSZWFkUm93cxIhLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXF1ZXN0GiIuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1Jlc3BvbnNlEloKC1JlYWRSZWplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVzcG9uc2USaQoQU3VtbWFyaXplUmVqZWN0cxIpLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRJyChNQcmVwYXJlU2VtYW50aWNWaWV3Eiwuc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVxdWVzdBotLnNsdWljZS5pbmdlc3QudjEuUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_sluice_control_v1_credential, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to try a connection.
@@ -320,6 +320,13 @@ export type ReadRejectsRequest = Message<"sluice.ingest.v1.ReadRejectsRequest"> 
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * Whether the whole records are wanted.
+   *
+   * @generated from field: bool with_records = 5;
+   */
+  withRecords: boolean;
 };
 
 /**
@@ -356,6 +363,98 @@ export type ReadRejectsResponse = Message<"sluice.ingest.v1.ReadRejectsResponse"
  */
 export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
   messageDesc(file_sluice_ingest_v1_inspect_service, 11);
+
+/**
+ * Asks for the counts of rejected rows.
+ *
+ * @generated from message sluice.ingest.v1.SummarizeRejectsRequest
+ */
+export type SummarizeRejectsRequest = Message<"sluice.ingest.v1.SummarizeRejectsRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: sluice.ingest.v1.FeedVersion feed = 1;
+   */
+  feed?: FeedVersion | undefined;
+
+  /**
+   * Only those of this workflow; empty for all.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.SummarizeRejectsRequest.
+ * Use `create(SummarizeRejectsRequestSchema)` to create a new message.
+ */
+export const SummarizeRejectsRequestSchema: GenMessage<SummarizeRejectsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
+
+/**
+ * The counts.
+ *
+ * @generated from message sluice.ingest.v1.SummarizeRejectsResponse
+ */
+export type SummarizeRejectsResponse = Message<"sluice.ingest.v1.SummarizeRejectsResponse"> & {
+  /**
+   * The most frequent reason first.
+   *
+   * @generated from field: repeated sluice.control.v1.RejectCount counts = 1;
+   */
+  counts: RejectCount[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.SummarizeRejectsResponse.
+ * Use `create(SummarizeRejectsResponseSchema)` to create a new message.
+ */
+export const SummarizeRejectsResponseSchema: GenMessage<SummarizeRejectsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
+
+/**
+ * Asks for a source's semantic view.
+ *
+ * @generated from message sluice.ingest.v1.PrepareSemanticViewRequest
+ */
+export type PrepareSemanticViewRequest = Message<"sluice.ingest.v1.PrepareSemanticViewRequest"> & {
+  /**
+   * The source's name.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * Its active feeds that are made available to Stitch; none drops the view.
+   *
+   * @generated from field: repeated sluice.ingest.v1.FeedVersion feeds = 2;
+   */
+  feeds: FeedVersion[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.PrepareSemanticViewRequest.
+ * Use `create(PrepareSemanticViewRequestSchema)` to create a new message.
+ */
+export const PrepareSemanticViewRequestSchema: GenMessage<PrepareSemanticViewRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
+
+/**
+ * It is there.
+ *
+ * @generated from message sluice.ingest.v1.PrepareSemanticViewResponse
+ */
+export type PrepareSemanticViewResponse = Message<"sluice.ingest.v1.PrepareSemanticViewResponse"> & {
+};
+
+/**
+ * Describes the message sluice.ingest.v1.PrepareSemanticViewResponse.
+ * Use `create(PrepareSemanticViewResponseSchema)` to create a new message.
+ */
+export const PrepareSemanticViewResponseSchema: GenMessage<PrepareSemanticViewResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
 
 /**
  * Looks at buckets, keys and tables for control, which touches no data itself. Served by ingest, called
@@ -423,6 +522,26 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof ReadRejectsRequestSchema;
     output: typeof ReadRejectsResponseSchema;
+  },
+  /**
+   * Counts rejected rows by what is wrong with them.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.SummarizeRejects
+   */
+  summarizeRejects: {
+    methodKind: "unary";
+    input: typeof SummarizeRejectsRequestSchema;
+    output: typeof SummarizeRejectsResponseSchema;
+  },
+  /**
+   * Makes a source's semantic view anew.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.PrepareSemanticView
+   */
+  prepareSemanticView: {
+    methodKind: "unary";
+    input: typeof PrepareSemanticViewRequestSchema;
+    output: typeof PrepareSemanticViewResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_ingest_v1_inspect_service, 0);

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/task.proto.
  */
 export const file_sluice_ingest_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEiwAIKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSABCBgoEd29yayKiAQoKQ29ubmVjdGlvbhIOCgZidWNrZXQYASABKAkSDgoGcmVnaW9uGAIgASgJEhAKCGVuZHBvaW50GAMgASgJEiwKBHJvbGUYBCABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlJvbGVBY2Nlc3NIABIqCgNrZXkYBSABKAsyGy5zbHVpY2UuaW5nZXN0LnYxLktleUFjY2Vzc0gAQggKBmFjY2VzcyJrCgpSb2xlQWNjZXNzEhcKD3RhcmdldF9yb2xlX2FybhgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIZChFwbGF0Zm9ybV9yb2xlX2FybhgDIAEoCRIUCgxzZXNzaW9uX25hbWUYBCABKAkiPQoJS2V5QWNjZXNzEhUKDWFjY2Vzc19rZXlfaWQYASABKAkSGQoRc2VjcmV0X2FjY2Vzc19rZXkYAiABKAkiOAoHUGdwS2V5cxIZChFwcml2YXRlX2tleV9ibG9jaxgBIAEoCRISCgpwYXNzcGhyYXNlGAIgASgJIngKC0ZlZWRWZXJzaW9uEg8KB2ZlZWRfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSDwoHdmVyc2lvbhgEIAEoBRIpCgRzcGVjGAUgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuRmVlZFNwZWMijgEKDk1hbmlmZXN0T2JqZWN0Eg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDAoEZXRhZxgDIAEoCRISCgp2ZXJzaW9uX2lkGAQgASgJEgwKBHNpemUYBSABKAMSDAoEZGF0ZRgGIAEoCRIPCgdvcmRpbmFsGAcgASgDEhAKCGZpbGVfdGFnGAggASgJIroBCghMaXN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEg4KBnByZWZpeBgCIAEoCRIvCgpzZWxlY3Rpb25zGAMgAygLMhsuc2x1aWNlLmluZ2VzdC52MS5TZWxlY3Rpb24SDQoFZGF0ZXMYBCADKAkSLAoFZmVlZHMYBSADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIl4KCVNlbGVjdGlvbhIQCghmaWxlX3RhZxgBIAEoCRINCgNrZXkYAiABKAlIABIRCgdwYXR0ZXJuGAMgASgJSAASEAoIb3B0aW9uYWwYBCABKAhCCwoJc2VsZWN0aW9uIrMCCg5Mb2FkT2JqZWN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEjAKBm9iamVjdBgCIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSKwoIcGdwX2tleXMYBCABKAsyGS5zbHVpY2UuaW5nZXN0LnYxLlBncEtleXMSKwoEZmVlZBgFIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMAoKY2hlY2twb2ludBgGIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludCJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDIswBCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi8KBmludGVudBgDIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudBIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0IicKClNlbnRPYmplY3QSCwoDa2V5GAEgASgJEgwKBHJvd3MYAiABKAMiOAoNUHVibGlzaEludGVudBIUCgxzdGFnaW5nX3V1aWQYASABKAkSEQoJcm93c191dWlkGAIgASgJIjsKC0Rpc2NhcmRXb3JrEiwKBWZlZWRzGAEgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiIvCgpMaXN0UmVzdWx0Eg8KB29iamVjdHMYASABKAMSEAoId2FybmluZ3MYAiADKAkiZQoQTG9hZE9iamVjdFJlc3VsdBIwCgpjaGVja3BvaW50GAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Eg0KBXJvdXRlGAIgASgJEhAKCHdhcm5pbmdzGAMgAygJIioKDVB1Ymxpc2hSZXN1bHQSGQoRYWxyZWFkeV9wdWJsaXNoZWQYASABKAgiDwoNRGlzY2FyZFJlc3VsdCJvCgxUYXNrUHJvZ3Jlc3MSLQoIcHJvZ3Jlc3MYASABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Qcm9ncmVzcxIwCgpjaGVja3BvaW50GAIgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50YgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_feed, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow]);
+  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEi/wIKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSAASPQoOcmVwbGF5X3JlamVjdHMYCSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrSABCBgoEd29yayKiAQoKQ29ubmVjdGlvbhIOCgZidWNrZXQYASABKAkSDgoGcmVnaW9uGAIgASgJEhAKCGVuZHBvaW50GAMgASgJEiwKBHJvbGUYBCABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlJvbGVBY2Nlc3NIABIqCgNrZXkYBSABKAsyGy5zbHVpY2UuaW5nZXN0LnYxLktleUFjY2Vzc0gAQggKBmFjY2VzcyJrCgpSb2xlQWNjZXNzEhcKD3RhcmdldF9yb2xlX2FybhgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIZChFwbGF0Zm9ybV9yb2xlX2FybhgDIAEoCRIUCgxzZXNzaW9uX25hbWUYBCABKAkiPQoJS2V5QWNjZXNzEhUKDWFjY2Vzc19rZXlfaWQYASABKAkSGQoRc2VjcmV0X2FjY2Vzc19rZXkYAiABKAkiVAoHUGdwS2V5cxIZChFwcml2YXRlX2tleV9ibG9jaxgBIAEoCRISCgpwYXNzcGhyYXNlGAIgASgJEhoKEnNpZ25lcl9wdWJsaWNfa2V5cxgDIAMoCSJ4CgtGZWVkVmVyc2lvbhIPCgdmZWVkX2lkGAEgASgJEg4KBnNvdXJjZRgCIAEoCRIMCgRuYW1lGAMgASgJEg8KB3ZlcnNpb24YBCABKAUSKQoEc3BlYxgFIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRTcGVjIo4BCg5NYW5pZmVzdE9iamVjdBIOCgZidWNrZXQYASABKAkSCwoDa2V5GAIgASgJEgwKBGV0YWcYAyABKAkSEgoKdmVyc2lvbl9pZBgEIAEoCRIMCgRzaXplGAUgASgDEgwKBGRhdGUYBiABKAkSDwoHb3JkaW5hbBgHIAEoAxIQCghmaWxlX3RhZxgIIAEoCSLSAQoITGlzdFdvcmsSMAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbhIOCgZwcmVmaXgYAiABKAkSLwoKc2VsZWN0aW9ucxgDIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuU2VsZWN0aW9uEg0KBWRhdGVzGAQgAygJEiwKBWZlZWRzGAUgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIWCg5yZXBsYXlfcmVqZWN0cxgGIAEoCCJeCglTZWxlY3Rpb24SEAoIZmlsZV90YWcYASABKAkSDQoDa2V5GAIgASgJSAASEQoHcGF0dGVybhgDIAEoCUgAEhAKCG9wdGlvbmFsGAQgASgIQgsKCXNlbGVjdGlvbiKmAwoOTG9hZE9iamVjdFdvcmsSMAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbhIwCgZvYmplY3QYAiABKAsyIC5zbHVpY2UuaW5nZXN0LnYxLk1hbmlmZXN0T2JqZWN0EjEKCHNldHRpbmdzGAMgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuRmlsZVNldHRpbmdzEj8KCHBncF9rZXlzGAQgAygLMi0uc2x1aWNlLmluZ2VzdC52MS5Mb2FkT2JqZWN0V29yay5QZ3BLZXlzRW50cnkSKwoEZmVlZBgFIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMAoKY2hlY2twb2ludBgGIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBISCgplbnRyeV90YWdzGAcgAygJGkkKDFBncEtleXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5zbHVpY2UuaW5nZXN0LnYxLlBncEtleXM6AjgBIlUKEVJlcGxheVJlamVjdHNXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhMKC3dvcmtmbG93X2lkGAIgASgJIkIKCkNoZWNrcG9pbnQSDwoHYmF0Y2hlcxgBIAEoAxIMCgRyb3dzGAIgASgDEhUKDXJlamVjdGVkX3Jvd3MYAyABKAMitgIKC1B1Ymxpc2hXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEjMKCW9wZXJhdGlvbhgCIAEoDjIgLnNsdWljZS5jb250cm9sLnYxLkxvYWRPcGVyYXRpb24SLwoGaW50ZW50GAMgASgLMh8uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoSW50ZW50EioKBHNlbnQYBCADKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlNlbnRPYmplY3QSMwoGcmVwbGF5GAUgASgLMiMuc2x1aWNlLmluZ2VzdC52MS5SZXBsYXlSZWplY3RzV29yaxIzCgxzdGl0Y2hfZmVlZHMYBiADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIicKClNlbnRPYmplY3QSCwoDa2V5GAEgASgJEgwKBHJvd3MYAiABKAMiOAoNUHVibGlzaEludGVudBIUCgxzdGFnaW5nX3V1aWQYASABKAkSEQoJcm93c191dWlkGAIgASgJIjsKC0Rpc2NhcmRXb3JrEiwKBWZlZWRzGAEgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiIvCgpMaXN0UmVzdWx0Eg8KB29iamVjdHMYASABKAMSEAoId2FybmluZ3MYAiADKAkiZQoQTG9hZE9iamVjdFJlc3VsdBIwCgpjaGVja3BvaW50GAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Eg0KBXJvdXRlGAIgASgJEhAKCHdhcm5pbmdzGAMgAygJIioKDVB1Ymxpc2hSZXN1bHQSGQoRYWxyZWFkeV9wdWJsaXNoZWQYASABKAgiDwoNRGlzY2FyZFJlc3VsdCJvCgxUYXNrUHJvZ3Jlc3MSLQoIcHJvZ3Jlc3MYASABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Qcm9ncmVzcxIwCgpjaGVja3BvaW50GAIgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50YgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_feed, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow]);
 
 /**
  * A worker's time-bound right to work on a task, with all that the task needs, secrets included.
@@ -93,6 +93,14 @@ export type Lease = Message<"sluice.ingest.v1.Lease"> & {
      */
     value: DiscardWork;
     case: "discard";
+  } | {
+    /**
+     * Cast rejected rows again.
+     *
+     * @generated from field: sluice.ingest.v1.ReplayRejectsWork replay_rejects = 9;
+     */
+    value: ReplayRejectsWork;
+    case: "replayRejects";
   } | { case: undefined; value?: undefined };
 };
 
@@ -250,6 +258,13 @@ export type PgpKeys = Message<"sluice.ingest.v1.PgpKeys"> & {
    * @generated from field: string passphrase = 2;
    */
   passphrase: string;
+
+  /**
+   * Armored public keys. When there are any, every message must be signed by one of them.
+   *
+   * @generated from field: repeated string signer_public_keys = 3;
+   */
+  signerPublicKeys: string[];
 };
 
 /**
@@ -418,6 +433,13 @@ export type ListWork = Message<"sluice.ingest.v1.ListWork"> & {
    * @generated from field: repeated sluice.ingest.v1.FeedVersion feeds = 5;
    */
   feeds: FeedVersion[];
+
+  /**
+   * Set for a replay of rejects: there is nothing to look for, one object without a name stands for the rejects.
+   *
+   * @generated from field: bool replay_rejects = 6;
+   */
+  replayRejects: boolean;
 };
 
 /**
@@ -499,18 +521,18 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
   object?: ManifestObject | undefined;
 
   /**
-   * How to open it. The PGP credential's secrets are in pgp_keys.
+   * How to open it. The secrets of the PGP credentials that it names are in pgp_keys.
    *
    * @generated from field: sluice.control.v1.FileSettings settings = 3;
    */
   settings?: FileSettings | undefined;
 
   /**
-   * Set when the object is an OpenPGP message.
+   * By the credential's id.
    *
-   * @generated from field: sluice.ingest.v1.PgpKeys pgp_keys = 4;
+   * @generated from field: map<string, sluice.ingest.v1.PgpKeys> pgp_keys = 4;
    */
-  pgpKeys?: PgpKeys | undefined;
+  pgpKeys: { [key: string]: PgpKeys };
 
   /**
    * Into which feed.
@@ -525,6 +547,13 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
    * @generated from field: sluice.ingest.v1.Checkpoint checkpoint = 6;
    */
   checkpoint?: Checkpoint | undefined;
+
+  /**
+   * Tags of the archive's entries that go into this feed; none for all of them, or when it is no archive.
+   *
+   * @generated from field: repeated string entry_tags = 7;
+   */
+  entryTags: string[];
 };
 
 /**
@@ -533,6 +562,34 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
  */
 export const LoadObjectWorkSchema: GenMessage<LoadObjectWork> = /*@__PURE__*/
   messageDesc(file_sluice_ingest_v1_task, 9);
+
+/**
+ * Casts rejected rows of a feed again, into the staging tables.
+ *
+ * @generated from message sluice.ingest.v1.ReplayRejectsWork
+ */
+export type ReplayRejectsWork = Message<"sluice.ingest.v1.ReplayRejectsWork"> & {
+  /**
+   * Which feed, as it is now.
+   *
+   * @generated from field: sluice.ingest.v1.FeedVersion feed = 1;
+   */
+  feed?: FeedVersion | undefined;
+
+  /**
+   * Only the rejects of this workflow; empty for all.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.ReplayRejectsWork.
+ * Use `create(ReplayRejectsWorkSchema)` to create a new message.
+ */
+export const ReplayRejectsWorkSchema: GenMessage<ReplayRejectsWork> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 10);
 
 /**
  * How much of an object is durable in the staging table, from its start.
@@ -567,7 +624,7 @@ export type Checkpoint = Message<"sluice.ingest.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 10);
+  messageDesc(file_sluice_ingest_v1_task, 11);
 
 /**
  * Checks what was staged for a feed and makes it visible.
@@ -602,6 +659,20 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
    * @generated from field: repeated sluice.ingest.v1.SentObject sent = 4;
    */
   sent: SentObject[];
+
+  /**
+   * Set for a replay of rejects: which of the feed's rejects were cast again.
+   *
+   * @generated from field: sluice.ingest.v1.ReplayRejectsWork replay = 5;
+   */
+  replay?: ReplayRejectsWork | undefined;
+
+  /**
+   * The active feeds of the same source that are made available to Stitch: what its semantic view shows.
+   *
+   * @generated from field: repeated sluice.ingest.v1.FeedVersion stitch_feeds = 6;
+   */
+  stitchFeeds: FeedVersion[];
 };
 
 /**
@@ -609,7 +680,7 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
  * Use `create(PublishWorkSchema)` to create a new message.
  */
 export const PublishWorkSchema: GenMessage<PublishWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 11);
+  messageDesc(file_sluice_ingest_v1_task, 12);
 
 /**
  * How many rows a load sent of one object.
@@ -637,7 +708,7 @@ export type SentObject = Message<"sluice.ingest.v1.SentObject"> & {
  * Use `create(SentObjectSchema)` to create a new message.
  */
 export const SentObjectSchema: GenMessage<SentObject> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 12);
+  messageDesc(file_sluice_ingest_v1_task, 13);
 
 /**
  * Which tables a publish is about to exchange, by ClickHouse's own ids: recorded before, so that after
@@ -666,7 +737,7 @@ export type PublishIntent = Message<"sluice.ingest.v1.PublishIntent"> & {
  * Use `create(PublishIntentSchema)` to create a new message.
  */
 export const PublishIntentSchema: GenMessage<PublishIntent> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 13);
+  messageDesc(file_sluice_ingest_v1_task, 14);
 
 /**
  * Removes the staging tables of a workflow.
@@ -687,7 +758,7 @@ export type DiscardWork = Message<"sluice.ingest.v1.DiscardWork"> & {
  * Use `create(DiscardWorkSchema)` to create a new message.
  */
 export const DiscardWorkSchema: GenMessage<DiscardWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 14);
+  messageDesc(file_sluice_ingest_v1_task, 15);
 
 /**
  * How a listing ended. The objects went before, by AppendManifest.
@@ -715,7 +786,7 @@ export type ListResult = Message<"sluice.ingest.v1.ListResult"> & {
  * Use `create(ListResultSchema)` to create a new message.
  */
 export const ListResultSchema: GenMessage<ListResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 15);
+  messageDesc(file_sluice_ingest_v1_task, 16);
 
 /**
  * How a load ended.
@@ -750,7 +821,7 @@ export type LoadObjectResult = Message<"sluice.ingest.v1.LoadObjectResult"> & {
  * Use `create(LoadObjectResultSchema)` to create a new message.
  */
 export const LoadObjectResultSchema: GenMessage<LoadObjectResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 16);
+  messageDesc(file_sluice_ingest_v1_task, 17);
 
 /**
  * How a publish ended.
@@ -771,7 +842,7 @@ export type PublishResult = Message<"sluice.ingest.v1.PublishResult"> & {
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema: GenMessage<PublishResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 17);
+  messageDesc(file_sluice_ingest_v1_task, 18);
 
 /**
  * How a discard ended.
@@ -786,7 +857,7 @@ export type DiscardResult = Message<"sluice.ingest.v1.DiscardResult"> & {
  * Use `create(DiscardResultSchema)` to create a new message.
  */
 export const DiscardResultSchema: GenMessage<DiscardResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 18);
+  messageDesc(file_sluice_ingest_v1_task, 19);
 
 /**
  * What a worker tells with a heartbeat.
@@ -814,5 +885,5 @@ export type TaskProgress = Message<"sluice.ingest.v1.TaskProgress"> & {
  * Use `create(TaskProgressSchema)` to create a new message.
  */
 export const TaskProgressSchema: GenMessage<TaskProgress> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 19);
+  messageDesc(file_sluice_ingest_v1_task, 20);
 

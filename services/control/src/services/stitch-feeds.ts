@@ -1,0 +1,27 @@
+import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import type { Kysely } from "kysely";
+import type { Schema } from "../database/schema.ts";
+import { toNameKey } from "../resources/identity.ts";
+import type { Tenant } from "../tenant.ts";
+import { toFeedVersion } from "../workflow/feed-version.ts";
+import { selectFeeds, toFeed } from "./feed-rows.ts";
+
+/** The active feeds of a source that are made available to Stitch, by name: what its semantic view shows. */
+export async function stitchFeedsOf(
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+  source: string,
+): Promise<FeedVersion[]> {
+  const rows = await selectFeeds(kysely, tenant)
+    .where("source.name_key", "=", toNameKey(source))
+    .where("feed.version", ">", 0)
+    .orderBy("feed.name_key")
+    .execute();
+  return rows
+    .map(toFeed)
+    .flatMap(({ id: feedId, name, version, spec }) =>
+      spec?.makeAvailableToStitch === true
+        ? [toFeedVersion({ feedId, source, name, version, spec })]
+        : [],
+    );
+}
