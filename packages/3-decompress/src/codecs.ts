@@ -1,7 +1,9 @@
-import { StageError } from "@sluice/errors";
 import type { COMPRESSIONS } from "@sluice/schema";
+import { unbrotli } from "./brotli.ts";
+import { inflateZlib } from "./deflate.ts";
 import { gunzip } from "./gzip.ts";
 import type { Limits } from "./limits.ts";
+import { unzstd } from "./zstd.ts";
 
 /** A stream compression that can be opened. */
 export type CompressionName = (typeof COMPRESSIONS)[number];
@@ -13,16 +15,16 @@ export type Codec = (
 ) => AsyncIterable<Uint8Array>;
 
 const notYet: Codec = () => {
-  throw new StageError("decompress", "unsupported_method", "This compression is not opened yet.");
+  throw new TypeError("This compression is not opened yet.");
 };
 
 export const CODECS: Record<CompressionName, Codec> = {
   gzip: gunzip,
-  zstd: notYet,
+  zstd: unzstd,
   bzip2: notYet,
   xz: notYet,
   lz4: notYet,
   snappy: notYet,
-  brotli: notYet,
-  deflate: notYet,
+  brotli: unbrotli,
+  deflate: inflateZlib,
 };

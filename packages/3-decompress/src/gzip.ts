@@ -1,9 +1,10 @@
-import { crc32 } from "node:zlib";
-import { StageError } from "@sluice/errors";
+import { crc32, createInflateRaw } from "node:zlib";
 import { createByteReader } from "@sluice/streams";
-import { readGzipHeader, throwTruncated } from "./gzip-header.ts";
-import { inflate } from "./inflate.ts";
-import { assertWithinLimits, type Limits } from "./limits.ts";
+import { damageOf } from "./damage.ts";
+import { readGzipHeader } from "./gzip-header.ts";
+import { createMeter, type Limits } from "./limits.ts";
+import { hasNextFrame, takeWhole } from "./next-frame.ts";
+import { driveEngine, isEarlyEnd, OUTPUT_CHUNK_BYTES, runToEnd } from "./zlib-engine.ts";
 
 /**
  * Opens gzip (RFC 1952): all members, one after the other, then zero bytes at most. Node's own Gunzip
@@ -15,55 +16,39 @@ export async function* gunzip(
   limits: Limits,
 ): AsyncGenerator<Uint8Array> {
   const reader = createByteReader(source);
-  let total = 0;
+  const damage = damageOf("gzip", () => reader.offset);
+  const meter = createMeter("gzip", limits, "maxRatio");
   try {
     do {
-      await readGzipHeader(reader);
-      const dataStart = reader.offset;
-      let crc = 0;
-      let size = 0;
-      const truncated = (): never => throwTruncated(reader, "inside a member's data");
-      for await (const output of inflate(reader, "gzip", truncated)) {
-        crc = crc32(output, crc);
-        size += output.byteLength;
-        total += output.byteLength;
-        assertWithinLimits(limits, "gzip", reader.offset, total);
-        yield output;
-      }
-      const trailer = await reader.take(8);
-      if (trailer.byteLength < 8) throwTruncated(reader, "inside a member's trailer");
-      const view = new DataView(trailer.buffer, trailer.byteOffset, 8);
-      if (view.getUint32(0, true) !== crc || view.getUint32(4, true) !== size % 2 ** 32) {
-        throw new StageError(
-          "decompress",
-          "checksum_mismatch",
-          "The content of a gzip member does not match its CRC-32 and length.",
-          { layers: [{ kind: "gzip", offset: dataStart }] },
-        );
-      }
-    } while (await anotherMember());
+      await readGzipHeader(reader, damage);
+      yield* inflateMember();
+    } while (await hasNextFrame(reader, damage, (byte) => byte === 0x1f));
   } finally {
     await reader.close();
   }
 
-  async function anotherMember(): Promise<boolean> {
-    let padded = false;
-    for (let chunk = await reader.chunk(); chunk !== undefined; chunk = await reader.chunk()) {
-      const at = chunk.findIndex((byte) => byte !== 0);
-      if (at !== 0) padded = true;
-      if (at === -1) continue;
-      const start = reader.offset - chunk.byteLength + at;
-      if (padded || chunk[at] !== 0x1f) {
-        throw new StageError(
-          "decompress",
-          "corrupt",
-          "Bytes that are no gzip member follow the last member.",
-          { layers: [{ kind: "gzip", offset: start }] },
-        );
+  async function* inflateMember(): AsyncGenerator<Uint8Array> {
+    const start = reader.offset;
+    const engine = driveEngine(createInflateRaw({ chunkSize: OUTPUT_CHUNK_BYTES }), (cause) =>
+      isEarlyEnd(cause)
+        ? damage.truncated("inside a member's data")
+        : damage.corrupt("The gzip container's data is damaged.", cause),
+    );
+    let crc = 0;
+    let size = 0;
+    try {
+      for await (const output of runToEnd(reader, engine)) {
+        crc = crc32(output, crc);
+        size += output.byteLength;
+        meter.count(output.byteLength, start + engine.used);
+        yield output;
       }
-      reader.putBack(chunk);
-      return true;
+    } finally {
+      engine.close();
     }
-    return false;
+    const trailer = await takeWhole(reader, 8, damage, "inside a member's trailer");
+    if (trailer.readUInt32LE(0) !== crc || trailer.readUInt32LE(4) !== size % 2 ** 32) {
+      throw damage.mismatch("The content of a gzip member does not match its CRC-32 and length.");
+    }
   }
 }

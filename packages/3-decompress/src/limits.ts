@@ -2,55 +2,89 @@ import { StageError } from "@sluice/errors";
 
 /** How far a codec may go. */
 export interface Limits {
-  /** Bytes that may come out of one object. */
+  /** Bytes that may come out of one object. Default 1 TiB. */
   readonly maxOutputBytes: number;
-  /** Output bytes per input byte of deflate's family, judged once `ratioFromBytes` came out. */
+  /**
+   * Output bytes per input byte of gzip and deflate, once more than `ratioFromBytes` came out. Default
+   * 1,100: deflate itself cannot pass 1,032 to 1, so that no honest file is refused.
+   */
   readonly maxRatio: number;
-  /** The same for zstd. */
+  /** The same of zstd. Default 40,000: zeros gave 32,490 to 1. The other codecs have no ratio rule. */
   readonly maxZstdRatio: number;
+  /** Output bytes up to which files may compress as they like. Default 1 GiB. */
   readonly ratioFromBytes: number;
-  readonly maxOutputPerRead: number;
+  /**
+   * Output bytes while not one more byte of input was needed. Default 64 MiB: the most that one block
+   * of any of the formats holds is bzip2's, 45.9 MB.
+   */
+  readonly maxOutputWithoutInput: number;
+  /** Bytes of history that a zstd frame may ask for. Default 128 MiB (`zstd --long=27`). */
   readonly maxZstdWindowBytes: number;
+  /** Bytes of history that an xz block may ask for. Default 64 MiB (`xz -9`). */
   readonly maxXzDictionaryBytes: number;
 }
 
-/**
- * What was measured on honest files sets these: deflate itself cannot pass 1,032 to 1; zstd gave
- * 32,490 to 1 of zeros. bzip2, xz, lz4, snappy and brotli have no ratio that would tell a bomb from
- * a constant file, so that only their output and their progress are bounded.
- */
 export const DEFAULT_LIMITS: Limits = {
   maxOutputBytes: 2 ** 40,
   maxRatio: 1100,
   maxZstdRatio: 40_000,
   ratioFromBytes: 2 ** 30,
-  maxOutputPerRead: 2 ** 30,
+  maxOutputWithoutInput: 2 ** 26,
   maxZstdWindowBytes: 2 ** 27,
   maxXzDictionaryBytes: 2 ** 26,
 };
 
-/** Throws when this much output from this much input is over a limit. */
-export function assertWithinLimits(
-  limits: Limits,
+export type LimitName = keyof Limits;
+
+/** The error that a limit was passed; it names the option. `subject` begins the sentence. */
+export function overLimit(
   kind: string,
-  input: number,
-  output: number,
-): void {
-  const layers = [{ kind, offset: input }];
-  if (output > limits.maxOutputBytes) {
-    throw new StageError(
-      "decompress",
-      "limit_exceeded",
-      `The content is larger than maxOutputBytes = ${limits.maxOutputBytes} bytes.`,
-      { layers },
-    );
-  }
-  if (output > limits.ratioFromBytes && output > input * limits.maxRatio) {
-    throw new StageError(
-      "decompress",
-      "limit_exceeded",
-      `The content is more than maxRatio = ${limits.maxRatio} times as large as its ${kind} container.`,
-      { layers },
-    );
-  }
+  offset: number,
+  subject: string,
+  option: LimitName,
+  limits: Limits,
+): StageError {
+  return new StageError(
+    "decompress",
+    "limit_exceeded",
+    `${subject} ${option} = ${limits[option]}.`,
+    { layers: [{ kind, offset }] },
+  );
+}
+
+/** Counts what comes out of one object against its limits. */
+export interface Meter {
+  /** Counts `output` more bytes, with `input` bytes of the container used so far in all. */
+  count(output: number, input: number): void;
+}
+
+/** Creates the meter of one object; `ratio` is the codec's own ratio rule, if its format bounds it. */
+export function createMeter(
+  kind: string,
+  limits: Limits,
+  ratio?: "maxRatio" | "maxZstdRatio",
+): Meter {
+  let total = 0;
+  let lastInput = 0;
+  let atLastInput = 0;
+  return {
+    count(output, input) {
+      if (input !== lastInput) {
+        lastInput = input;
+        atLastInput = total;
+      }
+      total += output;
+      if (total > limits.maxOutputBytes) {
+        throw overLimit(kind, input, "The content has more bytes than", "maxOutputBytes", limits);
+      }
+      if (total - atLastInput > limits.maxOutputWithoutInput) {
+        const subject = "Without any more input the content grew by more bytes than";
+        throw overLimit(kind, input, subject, "maxOutputWithoutInput", limits);
+      }
+      if (ratio !== undefined && total > limits.ratioFromBytes && total > input * limits[ratio]) {
+        const subject = `The content is larger than its ${kind} container by more than`;
+        throw overLimit(kind, input, subject, ratio, limits);
+      }
+    },
+  };
 }
