@@ -36,6 +36,8 @@ export interface IngestConfig {
   /** Where streams that have to be read at random are kept meanwhile, and at most how many bytes of one. */
   readonly spoolDir: string;
   readonly maxSpoolBytes: number;
+  /** Archives that may stand in each other, the outermost counted: 1 refuses an archive inside an archive. */
+  readonly maxArchiveDepth: number;
   /** Inserts of one task in flight at one time. */
   readonly insertConcurrency: number;
   /** How long a task may go on when the worker is asked to end. */
@@ -105,6 +107,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     threadHeapMib: number("SLUICE_THREAD_HEAP_MIB", 256, 64),
     spoolDir: text("SLUICE_SPOOL_DIR", tmpdir()),
     maxSpoolBytes: number("SLUICE_MAX_SPOOL_MIB", 20_480, 1) * MIB,
+    maxArchiveDepth: number("SLUICE_MAX_ARCHIVE_DEPTH", 2, 1, 4),
     insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),
     drainMs: number("SLUICE_DRAIN_MS", 30_000, 0),
     exitWithStdin: text("SLUICE_EXIT_WITH_STDIN", "") === "1",

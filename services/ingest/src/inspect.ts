@@ -14,7 +14,9 @@ import {
   countRows,
   describeDomainTable,
   listRejects,
+  prepareStitchView,
   sampleRows,
+  summarizeRejects,
   type Warehouse,
 } from "@sluice/load";
 import type { IngestConfig } from "./config.ts";
@@ -110,7 +112,20 @@ export function inspectHandlers(
       return { rows: rows.map((values) => ({ values: values satisfies JsonObject })) };
     },
 
-    async readRejects({ feed: version, workflowId, pageSize, pageToken }) {
+    async summarizeRejects({ feed: version, workflowId }) {
+      const feed = toFeed(given(version));
+      if ((await describeDomainTable(warehouse, feed)).length === 0) return { counts: [] };
+      const of = workflowId === "" ? {} : { workflowId };
+      const counts = await summarizeRejects(warehouse, feed, of);
+      return { counts: counts.map(({ rows, ...reason }) => ({ ...reason, rows: BigInt(rows) })) };
+    },
+
+    async prepareSemanticView({ source, feeds }) {
+      await prepareStitchView(warehouse, source, feeds.map(toFeed));
+      return {};
+    },
+
+    async readRejects({ feed: version, workflowId, pageSize, pageToken, withRecords }) {
       const feed = toFeed(given(version));
       if ((await describeDomainTable(warehouse, feed)).length === 0) return { rejects: [] };
       const limit = pageSize === 0 ? 50 : pageSize;
@@ -132,6 +147,7 @@ export function inspectHandlers(
           field: reject.field,
           value: reject.value,
           message: reject.message,
+          record: withRecords ? reject.record : "",
         })),
         nextPageToken: found.length > limit ? String(offset + limit) : "",
       };

@@ -18,10 +18,12 @@ const MANIFEST_PAGE = 2_000;
 export async function listObjects(
   lease: Lease,
   work: ListWork,
-  { config, client, warehouse }: WorkerContext,
+  context: WorkerContext,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof ListResultSchema>> {
-  const { taskId, attempt, workflowId } = lease;
+  if (work.replayRejects) return await listRejects(lease, work, context, signal);
+  const { config } = context;
+  const { taskId, attempt } = lease;
   await using source = openSource(toConnection(work.connection), config);
   const plan = await source.plan({
     prefix: work.prefix,
@@ -41,17 +43,42 @@ export async function listObjects(
         date: object.date ?? "",
         fileTag: work.selections[selection]?.fileTag ?? "",
       }));
-    await client.call(
+    await context.client.call(
       TaskService.method.appendManifest,
       { taskId, attempt, page, objects },
       { timeoutMs: 30_000, signal },
     );
   }
+  await prepareTables(lease, work, context);
+  return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
+}
+
+/** A replay has one object, which has no name: it stands for the reject table. */
+async function listRejects(
+  lease: Lease,
+  work: ListWork,
+  context: WorkerContext,
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof ListResultSchema>> {
+  const { taskId, attempt } = lease;
+  await context.client.call(
+    TaskService.method.appendManifest,
+    { taskId, attempt, page: 0, objects: [{ fileTag: "rejects" }] },
+    { timeoutMs: 30_000, signal },
+  );
+  await prepareTables(lease, work, context);
+  return { objects: 1n };
+}
+
+async function prepareTables(
+  { workflowId }: Lease,
+  work: ListWork,
+  { warehouse }: WorkerContext,
+): Promise<void> {
   for (const feed of work.feeds.map(toFeed)) {
     await prepareDomainTable(warehouse, feed);
     await createStaging(warehouse, feed, workflowId);
   }
-  return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
 }
 
 function toSelections(selections: ListWork["selections"]): Selection[] {

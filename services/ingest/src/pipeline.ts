@@ -1,23 +1,18 @@
-import { batch } from "@sluice/batch";
-import { containerOf, decompress, SNIFF_BYTES } from "@sluice/decompress";
+import { containerOf, decompress, openZip, SNIFF_BYTES, unarchiveTar } from "@sluice/decompress";
 import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
-import type { S3Source } from "@sluice/fetch";
-import {
-  type Acknowledgement,
-  loadBatches,
-  loadSlices,
-  resolveColumns,
-  type Warehouse,
-} from "@sluice/load";
-import { openParquet, type ParquetFile, type ParquetOptions, parseDelimited } from "@sluice/parse";
-import type { DelimitedSettings, FileSettings, Slice } from "@sluice/schema";
-import { type ByteBudget, spool } from "@sluice/streams";
+import type { Warehouse } from "@sluice/load";
+import { assertFormat } from "@sluice/parse";
+import type { ArchiveSettings, Entry, FileSettings } from "@sluice/schema";
+import type { ByteBudget } from "@sluice/streams";
+import { selectEntries } from "./archive-entries.ts";
 import type { IngestConfig } from "./config.ts";
 import { judged } from "./judged.ts";
-import { createLoadMeter, type LoadMeter, type LoadState } from "./load-meter.ts";
+import { createEntryLoad, type EntryLoad } from "./load-entry.ts";
+import { createLoadMeter, type LoadState } from "./load-meter.ts";
 import type { Checkpoint, LoadWork } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
+import { createSpoolArea, type SpoolArea } from "./spool-area.ts";
 
 export type { LoadState } from "./load-meter.ts";
 
@@ -38,174 +33,201 @@ export interface LoadContext {
   readonly onState: (state: LoadState) => void;
 }
 
-interface Loaded {
-  readonly route: string;
-  readonly warnings: readonly string[];
+/** What can be read at random. */
+export interface SeekableFile {
+  /** Bytes. */
+  readonly size: number;
+  readRange(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** A file with all its layers on: the object, or an entry of an archive. */
+interface WrappedFile {
+  /** Of the entry, with the names of the archives that it stands in; empty for the object. */
+  readonly name: string;
+  /** May be called once for an entry, again and again for the object. */
+  stream(): AsyncIterable<Uint8Array>;
+  /** Present when it can be read at random where it lies. */
+  readonly seekable?: SeekableFile;
+}
+
+/** What all layers of one load work with. */
+interface Opening {
+  readonly work: LoadWork;
+  readonly context: LoadContext;
+  readonly spools: SpoolArea;
+  readonly entryLoad: EntryLoad;
 }
 
 /**
- * The data's way: one object of a frozen manifest, from its bytes in S3 to rows in the workflow's
- * staging table. Reads are pulled by the writer: when ClickHouse is slow, nobody reads from S3.
- * Throws StageErrors that say where in the object.
+ * The data's way: one object of a frozen manifest, from its bytes in S3 to rows in the workflow's staging table.
+ * Layers come off in a fixed order, decrypt, decompress, unarchive; an entry of an archive begins anew with settings of
+ * its own. Reads are pulled by the writer: when ClickHouse is slow, nobody reads from S3. Throws StageErrors that
+ * say where in the object.
  */
 export async function loadObject(work: LoadWork, context: LoadContext): Promise<LoadOutcome> {
-  const { object, settings } = work;
-  const source = openSource(work.connection, context.config);
-  const meter = createLoadMeter({
-    bytesTotal: object.size,
-    resumeAt: work.resumeAt,
-    intervalMs: 200,
-    onState: context.onState,
-  });
+  const { object, settings, resumeAt } = work;
+  const { config, budget, signal, onState } = context;
+  const source = openSource(work.connection, config);
+  const meter = createLoadMeter({ bytesTotal: object.size, resumeAt, intervalMs: 200, onState });
+  const entryLoad = createEntryLoad(work, context, meter);
+  const file: WrappedFile = {
+    name: "",
+    stream: () => meter.count(source.read(object, { signal })),
+    seekable: {
+      size: object.size,
+      readRange: (start, end, rangeSignal = signal) =>
+        meter.count(source.read(object, { start, end, signal: rangeSignal })),
+    },
+  };
+  // What decoders and parsers hold between them is leased whole, before the first byte is asked for.
+  const release = await budget.lease(Math.min(WORKING_BYTES, budget.limit / 2), signal);
   try {
-    const { route, warnings } =
-      settings.format.kind === "parquet"
-        ? await loadParquet(work, context, source, meter)
-        : await loadDelimited(work, settings.format, context, source, meter);
+    const spools = createSpoolArea(config, signal);
+    await openFile(file, settings, { work, context, spools, entryLoad }, 0);
     const { state } = meter;
+    const { route, warnings } = entryLoad;
     return { checkpoint: state.checkpoint, route, warnings, state };
   } catch (error) {
     const { bucket, key, etag, versionId } = object;
     if (!(error instanceof StageError)) throw error;
     throw error.at({ bucket, key, etag, ...(versionId === undefined ? {} : { versionId }) });
   } finally {
+    release();
     await source.close();
   }
 }
 
-/** Text: bytes -> plain bytes -> entry -> blocks -> record batches -> staging. */
-async function loadDelimited(
-  work: LoadWork,
-  format: DelimitedSettings,
-  context: LoadContext,
-  source: S3Source,
-  meter: LoadMeter,
-): Promise<Loaded> {
-  const { budget, signal } = context;
-  return await openLayers(work, context, source, meter, async (bytes, name) => {
-    const parsed = await parseDelimited(format)(bytes);
-    const plan = resolveColumns(work.feed, parsed.columns);
-    const batches = batch({ columns: plan.chosen, budget, signal })(parsed);
-    await loadBatches({ ...loadTarget(work, context, meter), entry: name, plan })(batches);
-    return { route: "delimited text, typed by ClickHouse", warnings: plan.warnings };
-  });
-}
-
-/**
- * Parquet: row groups as they are, each a small file of its own. A file under a layer is put on disk
- * first, because its footer stands at its end.
- */
-async function loadParquet(
-  work: LoadWork,
-  context: LoadContext,
-  source: S3Source,
-  meter: LoadMeter,
-): Promise<Loaded> {
-  const { object, settings } = work;
-  const plain: ReadableFile = {
-    size: object.size,
-    readRange: (start, end, signal = context.signal) =>
-      meter.count(source.read(object, { start, end, signal })),
-  };
-  if (settings.pgp === undefined && settings.compression !== "gzip") {
-    try {
-      const file = await openParquet(plain);
-      return await loadRowGroups(work, context, meter, "", "row groups, by range from S3", file);
-    } catch (error) {
-      // Only what does not open is worth one more request: is there a layer that nobody spoke of?
-      const isNotParquet = error instanceof StageError && error.code === "malformed";
-      if (!isNotParquet || !(await isInContainer(plain))) throw error;
-    }
-  }
-  return await openLayers(work, context, source, meter, async (bytes, name) => {
-    await using held = await spool(bytes, {
-      directory: context.config.spoolDir,
-      maxSpoolBytes: context.config.maxSpoolBytes,
-      toError: (message) => new StageError("decompress", "limit_exceeded", message),
-      signal: context.signal,
-    });
-    const file = await openParquet(held);
-    return await loadRowGroups(work, context, meter, name, "row groups, spooled to disk", file);
-  });
-}
-
-/** A file that can be read at random. */
-type ReadableFile = Pick<ParquetOptions, "size" | "readRange">;
-
-async function isInContainer({ size, readRange }: ReadableFile): Promise<boolean> {
-  const head = await Array.fromAsync(readRange(0, Math.min(size, SNIFF_BYTES)));
-  return containerOf(Buffer.concat(head)) !== undefined;
-}
-
-async function loadRowGroups(
-  work: LoadWork,
-  context: LoadContext,
-  meter: LoadMeter,
-  entry: string,
-  route: string,
-  { columns, slices }: ParquetFile,
-): Promise<Loaded> {
-  const plan = resolveColumns(work.feed, columns);
-  await loadSlices({ ...loadTarget(work, context, meter), entry, plan })(inOrder(slices));
-  return { route: `parquet ${route}`, warnings: plan.warnings };
-}
-
-async function* inOrder(slices: readonly Slice[]): AsyncGenerator<Slice> {
-  yield* slices;
-}
-
-/** What batches and slices of this object have in common on their way into the staging table. */
-function loadTarget(work: LoadWork, { warehouse, signal, config }: LoadContext, meter: LoadMeter) {
-  const { workflowId, object, feed, resumeAt } = work;
-  let durable = resumeAt;
-  return {
-    warehouse,
-    workflowId,
-    object,
-    feed,
-    resumeAt: { ordinal: resumeAt.batches },
-    concurrency: config.insertConcurrency,
-    signal,
-    onAcknowledged: ({ ordinal, rows, rejected }: Acknowledgement): void => {
-      durable = {
-        batches: ordinal + 1,
-        rows: durable.rows + rows,
-        rejected: durable.rejected + rejected,
-      };
-      meter.acknowledge(durable);
-    },
-  };
-}
+/** A parser's window and block, a decoder's dictionary and buffers: each is bounded by its stage's limits. */
+const WORKING_BYTES = 48 * 1024 * 1024;
 
 /** The stages whose errors tell of what a message holds. */
-const PLAINTEXT_STAGES: ReadonlySet<Stage> = new Set(["decompress", "parse", "cast"]);
+const PLAINTEXT_STAGES: ReadonlySet<Stage> = new Set(["decrypt", "decompress", "parse", "cast"]);
 
-/** Takes the layers off in their fixed order, and gives the one file inside to `use`. */
-async function openLayers<T>(
-  { object, settings }: LoadWork,
-  { signal }: LoadContext,
-  source: S3Source,
-  meter: LoadMeter,
-  use: (bytes: AsyncIterable<Uint8Array>, name: string) => Promise<T>,
-): Promise<T> {
-  const plain = judged(decryptIf(settings)(meter.count(source.read(object, { signal }))));
+/** Takes off OpenPGP, if there is any, and goes on with the plain file. */
+async function openFile(
+  file: WrappedFile,
+  settings: FileSettings,
+  opening: Opening,
+  depth: number,
+): Promise<void> {
+  const { pgp } = settings;
+  if (pgp === undefined) return await openPlain(file, settings, opening, depth);
+  const plain = judged(decrypt({ keys: pgp })(file.stream()));
   try {
-    for await (const entry of decompress({ compression: settings.compression })(plain.bytes)) {
-      const result = await use(entry.bytes, entry.name);
-      await plain.judge();
-      return result;
-    }
-    throw new StageError("decompress", "empty_archive", "there is no file inside");
+    const decrypted = { name: file.name, stream: () => plain.bytes };
+    await openPlain(decrypted, settings, opening, depth);
+    await plain.judge();
   } catch (error) {
     // The reason may quote what the plaintext looked like: the message's integrity is judged first.
     const isAboutPlaintext = !(error instanceof StageError) || PLAINTEXT_STAGES.has(error.stage);
-    if (settings.pgp !== undefined && isAboutPlaintext && !signal.aborted) await plain.judge();
+    if (isAboutPlaintext && !opening.context.signal.aborted) await plain.judge();
     throw error;
   } finally {
     await plain.close();
   }
 }
 
-function decryptIf({ pgp }: FileSettings): ReturnType<typeof decrypt> {
-  return pgp === undefined ? (bytes) => bytes : decrypt({ keys: pgp });
+/** Takes off the compression, and goes on with the archive's entries or the file's rows. */
+async function openPlain(
+  file: WrappedFile,
+  settings: FileSettings,
+  opening: Opening,
+  depth: number,
+): Promise<void> {
+  const { compression, content } = settings;
+  const { spools, entryLoad, context } = opening;
+  switch (content.kind) {
+    case "tar": {
+      const bytes = decompress({ compression, archive: "tar" })(file.stream());
+      return await openArchive(file, content, opening, depth, (wants) =>
+        unarchiveTar({ wants })(bytes),
+      );
+    }
+    case "zip": {
+      await using zip =
+        (await plainSeekable(file, settings)) ??
+        (await spools.hold(decompress({ compression, archive: "zip" })(file.stream())));
+      const where = zip === file.seekable ? "by ranges from S3" : "spooled to disk";
+      entryLoad.addRoute(`zip ${where}`);
+      return await openArchive(file, content, opening, depth, (wants) => openZip(zip, { wants }));
+    }
+    case "parquet": {
+      if (await loadPlainParquet(file, settings, opening)) return;
+      await using held = await spools.hold(decompress({ compression })(file.stream()));
+      return await entryLoad.loadParquet(file.name, held, "spooled to disk");
+    }
+    default:
+      context.signal.throwIfAborted();
+      return await entryLoad.loadStream(
+        file.name,
+        content,
+        decompress({ compression })(file.stream()),
+      );
+  }
+}
+
+/** Loads a Parquet file where it lies; false when it can't be read there, or there is a layer around it. */
+async function loadPlainParquet(
+  file: WrappedFile,
+  { compression }: FileSettings,
+  { entryLoad }: Opening,
+): Promise<boolean> {
+  const { seekable } = file;
+  if (seekable === undefined || (compression !== "auto" && compression !== "none")) return false;
+  try {
+    await entryLoad.loadParquet(file.name, seekable, "by range from S3");
+    return true;
+  } catch (error) {
+    // Only what does not open is worth one more request: is there a layer that nobody spoke of?
+    const isNotParquet = error instanceof StageError && error.code === "malformed";
+    if (!isNotParquet) throw error;
+    const head = await readHead(seekable);
+    if (containerOf(head) !== undefined) return false;
+    assertFormat(head, { kind: "parquet" });
+    throw error;
+  }
+}
+
+/** The file where it lies when it is a zip as it is, with nothing to dispose of. */
+async function plainSeekable(
+  { seekable }: WrappedFile,
+  { compression }: FileSettings,
+): Promise<(SeekableFile & AsyncDisposable) | undefined> {
+  if (seekable === undefined || (compression !== "auto" && compression !== "none"))
+    return undefined;
+  if (containerOf(await readHead(seekable)) !== "zip") return undefined;
+  return { ...seekable, [Symbol.asyncDispose]: async () => undefined };
+}
+
+async function readHead({ size, readRange }: SeekableFile): Promise<Uint8Array> {
+  return Buffer.concat(await Array.fromAsync(readRange(0, Math.min(size, SNIFF_BYTES))));
+}
+
+/** Opens each wanted entry by the settings that select it, in the archive's order. */
+async function openArchive(
+  file: WrappedFile,
+  archive: ArchiveSettings,
+  opening: Opening,
+  depth: number,
+  read: (wants: (name: string) => boolean) => AsyncIterable<Entry>,
+): Promise<void> {
+  const { work, context, entryLoad } = opening;
+  const { maxArchiveDepth } = context.config;
+  if (depth >= maxArchiveDepth) {
+    const message = `An archive inside ${depth} archives is deeper than SLUICE_MAX_ARCHIVE_DEPTH = ${maxArchiveDepth}.`;
+    throw new StageError("decompress", "limit_exceeded", message, { entry: file.name });
+  }
+  const selection = selectEntries(archive.entries, work.object.date);
+  for await (const { name, bytes } of read(selection.wants)) {
+    const settings = selection.settingsOf(name);
+    if (settings === undefined) continue;
+    const entry = file.name === "" ? name : `${file.name}/${name}`;
+    try {
+      await openFile({ name: entry, stream: () => bytes }, settings, opening, depth + 1);
+    } catch (error) {
+      throw error instanceof StageError ? error.at({ entry }) : error;
+    }
+  }
+  selection.assertComplete();
+  entryLoad.addWarnings(selection.absent());
 }

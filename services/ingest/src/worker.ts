@@ -15,6 +15,7 @@ import { isStatus, keepLease, LeaseLost, type TaskState, TaskStopped } from "./l
 import { listObjects } from "./list-objects.ts";
 import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
+import { replay } from "./replay.ts";
 import { publishFeed } from "./publish-feed.ts";
 import { STAGE_MESSAGES, toStageFailure } from "./to-proto.ts";
 
@@ -139,6 +140,8 @@ async function perform(
         value: { checkpoint: toCheckpoint(checkpoint), route, warnings: [...warnings] },
       };
     }
+    case "replayRejects":
+      return { case: "loadObject", value: await replay(lease, work.value, context, signal) };
     case "publish":
       return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
     case "discard":

@@ -1,0 +1,77 @@
+import { StageError } from "@sluice/errors";
+import type { FormatSettings } from "@sluice/schema";
+
+type FormatKind = FormatSettings["kind"];
+
+/** What the first bytes of a file surely are. */
+interface Seen {
+  readonly words: string;
+  /** The format's setting; undefined for formats that are not read. */
+  readonly kind: FormatKind | undefined;
+}
+
+/** Formats that begin with marks of their own, and what else people take for data. */
+const MARKS: readonly (Seen & { readonly mark: string })[] = [
+  { words: "Parquet", mark: "PAR1", kind: "parquet" },
+  { words: "encrypted Parquet", mark: "PARE", kind: "parquet" },
+  { words: "Avro", mark: "Obj\x01", kind: "avro" },
+  { words: "ORC", mark: "ORC", kind: undefined },
+  { words: "an Arrow file", mark: "ARROW1", kind: undefined },
+  { words: "PDF", mark: "%PDF-", kind: undefined },
+  { words: "an old Office document", mark: "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", kind: undefined },
+];
+
+/** How many first bytes `assertFormat` looks at. */
+export const FORMAT_SNIFF_BYTES = 512;
+
+/**
+ * Throws `parse.malformed`, proposing the setting, when the first bytes of a file surely are of another format
+ * than the settings say. What could be either passes: its parser knows better.
+ */
+export function assertFormat(head: Uint8Array, { kind }: { readonly kind: FormatKind }): void {
+  const seen = seenIn(head);
+  if (seen === undefined || seen.kind === kind) return;
+  // Delimited text may look like anything that is text; only binary formats are surely not text.
+  if (seen.kind === "delimited" && kind !== "parquet" && kind !== "avro") return;
+  const remedy =
+    seen.kind === undefined
+      ? "This format is not read: send another file."
+      : `Set the format to ${seen.kind}.`;
+  throw new StageError(
+    "parse",
+    "malformed",
+    `The format is set to ${kind}; the bytes are ${seen.words}. ${remedy}`,
+    { byteOffset: 0, seen: seen.words, expected: kind },
+  );
+}
+
+function seenIn(head: Uint8Array): Seen | undefined {
+  const marked = MARKS.find(({ mark }) => startsWith(head, mark));
+  // A text may begin with the letters of a mark; files of these formats have bytes that no text has.
+  if (marked !== undefined && !isText(head)) return marked;
+  const text = textOf(head);
+  if (/^<(\?xml|!DOCTYPE|[A-Za-z_][\w:.-]*[\s/>])/.test(text)) return { words: "XML", kind: "xml" };
+  if (/^\[?\s*\{\s*("(?:[^"\\\n]|\\.)*"\s*:|\})/.test(text)) return { words: "JSON", kind: "json" };
+  return head.byteLength > 0 && isText(head) ? { words: "text", kind: "delimited" } : undefined;
+}
+
+function startsWith(head: Uint8Array, text: string): boolean {
+  return Buffer.from(head.subarray(0, text.length)).toString("latin1") === text;
+}
+
+const isUtf16 = (head: Uint8Array): boolean =>
+  startsWith(head, "\xff\xfe") || startsWith(head, "\xfe\xff");
+
+/** Whether there is no byte that text has not. */
+function isText(head: Uint8Array): boolean {
+  return isUtf16(head) || head.every((byte) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d));
+}
+
+/** The first characters without byte order mark and blanks, as far as UTF-8 and UTF-16 can be told. */
+function textOf(head: Uint8Array): string {
+  const bytes = Buffer.from(head);
+  const text = isUtf16(head)
+    ? bytes.subarray(2).toString("latin1").replaceAll("\0", "")
+    : bytes.toString("utf8");
+  return text.replace(/^\uFEFF/, "").trimStart();
+}

@@ -1,0 +1,154 @@
+import { batch } from "@sluice/batch";
+import {
+  type Acknowledgement,
+  judgeFindings,
+  loadBatches,
+  loadSlices,
+  resolveColumns,
+} from "@sluice/load";
+import {
+  assertFormat,
+  FORMAT_SNIFF_BYTES,
+  openParquet,
+  parseAvro,
+  parseDelimited,
+  parseJson,
+  parseXml,
+} from "@sluice/parse";
+import type { Field, FormatSettings, ParsedEntry } from "@sluice/schema";
+import { peek } from "@sluice/streams";
+import type { LoadMeter } from "./load-meter.ts";
+import type { LoadWork } from "./load-work.ts";
+import type { LoadContext, SeekableFile } from "./pipeline.ts";
+
+type StreamedFormat = Exclude<FormatSettings, { kind: "parquet" }>;
+
+/**
+ * Loads the entries of one object, one after the other. Ordinals of batches go on from entry to entry, so that a
+ * checkpoint is one number; so do the rows, so that of two entries' rows with one key the later entry's is newer.
+ */
+export interface EntryLoad {
+  /** Text or Avro: bytes -> blocks -> record batches -> staging. */
+  loadStream(name: string, format: StreamedFormat, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Parquet: row groups as they are, each a small file of its own; `where` says how they are read. */
+  loadParquet(name: string, file: SeekableFile, where: string): Promise<void>;
+  addRoute(route: string): void;
+  addWarnings(warnings: readonly string[]): void;
+  readonly route: string;
+  /** Each once; an entry's begin with its name. */
+  readonly warnings: readonly string[];
+}
+
+export function createEntryLoad(
+  work: LoadWork,
+  { config, warehouse, budget, signal }: LoadContext,
+  meter: LoadMeter,
+): EntryLoad {
+  const { workflowId, object, feed, resumeAt } = work;
+  const routes = new Set<string>();
+  const warnings = new Set<string>();
+  let durable = resumeAt;
+  let ordinal = 0;
+  let rowBase = 0;
+
+  const target = (entry: string) => ({
+    warehouse,
+    workflowId,
+    object,
+    feed,
+    entry,
+    rowBase,
+    resumeAt: { ordinal: resumeAt.batches },
+    concurrency: config.insertConcurrency,
+    signal,
+    onAcknowledged: (acknowledged: Acknowledgement): void => {
+      const { rows, rejected } = acknowledged;
+      durable = {
+        batches: acknowledged.ordinal + 1,
+        rows: durable.rows + rows,
+        rejected: durable.rejected + rejected,
+      };
+      meter.acknowledge(durable);
+    },
+  });
+  /** Counts what passes, whether it has to be sent again or not. */
+  async function* counted<T extends { readonly ordinal: number; readonly rows: number }>(
+    units: AsyncIterable<T> | Iterable<T>,
+  ): AsyncGenerator<T> {
+    for await (const unit of units) {
+      ordinal = unit.ordinal + 1;
+      rowBase += unit.rows;
+      yield unit;
+    }
+  }
+  const addWarnings = (entry: string, found: readonly string[]): void => {
+    for (const warning of found) warnings.add(entry === "" ? warning : `${entry}: ${warning}`);
+  };
+
+  return {
+    async loadStream(name, format, bytes) {
+      const peeked = await peek(bytes, FORMAT_SNIFF_BYTES);
+      let parsed: ParsedEntry;
+      try {
+        assertFormat(peeked.head, format);
+        parsed = await parserOf(format, feed.fields)(peeked.bytes);
+      } catch (error) {
+        await peeked.close();
+        throw error;
+      }
+      const plan = resolveColumns(feed, parsed.columns);
+      const batches = batch({ columns: plan.chosen, budget, signal, firstOrdinal: ordinal })(
+        parsed,
+      );
+      await loadBatches({ ...target(name), plan })(counted(batches));
+      routes.add(`${ROUTES[format.kind]}, typed by ClickHouse`);
+      addWarnings(name, plan.warnings);
+      if (parsed.findings) addWarnings(name, judgeFindings(feed, plan, parsed.findings()));
+    },
+
+    async loadParquet(name, file, where) {
+      const { columns, slices, route } = await openParquet(file);
+      const plan = resolveColumns(feed, columns);
+      const first = ordinal;
+      const numbered = slices.map((slice) => ({ ...slice, ordinal: first + slice.ordinal }));
+      await loadSlices({ ...target(name), plan })(counted(numbered));
+      routes.add(
+        `parquet ${route.kind === "slices" ? "row groups" : "decoded to Arrow"}, ${where}: ${route.why}`,
+      );
+      addWarnings(name, plan.warnings);
+    },
+
+    addRoute: (route) => void routes.add(route),
+    addWarnings: (found) => addWarnings("", found),
+    get route() {
+      return [...routes].join("; ");
+    },
+    get warnings() {
+      return [...warnings];
+    },
+  };
+}
+
+const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
+  delimited: "delimited text",
+  json: "JSON, cut into columns",
+  xml: "XML, cut into columns",
+  avro: "Avro, decoded to columns",
+};
+
+function parserOf(
+  format: StreamedFormat,
+  fields: readonly Field[],
+): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
+  const wanted = fields.filter(({ include }) => include);
+  switch (format.kind) {
+    case "delimited":
+      return parseDelimited(format);
+    case "json":
+      return parseJson(format, wanted);
+    case "xml":
+      return parseXml(format, wanted);
+    case "avro":
+      return parseAvro(wanted);
+  }
+}
