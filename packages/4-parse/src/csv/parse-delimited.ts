@@ -1,11 +1,15 @@
+import { StageError } from "@sluice/errors";
 import type { Block, DelimitedSettings, ParsedEntry } from "@sluice/schema";
-import { createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
+import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
+import { UTF_8 } from "../encoding/charset.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
 import { toDialect } from "./dialect.ts";
+import { createFileOffsets, type FileOffsets } from "./file-offsets.ts";
 import { readColumns } from "./header.ts";
 import { DELIMITED_LIMITS, type DelimitedLimits } from "./limits.ts";
 import { skipPreamble } from "./preamble.ts";
 import { createReader, type Reader } from "./reader.ts";
+import { toUtf8 } from "./to-utf8.ts";
 import { createTokenise, type Tokenise } from "./tokenise.ts";
 
 /**
@@ -13,11 +17,14 @@ import { createTokenise, type Tokenise } from "./tokenise.ts";
  * to know the columns; an entry without any record has no columns and no blocks. Block borders depend
  * on the bytes, the settings and the limits alone, never on how the bytes arrive in chunks.
  *
+ * Files in other encodings than UTF-8 are cut as UTF-8, in which their limits count; byte offsets are
+ * always positions in the file itself.
+ *
  * A record with too few or too many fields, or with text behind a closing quote, is a fault of that
  * record. Throws `parse.malformed` (a quote that never closes; a name that is empty or there twice),
- * `parse.bad_encoding` (not UTF-8), `parse.record_too_large` (a limit, named) and
- * `parse.unsupported_feature` (settings that cut nothing). Whoever does not read `blocks` closes the
- * source by their iterator's `return`.
+ * `parse.bad_encoding` (bytes that are no character, a byte order mark that contradicts the settings),
+ * `parse.record_too_large` (a limit, named) and `parse.unsupported_feature` (settings that cut nothing).
+ * Whoever does not read `blocks` closes the source by their iterator's `return`.
  */
 export function parseDelimited(
   settings: DelimitedSettings,
@@ -27,34 +34,58 @@ export function parseDelimited(
   const limits = { ...DELIMITED_LIMITS, ...options };
   const tokenise = createTokenise(dialect, limits);
   return async (source) => {
-    const reader = createReader(source, limits.maxRecordBytes);
+    const { charset, bytes } = await toUtf8(source, settings.encoding);
+    const offsets = createFileOffsets(charset);
+    const reader = createReader(bytes, limits.maxRecordBytes, offsets.advance);
     try {
       await skipPreamble(reader, settings.skipRows);
       const columns = await readColumns(reader, dialect, limits, settings.headerRows === 1);
-      return { columns, blocks: closing(cut(reader, tokenise, columns.length), reader) };
+      const isUtf8 = charset === UTF_8;
+      const blocks = cut(reader, tokenise, columns.length, offsets, isUtf8);
+      return { columns, blocks: closing(blocks, reader) };
     } catch (error) {
       await reader.close();
-      throw error;
+      throw error === reader.failure ? error : offsets.relocate(reader.window, error);
     }
   };
 }
 
-async function* cut(reader: Reader, tokenise: Tokenise, width: number): AsyncGenerator<Block> {
+async function* cut(
+  reader: Reader,
+  tokenise: Tokenise,
+  width: number,
+  offsets: FileOffsets,
+  isUtf8: boolean,
+): AsyncGenerator<Block> {
   const { window } = reader;
   const block = createBlockBuilder(width);
+  const take = (): Block => {
+    offsets.fill(block);
+    return takeBlock(block);
+  };
   try {
     for (;;) {
       const from = window.start;
+      const first = block.rows;
       const isFull = tokenise(window, block, reader.isLast);
-      assertUtf8(window, from, block);
-      if (isFull) yield takeBlock(block);
+      if (isUtf8) assertUtf8(window, from, block);
+      offsets.note(window, block, first);
+      if (isFull) yield take();
       else if (reader.isLast) break;
       else await reader.more();
     }
-    if (block.rows > 0) yield takeBlock(block);
+    if (block.rows > 0) yield take();
+  } catch (error) {
+    throw error === reader.failure ? inRow(error, block) : offsets.relocate(window, error);
   } finally {
     await reader.close();
   }
+}
+
+/** Bytes that are no character stand in the record that is not complete yet. */
+function inRow(error: unknown, block: BlockBuilder): unknown {
+  if (!(error instanceof StageError) || error.code !== "bad_encoding") return error;
+  return error.at({ row: block.firstRow + block.rows });
 }
 
 /** A generator that was never begun skips its `finally`; these blocks close their source even then. */

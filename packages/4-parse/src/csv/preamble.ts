@@ -1,4 +1,3 @@
-import { assertNotUtf16 } from "./assert-utf8.ts";
 import { CR, LF } from "./dialect.ts";
 import type { Reader } from "./reader.ts";
 
@@ -7,7 +6,6 @@ export async function skipPreamble(reader: Reader, lines: number): Promise<void>
   const { window } = reader;
   while (window.end - window.start < 3 && !reader.isLast) await reader.more();
   const head = window.bytes.subarray(window.start, Math.min(window.start + 3, window.end));
-  assertNotUtf16(head);
   if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) window.start += 3;
 
   let left = lines;
