@@ -3,6 +3,8 @@ import { unbrotli } from "./brotli.ts";
 import { inflateZlib } from "./deflate.ts";
 import { gunzip } from "./gzip.ts";
 import type { Limits } from "./limits.ts";
+import { unlz4 } from "./lz4.ts";
+import { unsnappy } from "./snappy.ts";
 import { unzstd } from "./zstd.ts";
 
 /** A stream compression that can be opened. */
@@ -23,8 +25,8 @@ export const CODECS: Record<CompressionName, Codec> = {
   zstd: unzstd,
   bzip2: notYet,
   xz: notYet,
-  lz4: notYet,
-  snappy: notYet,
+  lz4: unlz4,
+  snappy: unsnappy,
   brotli: unbrotli,
   deflate: inflateZlib,
 };

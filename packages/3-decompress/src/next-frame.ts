@@ -40,3 +40,18 @@ export async function takeWhole(
   if (bytes.byteLength < length) throw damage.truncated(where);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** Passes over `length` bytes, however many, without keeping them. */
+export async function skipBytes(
+  reader: ByteReader,
+  length: number,
+  damage: Damage,
+  where: string,
+): Promise<void> {
+  for (let left = length; left > 0; ) {
+    const chunk = await reader.chunk();
+    if (chunk === undefined) throw damage.truncated(where);
+    if (chunk.byteLength > left) reader.putBack(chunk.subarray(left));
+    left -= Math.min(left, chunk.byteLength);
+  }
+}

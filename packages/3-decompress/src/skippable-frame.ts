@@ -1,6 +1,6 @@
 import type { ByteReader } from "@sluice/streams";
 import type { Damage } from "./damage.ts";
-import { takeWhole } from "./next-frame.ts";
+import { skipBytes, takeWhole } from "./next-frame.ts";
 
 /** zstd and lz4 share them: 16 magic numbers, then the length of what no decoder reads (RFC 8878, 3.1.2). */
 export const isSkippableMagic = (magic: number): boolean => magic >>> 4 === 0x184d2a5;
@@ -8,12 +8,6 @@ export const isSkippableMagic = (magic: number): boolean => magic >>> 4 === 0x18
 /** Passes over a skippable frame whose magic number was read; gives its length, the magic left out. */
 export async function skipFrame(reader: ByteReader, damage: Damage): Promise<number> {
   const length = (await takeWhole(reader, 4, damage, "inside a skippable frame")).readUInt32LE(0);
-  let left = length;
-  while (left > 0) {
-    const chunk = await reader.chunk();
-    if (chunk === undefined) throw damage.truncated("inside a skippable frame");
-    if (chunk.byteLength > left) reader.putBack(chunk.subarray(left));
-    left -= Math.min(left, chunk.byteLength);
-  }
+  await skipBytes(reader, length, damage, "inside a skippable frame");
   return 4 + length;
 }

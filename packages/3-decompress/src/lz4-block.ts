@@ -1,0 +1,69 @@
+/** Copies shorter than this are made byte by byte: a call costs more. */
+const SHORT_COPY = 32;
+const MIN_MATCH = 4;
+
+/**
+ * Decodes one LZ4 block (LZ4 block format 1.6.3) into `window` at `start`, with `window` from `oldest` on as the
+ * history that matches may reach. Gives the end of what was written, or undefined for a block that is
+ * damaged: one that reaches beyond its own end, the window's or the history's.
+ */
+export function decodeLz4Block(
+  block: Uint8Array,
+  window: Uint8Array,
+  start: number,
+  oldest: number,
+): number | undefined {
+  let from = 0;
+  let to = start;
+  /** A length of 15 goes on in bytes up to and with the first that is not 255. */
+  const more = (nibble: number): number => {
+    let length = nibble;
+    if (nibble !== 15) return length;
+    for (;;) {
+      const byte = block[from++];
+      if (byte === undefined) return Number.POSITIVE_INFINITY;
+      length += byte;
+      if (byte !== 255) return length;
+    }
+  };
+  while (from < block.byteLength) {
+    const token = block[from++] as number;
+    const literals = more(token >> 4);
+    if (from + literals > block.byteLength || to + literals > window.byteLength) return undefined;
+    if (literals < SHORT_COPY) {
+      for (let i = 0; i < literals; i++) window[to++] = block[from++] as number;
+    } else {
+      window.set(block.subarray(from, from + literals), to);
+      from += literals;
+      to += literals;
+    }
+    // The last sequence is literals only.
+    if (from === block.byteLength) return (token & 15) === 0 ? to : undefined;
+    if (from + 2 > block.byteLength) return undefined;
+    const distance = (block[from] as number) | ((block[from + 1] as number) << 8);
+    from += 2;
+    const length = more(token & 15) + MIN_MATCH;
+    const match = to - distance;
+    if (distance === 0 || match < oldest || to + length > window.byteLength) return undefined;
+    to = copyMatch(window, match, to, length);
+  }
+  // A block is never empty, and never ends with a match.
+  return undefined;
+}
+
+/** Copies `length` bytes of history that may overlap with what they become; gives the end. */
+export function copyMatch(window: Uint8Array, from: number, to: number, length: number): number {
+  const end = to + length;
+  const distance = to - from;
+  if (length < SHORT_COPY) {
+    for (let at = to; at < end; at++) window[at] = window[at - distance] as number;
+  } else if (distance === 1) {
+    window.fill(window[from] as number, to, end);
+  } else {
+    // What is there already doubles with every copy.
+    for (let at = to, span = distance; at < end; at += span, span *= 2) {
+      window.copyWithin(at, from, Math.min(from + span, from + (end - at)));
+    }
+  }
+  return end;
+}
