@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { Feed, Field, FieldType } from "@sluice/schema";
+import { fieldOptionProblems } from "./cast/field-options.ts";
 
 /** A column of a table by its name and ClickHouse type. */
 export interface TableColumn {
@@ -30,7 +31,16 @@ export const REJECT_COLUMNS: readonly TableColumn[] = [
   { name: "message", type: "LowCardinality(String)" },
   { name: "record", type: "String" },
   { name: "time", type: "DateTime64(3, 'UTC')" },
+  // What a replay needs; columns that an older release did not have come last, as ALTER adds them.
+  { name: "_etag", type: "LowCardinality(String)" },
+  { name: "_place", type: "UInt64" },
+  { name: "_feed_version", type: "UInt32" },
+  { name: "_columns", type: "LowCardinality(String)" },
+  { name: "_healed_by", type: "LowCardinality(String)" },
 ];
+
+/** Rejects that a replay has healed stay as marks without their record, and are shown to nobody. */
+export const IS_OPEN_REJECT = "_healed_by = ''";
 
 /** One row of the quarantine for one row of a file. */
 export const REJECT_KEY = ["_workflow", "_file", "_entry", "_row"] as const;
@@ -76,7 +86,9 @@ export function assertLoadable(feed: Feed): void {
   const problems: string[] = [];
   const fields = includedFields(feed);
   const seen = new Set<string>();
-  for (const { name, type } of fields) {
+  for (const field of fields) {
+    const { name, type } = field;
+    problems.push(...fieldOptionProblems(field));
     if (!/^[A-Za-z0-9_]+$/.test(name))
       problems.push(
         `the field name ${JSON.stringify(name)} has other characters than A-Z a-z 0-9 _`,

@@ -65,6 +65,17 @@ function differences(
   return found;
 }
 
+/** Gives a quarantine of an older release the columns that it lacks. */
+export async function addRejectColumns(warehouse: Warehouse, rejects: TableName): Promise<void> {
+  const there = new Set((await readColumns(warehouse, rejects)).map(({ name }) => name));
+  const absent = REJECT_COLUMNS.filter(({ name }) => !there.has(name));
+  if (there.size === 0 || absent.length === 0) return;
+  const clauses = absent.map(
+    ({ name, type }) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(name)} ${type}`,
+  );
+  await warehouse.execute(`ALTER TABLE ${rejects.sql} ${clauses.join(", ")}`);
+}
+
 /**
  * Makes the database, the rows and rejects tables and the view of a feed, and adds the columns of a
  * newer version. May be called again and by several at once. Throws `load.table_changed` naming every
@@ -85,6 +96,8 @@ export async function prepareDomainTable(warehouse: Warehouse, feed: Feed): Prom
   await warehouse.execute(
     `CREATE TABLE IF NOT EXISTS ${rejectsTable(at).sql} (${definitions(REJECT_COLUMNS)}) ENGINE = ReplacingMergeTree ORDER BY (${names(REJECT_KEY)})`,
   );
+
+  await addRejectColumns(warehouse, rejectsTable(at));
 
   const before = new Set((await readColumns(warehouse, rows)).map(({ name }) => name));
   const added = fields.filter(({ name }) => !before.has(name) && !feed.primaryKey.includes(name));

@@ -24,15 +24,26 @@ export {
 } from "./publish.ts";
 export { quoteIdentifier, quoteText } from "./quoting.ts";
 export {
-  countRejects,
   countRows,
   describeDomainTable,
   type JsonValue,
-  listRejects,
-  type Reject,
   sampleRows,
 } from "./read-domain-table.ts";
-export { type ColumnPlan, type PlannedField, resolveColumns } from "./resolve-columns.ts";
+export {
+  countRejects,
+  exportRejects,
+  listRejects,
+  type Reject,
+  type RejectFilter,
+  type RejectSummary,
+  summarizeRejects,
+} from "./read-rejects.ts";
+export {
+  type ColumnPlan,
+  judgeFindings,
+  type PlannedField,
+  resolveColumns,
+} from "./resolve-columns.ts";
 export { createStaging, dropStaging, listStaging, type StagingTable } from "./staging.ts";
 export {
   domainTable,
@@ -44,7 +55,7 @@ export {
   type TableName,
 } from "./table-names.ts";
 export {
-  type SentEntry,
+  type SentObject,
   type StagedTotals,
   type VerifyOptions,
   verifyStaging,

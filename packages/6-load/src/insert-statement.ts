@@ -1,10 +1,19 @@
-import type { Feed, ManifestObject } from "@sluice/schema";
-import { castNative, readType } from "./cast/cast-native.ts";
-import { castText } from "./cast/cast-text.ts";
-import type { FieldCast } from "./cast/field-cast.ts";
-import { fieldColumnType, includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
+import type { Feed, ManifestObject, Slice } from "@sluice/schema";
+import { readType } from "./cast/source-type.ts";
+import { toTypedText } from "./cast/typed-text.ts";
+import { includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
+import {
+  castRows,
+  type PlannedCast,
+  planCasts,
+  refusal,
+  refusalsOf,
+  updatedValue,
+  withShared,
+} from "./plan-casts.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
-import type { ColumnPlan, PlannedField } from "./resolve-columns.ts";
+import { describeColumns, recordText } from "./record.ts";
+import type { ColumnPlan } from "./resolve-columns.ts";
 import { stagingRejectsTable, stagingTable } from "./table-names.ts";
 
 /** What the rows of one entry have in common. */
@@ -14,14 +23,16 @@ export interface EntryPlace {
   readonly object: ManifestObject;
   /** The name inside an archive; empty for the object itself. */
   readonly entry: string;
+  /**
+   * Rows of the object's entries before this one, so that of two rows of one key the later entry's is the
+   * newer; 0 for the object itself.
+   */
+  readonly rowBase: number;
   readonly plan: ColumnPlan;
 }
 
-/** Where a slice's rows start; batches carry this in their own columns. */
-export interface SlicePlace {
-  readonly firstRow: number;
-  readonly byteOffset: number;
-}
+/** Where a slice's rows start, and how it is written; batches carry this in their own columns. */
+export type SlicePlace = Pick<Slice, "format" | "firstRow" | "byteOffset">;
 
 /** The two halves of one insert: the same body goes to one, and to the other if rows are missing. */
 export interface InsertStatements {
@@ -29,37 +40,21 @@ export interface InsertStatements {
   readonly rejects: string;
 }
 
-/** A raw value in the quarantine is cut after this many bytes. */
-const MAX_REJECT_VALUE_BYTES = 4096;
+/** Bits of `_updated` that count the rows of one object. */
+const ROW_BITS = 37n;
 
-interface PlannedCast extends PlannedField {
-  readonly raw: string;
-  readonly value: string;
-  readonly isKey: boolean;
-  readonly cast: FieldCast | undefined;
+/** Where the rows of an object start among all rows of the domain table's life. */
+function placeBase({ object, rowBase }: EntryPlace): bigint {
+  if (!Number.isSafeInteger(rowBase) || rowBase < 0 || BigInt(rowBase) >> ROW_BITS > 0n) {
+    throw new RangeError(`rowBase = ${rowBase} is no number of rows below 2^37`);
+  }
+  return (BigInt(object.ordinal) << ROW_BITS) + BigInt(rowBase);
 }
 
-const isText = (type: string): boolean => type === "Nullable(String)" || type === "String";
-
-function planCasts({ feed, plan }: EntryPlace): PlannedCast[] {
-  return plan.fields.map((planned, at) => {
-    const { field, sourceIndex, column } = planned;
-    const raw = `c${sourceIndex}`;
-    const value = `v${at}`;
-    const isKey = feed.primaryKey.includes(field.name);
-    if (column === undefined) return { ...planned, raw, value, isKey, cast: undefined };
-    const cast = isText(column.type)
-      ? castText(raw, value, field)
-      : castNative(raw, column.type, value, field);
-    return { ...planned, raw, value, isKey, cast };
-  });
-}
-
-const nullable = (type: string): string =>
-  /^(Nullable|Array|Map|Tuple|JSON|Variant|Dynamic)/.test(type) ? type : `Nullable(${type})`;
-
-/** The file's columns as `c<index>`, and the coordinate columns `_row`, `_offset` and `_fault_*`. */
-function input({ plan }: EntryPlace, slice: SlicePlace | undefined): string {
+/** The file's columns as `c<index>`, and the coordinate columns `_row`, `_place`, `_offset` and `_fault_*`. */
+function input(place: EntryPlace, slice: SlicePlace | undefined): string {
+  const { plan } = place;
+  const base = placeBase(place);
   if (slice === undefined) {
     const columns = plan.chosen.map((index) => `c${index} Nullable(String)`);
     const structure = [
@@ -70,64 +65,27 @@ function input({ plan }: EntryPlace, slice: SlicePlace | undefined): string {
       "_fault_message Nullable(String)",
       "_fault_raw Nullable(String)",
     ];
-    return `SELECT * FROM input(${quoteText(structure.join(", "))})`;
+    return `SELECT *, toUInt64(${base} + _row) AS _place FROM input(${quoteText(structure.join(", "))})`;
   }
-  const chosen = plan.chosen.flatMap((index) => {
-    const column = plan.columns[index];
-    return column === undefined ? [] : [{ ...column, index }];
-  });
+  const chosen = chosenColumns(plan);
   const structure = chosen
-    .map(({ name, type }) => `${quoteIdentifier(name)} ${nullable(readType(type))}`)
+    .map(({ name, type }) => `${quoteIdentifier(name)} ${readType(type)}`)
     .join(", ");
   const renamed = chosen.map(({ name, index }) => `${quoteIdentifier(name)} AS c${index}`);
   return (
     `SELECT ${[...renamed, `toUInt64(${slice.firstRow} + rowNumberInAllBlocks()) AS _row`].join(", ")}, ` +
+    `toUInt64(${base} + _row) AS _place, ` +
     `toUInt64(${slice.byteOffset}) AS _offset, CAST(NULL, 'Nullable(String)') AS _fault_code, ` +
     "CAST(NULL, 'Nullable(String)') AS _fault_message, CAST(NULL, 'Nullable(String)') AS _fault_raw " +
     `FROM input(${quoteText(structure)})`
   );
 }
 
-const refused = ({ cast, value, isKey }: PlannedCast): string | undefined => {
-  if (isKey) return `isNull(${value})`;
-  if (cast === undefined || cast.present === `isNotNull(${value})`) return undefined;
-  return `(isNull(${value}) AND ${cast.present})`;
-};
-
-/** What the casts share, as aliases in front of a SELECT that uses them. */
-function withShared(casts: readonly PlannedCast[]): string {
-  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
-  if (shared.length === 0) return "";
-  return `WITH ${shared.map(({ name, sql }) => `${sql} AS ${name}`).join(", ")} `;
-}
-
-/** Rows of the file with `v<field>` beside the raw columns. */
-function castRows(
-  place: EntryPlace,
-  casts: readonly PlannedCast[],
-  slice: SlicePlace | undefined,
-): string {
-  const values = casts.map(({ cast, value, field }) =>
-    cast === undefined
-      ? `CAST(NULL, 'Nullable(${fieldColumnType(field.type).replaceAll("'", "\\'")})') AS ${value}`
-      : `${cast.value} AS ${value}`,
-  );
-  return `${withShared(casts)}SELECT *, ${values.join(", ")} FROM (${input(place, slice)})`;
-}
-
-/**
- * `_updated`: the last-updated value as an unsigned number of the same order (null counts as lowest, 0
- * when generated), then 27 bits of the object's ordinal, then 37 bits of the row.
- */
-function updated({ feed, object }: EntryPlace, casts: readonly PlannedCast[]): string {
-  const place = `toUInt128(${BigInt(object.ordinal) << 37n} + _row)`;
-  const found = casts.find(({ field }) => field.name === feed.lastUpdatedField);
-  if (found === undefined) return place;
-  const signed =
-    found.field.type.kind === "datetime" ? `toUnixTimestamp64Micro(${found.value})` : found.value;
-  const ordered = `ifNull(bitXor(reinterpretAsUInt64(assumeNotNull(${signed})), 9223372036854775808), 0)`;
-  return `bitOr(bitShiftLeft(toUInt128(if(isNull(${found.value}), 0, ${ordered})), 64), ${place})`;
-}
+const chosenColumns = (plan: ColumnPlan) =>
+  plan.chosen.flatMap((index) => {
+    const column = plan.columns[index];
+    return column === undefined ? [] : [{ ...column, index }];
+  });
 
 /** What the rejects insert selects: the refused rows with the first of their reasons. */
 interface RejectSelect {
@@ -138,57 +96,73 @@ interface RejectSelect {
 function selectRejects(
   place: EntryPlace,
   casts: readonly PlannedCast[],
-  from: string,
+  slice: SlicePlace | undefined,
   bad: string,
 ): RejectSelect {
-  const checked = casts.flatMap((planned) => {
-    const condition = refused(planned);
-    return condition === undefined ? [] : [{ ...planned, condition }];
-  });
-  const texts = (items: readonly string[]): string =>
-    items.length === 0 ? "CAST([], 'Array(String)')" : `[${items.join(", ")}]`;
-  const codes = checked.map(({ cast, isKey, condition }) => {
-    const code = `if(${cast?.outOfRange ?? "0"}, 'out_of_range', 'bad_value')`;
-    const present = cast?.present ?? "0";
-    return `if(${condition}, ${isKey ? `if(${present}, ${code}, 'primary_key_null')` : code}, '')`;
-  });
-  const pick = (items: readonly string[]): string => `(${texts(items)})[_first]`;
-  const field = pick(checked.map((planned) => quoteText(planned.field.name)));
-  const value = pick(checked.map(({ raw }) => `ifNull(toString(${raw}), '')`));
-  const expectation = pick(checked.map(({ cast }) => quoteText(cast?.expectation ?? "")));
-  const cells = place.plan.chosen.flatMap((index) => [
-    quoteText(place.plan.columns[index]?.name ?? ""),
-    `toString(c${index})`,
-  ]);
-  const faulty = "isNotNull(_fault_code)";
-  const using = withShared(casts);
+  const { codes, columns } = refusalsOf(casts);
+  const chosen = chosenColumns(place.plan);
+  const record = recordText(
+    chosen.map(({ index, ...column }) => ({
+      column,
+      text: slice === undefined ? `c${index}` : toTypedText(`c${index}`, column.type),
+    })),
+  );
   const unlessFaulty = (column: string, otherwise: string): string =>
-    `if(${faulty}, ifNull(${column}, ''), ${otherwise})`;
+    `if(isNotNull(_fault_code), ifNull(${column}, ''), ${otherwise})`;
   return {
-    from:
-      `SELECT *, arrayFirstIndex(code -> code != '', _codes) AS _first, _codes[_first] AS _code ` +
-      `FROM (${using}SELECT *, ${texts(codes)} AS _codes FROM (SELECT * FROM (${from}) WHERE ${bad}))`,
+    from: `${withShared(casts)}SELECT *, ${codes} AS _codes FROM (SELECT * FROM (${castRows(casts, input(place, slice))}) WHERE ${bad})`,
     columns: {
       _workflow: quoteText(place.workflowId),
       _file: quoteText(place.object.key),
       _entry: quoteText(place.entry),
       _row: "_row",
       _offset: "_offset",
-      stage: `if(${faulty}, 'parse', 'cast')`,
-      code: unlessFaulty("_fault_code", "_code"),
-      field: unlessFaulty("''", field),
-      value: `substring(${unlessFaulty("_fault_raw", value)}, 1, ${MAX_REJECT_VALUE_BYTES})`,
-      message: unlessFaulty(
-        "_fault_message",
-        `multiIf(_code = 'primary_key_null', 'the primary key field is empty', _code = 'out_of_range', concat('does not fit, expected ', ${expectation}), concat('expected ', ${expectation}))`,
-      ),
-      record: unlessFaulty(
-        "_fault_raw",
-        cells.length === 0 ? "'{}'" : `toJSONString(map(${cells.join(", ")}))`,
-      ),
+      stage: "if(isNotNull(_fault_code), 'parse', 'cast')",
+      code: unlessFaulty("_fault_code", columns.code),
+      field: unlessFaulty("''", columns.field),
+      value: unlessFaulty("substring(_fault_raw, 1, 4096)", columns.value),
+      message: unlessFaulty("_fault_message", columns.message),
+      record: unlessFaulty("_fault_raw", record),
       time: "now64(3, 'UTC')",
+      _etag: quoteText(place.object.etag),
+      _place: "_place",
+      _feed_version: `toUInt32(${place.feed.version})`,
+      _columns: `if(isNotNull(_fault_code), '', ${quoteText(describeColumns(chosen))})`,
+      _healed_by: "''",
     },
   };
+}
+
+const list = (names: readonly string[]): string => names.map(quoteIdentifier).join(", ");
+
+/** `INSERT INTO <staging> (...) SELECT ...` of the rows that pass; `from` has their `v<index>` and places. */
+export function insertRows(
+  feed: Feed,
+  workflowId: string,
+  casts: readonly PlannedCast[],
+  from: string,
+  lineage: { readonly file: string; readonly entry: string },
+): string {
+  const values = [
+    ...casts.map(({ value, isKey }) => (isKey ? `assumeNotNull(${value})` : value)),
+    updatedValue(feed, casts),
+    lineage.file,
+    lineage.entry,
+    "_row",
+    quoteText(workflowId),
+  ];
+  const columns = [
+    ...includedFields(feed).map(({ name }) => name),
+    ...LINEAGE_COLUMNS.map(({ name }) => name),
+  ];
+  const at = { source: feed.source, name: feed.name };
+  return `INSERT INTO ${stagingTable(at, workflowId).sql} (${list(columns)}) SELECT ${values.join(", ")} FROM (${from})`;
+}
+
+/** 1 for rows that any field refuses. */
+export function refusedByAny(casts: readonly PlannedCast[], more: readonly string[] = []): string {
+  const conditions = [...more, ...casts.flatMap((planned) => refusal(planned) ?? [])];
+  return conditions.length === 0 ? "0" : conditions.join(" OR ");
 }
 
 /**
@@ -197,34 +171,18 @@ function selectRejects(
  */
 export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertStatements {
   const { feed, workflowId } = place;
-  const casts = planCasts(place);
-  const at = { source: feed.source, name: feed.name };
-  const faults = slice === undefined ? ["isNotNull(_fault_code)"] : [];
-  const conditions = [...faults, ...casts.flatMap((planned) => refused(planned) ?? [])];
-  const bad = conditions.length === 0 ? "0" : conditions.join(" OR ");
-  const format = slice === undefined ? "ArrowStream" : "Parquet";
-
-  const rowValues = [
-    ...casts.map(({ value, isKey }) => (isKey ? `assumeNotNull(${value})` : value)),
-    updated(place, casts),
-    quoteText(place.object.key),
-    quoteText(place.entry),
-    "_row",
-    quoteText(workflowId),
-  ];
-  const rowColumns = [
-    ...includedFields(feed).map(({ name }) => name),
-    ...LINEAGE_COLUMNS.map(({ name }) => name),
-  ];
-  const rejects = selectRejects(place, casts, castRows(place, casts, slice), bad);
+  const casts = planCasts(feed, place.plan, slice === undefined ? "text" : "native");
+  const bad = refusedByAny(casts, slice === undefined ? ["isNotNull(_fault_code)"] : []);
+  const format = slice?.format ?? "ArrowStream";
+  const lineage = { file: quoteText(place.object.key), entry: quoteText(place.entry) };
+  const good = `${castRows(casts, input(place, slice))}`;
+  const rejects = selectRejects(place, casts, slice, bad);
   const rejectNames = REJECT_COLUMNS.map(({ name }) => name);
-  const columns = (names: readonly string[]): string => names.map(quoteIdentifier).join(", ");
+  const table = stagingRejectsTable({ source: feed.source, name: feed.name }, workflowId);
   return {
-    rows:
-      `INSERT INTO ${stagingTable(at, workflowId).sql} (${columns(rowColumns)}) ` +
-      `SELECT ${rowValues.join(", ")} FROM (${castRows(place, casts, slice)}) WHERE NOT (${bad}) FORMAT ${format}`,
+    rows: `${insertRows(feed, workflowId, casts, `SELECT * FROM (${good}) WHERE NOT (${bad})`, lineage)} FORMAT ${format}`,
     rejects:
-      `INSERT INTO ${stagingRejectsTable(at, workflowId).sql} (${columns(rejectNames)}) ` +
+      `INSERT INTO ${table.sql} (${list(rejectNames)}) ` +
       `SELECT ${rejectNames.map((name) => rejects.columns[name] ?? "''").join(", ")} FROM (${rejects.from}) FORMAT ${format}`,
   };
 }

@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { Feed, LoadOperation } from "@sluice/schema";
+import { addRejectColumns } from "./domain-table.ts";
 import { listPublishing, STAGING_ONLY_SETTINGS } from "./staging.ts";
 import {
   publishingTable,
@@ -49,7 +50,7 @@ export type PublishOutcome = "published" | "already_published";
 const UNKNOWN_TABLE = 60;
 const TABLE_ALREADY_EXISTS = 57;
 
-async function uuidOf(
+export async function uuidOf(
   warehouse: Warehouse,
   { database, table }: TableName,
 ): Promise<string | undefined> {
@@ -189,6 +190,9 @@ export async function publishRejects(
   const at = { source: feed.source, name: feed.name };
   const from = stagingRejectsTable(at, workflowId);
   if ((await uuidOf(warehouse, from)) === undefined) return;
+  // A workflow that an older release began has narrower tables, and only equal ones move.
+  await addRejectColumns(warehouse, rejectsTable(at));
+  await addRejectColumns(warehouse, from);
   await warehouse.execute(
     `ALTER TABLE ${from.sql} MOVE PARTITION tuple() TO TABLE ${rejectsTable(at).sql}`,
   );

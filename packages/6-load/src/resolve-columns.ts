@@ -1,5 +1,5 @@
 import { StageError } from "@sluice/errors";
-import type { Feed, Field, SourceColumn } from "@sluice/schema";
+import type { Feed, Field, Findings, SourceColumn } from "@sluice/schema";
 import { isCastable } from "./cast/cast-native.ts";
 import { includedFields } from "./columns.ts";
 
@@ -24,47 +24,35 @@ export interface ColumnPlan {
 
 const quoted = (name: string): string => JSON.stringify(name);
 
+/** How a field's place is spelled in messages. */
+const placeOf = (field: Field): string => quoted(field.path ?? field.incomingName);
+
 /**
- * Matches a file's columns to a feed's incoming names without regard to case. Throws one
- * `cast.schema_mismatch` that lists every difference: required columns that are absent, names that
- * two columns share, types that can never become the field's.
+ * Matches a file's columns to a feed's fields: by the path of those that have one, else by the incoming
+ * name without regard to case. Throws one `cast.schema_mismatch` that lists every difference:
+ * required columns that are absent, names that two columns share, types that can never become the field's.
  */
 export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): ColumnPlan {
-  const byName = new Map<string, number[]>();
-  for (const [index, { name }] of columns.entries()) {
-    const key = name.toLowerCase();
-    byName.set(key, [...(byName.get(key) ?? []), index]);
-  }
   const differences: string[] = [];
   const warnings: string[] = [];
   const taken = new Set<number>();
+  const find = columnFinder(columns);
 
   const fields = includedFields(feed).map((field): PlannedField => {
-    const found = byName.get(field.incomingName.toLowerCase()) ?? [];
-    // Of several columns that differ only by case, the one spelled like the field is meant.
-    const exact = found.filter((index) => columns[index]?.name === field.incomingName);
-    const candidates = exact.length === 1 ? exact : found;
-    const [sourceIndex] = candidates;
+    const [sourceIndex, ...others] = find(field);
     const column = sourceIndex === undefined ? undefined : columns[sourceIndex];
     if (sourceIndex === undefined || column === undefined) {
-      const isKey = feed.primaryKey.includes(field.name);
-      if (field.require || isKey) {
-        differences.push(
-          `the ${isKey ? "primary key" : "required"} column ${quoted(field.incomingName)} is absent`,
-        );
-      } else {
-        warnings.push(
-          `the optional column ${quoted(field.incomingName)} is absent; it loads as null`,
-        );
-      }
+      const { difference, warning } = absence(feed, field);
+      if (difference !== undefined) differences.push(difference);
+      if (warning !== undefined) warnings.push(warning);
       return { field, sourceIndex: undefined, column: undefined };
     }
-    if (candidates.length > 1) {
-      differences.push(`${candidates.length} columns are named ${quoted(field.incomingName)}`);
+    if (others.length > 0) {
+      differences.push(`${others.length + 1} columns are named ${placeOf(field)}`);
     }
     if (!isCastable(column.type, field)) {
       differences.push(
-        `the column ${quoted(column.name)} of type ${column.type} cannot become the ${field.type.kind} ${quoted(field.name)}`,
+        `the column ${quoted(column.path ?? column.name)} of type ${column.type} cannot become the ${field.type.kind} ${quoted(field.name)}`,
       );
     }
     taken.add(sourceIndex);
@@ -72,17 +60,85 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
   });
 
   const known = new Set(feed.fields.map((field) => field.incomingName.toLowerCase()));
-  const extra = columns.filter(({ name }) => !known.has(name.toLowerCase()));
-  if (extra.length > 0) {
-    warnings.push(`not in the feed: ${extra.map(({ name }) => quoted(name)).join(", ")}`);
-  }
+  const extra = columns.filter(
+    ({ name, path }, index) =>
+      path === undefined && !taken.has(index) && !known.has(name.toLowerCase()),
+  );
+  if (extra.length > 0) warnings.push(notInTheFeed(extra.map(({ name }) => name)));
   if (differences.length > 0) {
-    throw new StageError("cast", "schema_mismatch", differences.join("; "), {
-      seen: columns.map(({ name }) => quoted(name)).join(", "),
-      expected: includedFields(feed)
-        .map(({ incomingName }) => quoted(incomingName))
-        .join(", "),
-    });
+    throw mismatch(
+      feed,
+      differences,
+      columns.map(({ name, path }) => path ?? name),
+    );
   }
   return { fields, chosen: [...taken].sort((a, b) => a - b), columns, warnings };
+}
+
+/**
+ * What the whole of an entry told about records that name their own fields, judged like columns that
+ * stand in a header: gives the warnings, and throws one `cast.schema_mismatch` that lists every required or
+ * primary key column that no record had. Of an entry without a record nothing can be said.
+ */
+export function judgeFindings(feed: Feed, plan: ColumnPlan, findings: Findings): readonly string[] {
+  const absent = new Set(findings.absent);
+  const differences: string[] = [];
+  const warnings: string[] = [];
+  for (const { field, sourceIndex } of plan.fields) {
+    if (sourceIndex === undefined || !absent.has(sourceIndex)) continue;
+    const { difference, warning } = absence(feed, field);
+    if (difference !== undefined) differences.push(difference);
+    if (warning !== undefined) warnings.push(warning);
+  }
+  if (findings.extra.length > 0) warnings.push(notInTheFeed(findings.extra));
+  if (differences.length > 0) {
+    const seen = plan.columns.filter((_, index) => !absent.has(index));
+    throw mismatch(feed, differences, [
+      ...seen.map(({ name, path }) => path ?? name),
+      ...findings.extra,
+    ]);
+  }
+  return [...warnings, ...findings.warnings];
+}
+
+/** Indexes of the columns that a field may mean: one, or none, or several of one name. */
+function columnFinder(columns: readonly SourceColumn[]): (field: Field) => readonly number[] {
+  const byName = new Map<string, number[]>();
+  const byPath = new Map<string, number[]>();
+  for (const [index, { name, path }] of columns.entries()) {
+    const [map, key] = path === undefined ? [byName, name.toLowerCase()] : [byPath, path];
+    map.set(key, [...(map.get(key) ?? []), index]);
+  }
+  return (field) => {
+    if (field.path !== undefined) return (byPath.get(field.path) ?? []).slice(0, 1);
+    const found = byName.get(field.incomingName.toLowerCase()) ?? [];
+    // Of several columns that differ only by case, the one spelled like the field is meant.
+    const exact = found.filter((index) => columns[index]?.name === field.incomingName);
+    return exact.length === 1 ? exact : found;
+  };
+}
+
+/** What it means that a field's column is not there. */
+function absence(feed: Feed, field: Field): { difference?: string; warning?: string } {
+  const isKey = feed.primaryKey.includes(field.name);
+  if (field.require || isKey) {
+    return {
+      difference: `the ${isKey ? "primary key" : "required"} column ${placeOf(field)} is absent`,
+    };
+  }
+  return { warning: `the optional column ${placeOf(field)} is absent; it loads as null` };
+}
+
+const notInTheFeed = (names: readonly string[]): string =>
+  `not in the feed: ${names.map(quoted).join(", ")}`;
+
+function mismatch(
+  feed: Feed,
+  differences: readonly string[],
+  seen: readonly string[],
+): StageError<"cast"> {
+  return new StageError("cast", "schema_mismatch", differences.join("; "), {
+    seen: seen.map(quoted).join(", "),
+    expected: includedFields(feed).map(placeOf).join(", "),
+  });
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { StageError } from "@sluice/errors";
+import { INSERT_SETTINGS } from "./insert-settings.ts";
 import type { EntryPlace, InsertStatements } from "./insert-statement.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -14,35 +15,6 @@ export interface Unit {
   readonly identity: string;
   readonly statements: InsertStatements;
 }
-
-/**
- * One insert is one block and one part, in the order of the file: whole or not at all. Squashing ends at
- * the end of the body alone; threads are one, since several inserts run side by side anyway.
- */
-const INSERT_SETTINGS: Readonly<Record<string, string>> = {
-  async_insert: "0",
-  wait_end_of_query: "1",
-  max_threads: "1",
-  max_insert_threads: "1",
-  max_parsing_threads: "1",
-  max_insert_block_size: "1000000000",
-  max_block_size: "1000000",
-  min_insert_block_size_rows: "1000000000",
-  min_insert_block_size_bytes: "0",
-  input_format_parquet_preserve_order: "1",
-  input_format_parquet_max_block_size: "1000000",
-  // ReplacingMergeTree would collapse rows of one key before they are counted.
-  optimize_on_insert: "0",
-  session_timezone: "UTC",
-  // What the casts mean must not depend on the profile of a user.
-  output_format_decimal_trailing_zeros: "0",
-  date_time_input_format: "basic",
-  date_time_output_format: "simple",
-  cast_keep_nullable: "0",
-  transform_null_in: "0",
-  // The casts are total, so nothing needs to be spared, and shared parts are computed once.
-  short_circuit_function_evaluation: "disable",
-};
 
 /** A pure function of where the unit comes from, what it holds and how it is cast. */
 function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): string {

@@ -1,7 +1,10 @@
+import { addRejectColumns } from "./domain-table.ts";
 import { quoteIdentifier } from "./quoting.ts";
 import {
   publishingPrefix,
   rejectsTable,
+  replayedTable,
+  replayingTable,
   rowsTable,
   stagingRejectsTable,
   stagingTable,
@@ -44,6 +47,7 @@ export async function createStaging(
     // After a truncate and load the table that is copied was a staging table once: all is said anew.
     await warehouse.execute(`ALTER TABLE ${staging.sql} MODIFY SETTING ${settings(tableSettings)}`);
   }
+  await addRejectColumns(warehouse, stagingRejectsTable(at, workflowId));
 }
 
 /** A table that a workflow left behind or still works with. */
@@ -96,6 +100,8 @@ export async function dropStaging(
     await warehouse.execute(`DROP TABLE IF EXISTS ${sql} SYNC`);
   await drop(stagingTable(at, workflowId).sql);
   await drop(stagingRejectsTable(at, workflowId).sql);
+  await drop(replayingTable(at, workflowId).sql);
+  await drop(replayedTable(at, workflowId).sql);
   for (const { name } of await listPublishing(warehouse, at, workflowId)) {
     await drop(`${quoteIdentifier(at.source)}.${quoteIdentifier(name)}`);
   }

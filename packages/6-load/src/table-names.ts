@@ -15,7 +15,8 @@ export interface TableName {
 }
 
 const SERVER_DATABASES = new Set(["system", "information_schema"]);
-const RESERVED = /__(rows|rejects)$|__(stg|pub)_/;
+const STITCH_VIEW = "__stitch";
+const RESERVED = /__(rows|rejects)$|__(stg|pub)_|^__stitch$/;
 
 function named(database: string, table: string): TableName {
   return { database, table, sql: `${quoteIdentifier(database)}.${quoteIdentifier(table)}` };
@@ -34,6 +35,14 @@ export const stagingTable = (at: TableAddress, workflowId: string): TableName =>
 /** One workflow's private quarantine. */
 export const stagingRejectsTable = (at: TableAddress, workflowId: string): TableName =>
   named(at.source, `${at.name}__stg_${workflowId}__rejects`);
+/** The rejects that a replay casts anew, until all of its rows are staged. */
+export const replayingTable = (at: TableAddress, workflowId: string): TableName =>
+  named(at.source, `${at.name}__stg_${workflowId}__replaying`);
+/** The same once they are: what became of each reject. */
+export const replayedTable = (at: TableAddress, workflowId: string): TableName =>
+  named(at.source, `${at.name}__stg_${workflowId}__replayed`);
+/** One source's view for identity resolution. */
+export const stitchView = (source: string): TableName => named(source, STITCH_VIEW);
 /** The staging table while one attempt publishes it. */
 export const publishingTable = (at: TableAddress, workflowId: string, attempt: number): TableName =>
   named(at.source, `${publishingPrefix(at, workflowId)}${attempt}`);

@@ -3,10 +3,9 @@ import type { Feed } from "@sluice/schema";
 import { stagingRejectsTable, stagingTable } from "./table-names.ts";
 import type { Warehouse } from "./warehouse.ts";
 
-/** What was sent of one entry, over all runs of the workflow. */
-export interface SentEntry {
+/** What was sent of one object, all its entries together, over all runs of the workflow. */
+export interface SentObject {
   readonly key: string;
-  readonly entry: string;
   readonly rows: number;
 }
 
@@ -14,7 +13,7 @@ export interface VerifyOptions {
   readonly warehouse: Warehouse;
   readonly feed: Feed;
   readonly workflowId: string;
-  readonly sent: readonly SentEntry[];
+  readonly sent: readonly SentObject[];
 }
 
 /** What staging holds, verified. */
@@ -25,47 +24,41 @@ export interface StagedTotals {
 
 const FIRST_REJECTS = 5;
 
-interface EntryCount {
+interface ObjectCount {
   readonly file: string;
-  readonly entry: string;
   readonly n: string;
 }
 
 /**
- * Compares staging with what was sent, entry by entry: a difference, or a row that nobody sent, is
- * `publish.unverified`. A share of rejects over the feed's threshold is `cast.threshold_exceeded`,
- * with counts by code and the first places.
+ * Compares staging with what was sent, object by object: a difference, or a row that nobody sent, is
+ * `publish.unverified`. A share of rejects in the whole load over the feed's threshold is
+ * `cast.threshold_exceeded`, with counts by code and the first places.
  */
 export async function verifyStaging(options: VerifyOptions): Promise<StagedTotals> {
   const { warehouse, feed, workflowId, sent } = options;
   const at = { source: feed.source, name: feed.name };
   const rejects = stagingRejectsTable(at, workflowId).sql;
   const counts = async (table: string): Promise<Map<string, number>> => {
-    const found = await warehouse.query<EntryCount>(
-      `SELECT _file AS file, _entry AS entry, toString(count()) AS n FROM ${table} GROUP BY file, entry`,
+    const found = await warehouse.query<ObjectCount>(
+      `SELECT _file AS file, toString(count()) AS n FROM ${table} GROUP BY file`,
     );
-    return new Map(found.map(({ file, entry, n }) => [JSON.stringify([file, entry]), Number(n)]));
+    return new Map(found.map(({ file, n }) => [file, Number(n)]));
   };
   const staged = await counts(stagingTable(at, workflowId).sql);
   const refused = await counts(rejects);
   const expected = new Map<string, number>();
-  for (const { key, entry, rows } of sent) {
-    const place = JSON.stringify([key, entry]);
-    expected.set(place, (expected.get(place) ?? 0) + rows);
-  }
+  for (const { key, rows } of sent) expected.set(key, (expected.get(key) ?? 0) + rows);
 
-  for (const place of new Set([...expected.keys(), ...staged.keys(), ...refused.keys()])) {
-    const there = (staged.get(place) ?? 0) + (refused.get(place) ?? 0);
-    const wanted = expected.get(place) ?? 0;
+  for (const key of new Set([...expected.keys(), ...staged.keys(), ...refused.keys()])) {
+    const there = (staged.get(key) ?? 0) + (refused.get(key) ?? 0);
+    const wanted = expected.get(key) ?? 0;
     if (there === wanted) continue;
-    const [key, entry]: string[] = JSON.parse(place);
     throw new StageError(
       "publish",
       "unverified",
       `${there} rows are staged or rejected where ${wanted} were sent`,
       {
-        ...(key === undefined ? {} : { key }),
-        ...(entry === undefined || entry === "" ? {} : { entry }),
+        key,
         seen: `${there} rows`,
         expected: `${wanted} rows`,
       },

@@ -50,6 +50,7 @@ test("parsed and batched text loads row for row, its faults and bad values as re
     workflowId: "w",
     object: manifestObject(),
     entry: "",
+    rowBase: 0,
     plan,
   })(batch({ columns: plan.chosen, budget, maxRows: 300 })(parsed));
   // February 30 and 31 come 32 times each in a thousand days; the last record lacks a field.

@@ -148,6 +148,7 @@ describe("reading a domain table", () => {
       workflowId: "w",
       object: manifestObject(),
       entry: "",
+      rowBase: 0,
       plan: resolveColumns(feed, textColumns(feed.fields.map(({ name }) => name))),
     })(
       streamOf(
@@ -226,6 +227,7 @@ describe("names are data", () => {
         workflowId: name,
         object: manifestObject({ key: name }),
         entry: name,
+        rowBase: 0,
         plan: resolveColumns(feed, textColumns([name, "v"])),
       })(
         streamOf(

@@ -37,6 +37,7 @@ const optionsFor = (warehouse: Warehouse): LoadOptions => ({
   workflowId: "w",
   object: manifestObject(),
   entry: "",
+  rowBase: 0,
   plan,
 });
 const staged = async (): Promise<string[]> => {

@@ -46,6 +46,7 @@ async function stage(workflowId: string, ordinal: number, rows: readonly TestRow
     workflowId,
     object: manifestObject({ ordinal }),
     entry: "",
+    rowBase: 0,
     plan,
   })(streamOf(await batchOf(server, rows)));
 }
@@ -315,10 +316,10 @@ describe("verification", () => {
       warehouse: server.warehouse,
       feed: { ...feed, errorThresholdPercent },
       workflowId: "w",
-      sent: [{ key: "in/a.csv", entry: "", rows }],
+      sent: [{ key: "in/a.csv", rows }],
     });
 
-  test("counts rows and rejects of every entry", async () => {
+  test("counts rows and rejects of every object", async () => {
     await stage("w", 2, [
       ["2", "a"],
       ["2", "b"],
@@ -340,7 +341,7 @@ describe("verification", () => {
     });
   });
 
-  test("refuses rows of an entry that nobody sent", async () => {
+  test("refuses rows of an object that nobody sent", async () => {
     await stage("w", 2, [["2", "a"]]);
     await expect(
       verifyStaging({ warehouse: server.warehouse, feed, workflowId: "w", sent: [] }),

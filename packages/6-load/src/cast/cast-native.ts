@@ -1,39 +1,14 @@
 import type { Field } from "@sluice/schema";
-import { castText } from "./cast-text.ts";
+import { castDecimal, castText } from "./cast-text.ts";
 import { reprints, reprintsDate } from "./cast-time-text.ts";
 import type { FieldCast } from "./field-cast.ts";
-
-/** The families of ClickHouse types that the cast rules tell apart. */
-type SourceKind =
-  | "text"
-  | "integer"
-  | "float"
-  | "decimal"
-  | "boolean"
-  | "date"
-  | "datetime"
-  | "other";
-
-/** A ClickHouse type without its Nullable and LowCardinality. */
-export function bareType(type: string): string {
-  const inner = /^(?:Nullable|LowCardinality)\((.*)\)$/s.exec(type)?.[1];
-  return inner === undefined ? type : bareType(inner);
-}
-
-function sourceKind(type: string): SourceKind {
-  const bare = bareType(type);
-  if (/^(String|FixedString\(\d+\))$/.test(bare)) return "text";
-  if (/^U?Int(8|16|32|64|128|256)$/.test(bare)) return "integer";
-  if (/^(B?Float\d+)$/.test(bare)) return "float";
-  if (/^Decimal/.test(bare)) return "decimal";
-  if (bare === "Bool") return "boolean";
-  if (/^Date(32)?$/.test(bare)) return "date";
-  if (/^DateTime(64)?(\(.*\))?$/.test(bare)) return "datetime";
-  return "other";
-}
+import { momentOf, zoneName } from "./local-time.ts";
+import { unscaled } from "./number-text.ts";
+import { isDays, type SourceKind, sourceKind, timeScale } from "./source-type.ts";
+import { toTypedText } from "./typed-text.ts";
 
 const CASTABLE: Readonly<Record<Field["type"]["kind"], readonly SourceKind[]>> = {
-  string: ["text", "integer", "float", "decimal", "boolean", "date", "datetime", "other"],
+  string: ["text", "integer", "float", "decimal", "boolean", "date", "datetime", "nested", "other"],
   integer: ["text", "integer", "float", "decimal", "boolean"],
   float: ["text", "integer", "float", "decimal"],
   decimal: ["text", "integer", "float", "decimal"],
@@ -47,22 +22,15 @@ export function isCastable(type: string, field: Field): boolean {
   return CASTABLE[field.type.kind].includes(sourceKind(type));
 }
 
-const isDays = (type: string): boolean => bareType(type) === "Date32";
-
-/**
- * The type that a column is asked for as. Of a Parquet date beyond Date32's years ClickHouse fails the
- * whole insert, so dates are read as what they are stored as: days since 1970.
- */
-export function readType(type: string): string {
-  return isDays(type) ? "Nullable(Int32)" : type;
-}
-
 const dayOf = (raw: string): string =>
   `if(${raw} BETWEEN -25567 AND 120529, toDate32('1970-01-01') + ${raw}, NULL)`;
 
 const exactly = (value: string, back: string): string => `if(${back}, ${value}, NULL)`;
 
-/** Native rules: a value becomes the field's type if nothing of it is lost. */
+/**
+ * Native rules: a value becomes the field's type if nothing of it is lost. `raw` has the type that
+ * `readType` gives; text follows the text rules.
+ */
 export function castNative(raw: string, type: string, name: string, field: Field): FieldCast {
   const kind = sourceKind(type);
   const present = `isNotNull(${raw})`;
@@ -77,13 +45,16 @@ export function castNative(raw: string, type: string, name: string, field: Field
   });
 
   if (kind === "text") {
-    const cast = castText(text, name, field);
-    const filled = field.type.kind === "string" ? present : `ifNull(toString(${raw}) != '', 0)`;
-    return { ...cast, shared: [asText, ...cast.shared], present: filled };
+    const bytes = toTypedText(raw, type);
+    const cast = castText(text, name, field, bytes);
+    return { ...cast, shared: [{ name: text, sql: bytes }, ...cast.shared] };
   }
   switch (field.type.kind) {
     case "string":
       if (isDays(type)) return native(`toString(${dayOf(raw)})`, "1", "a date of 1900 to 2299");
+      if (kind === "nested") {
+        return { ...native(`toNullable(toJSONString(${raw}))`, "0", "text"), present: "1" };
+      }
       return native(`toString(${raw})`, "0", "text");
     case "integer": {
       const expectation = "a whole number of 64 bits";
@@ -101,13 +72,12 @@ export function castNative(raw: string, type: string, name: string, field: Field
     }
     case "decimal": {
       // The shortest text that reads back as the same value goes through the text rules.
-      const cast = castText(text, name, field);
-      return { ...cast, shared: [asText, ...cast.shared], present };
+      const shortest = kind === "float" ? unscaled(asText.sql) : asText.sql;
+      const cast = castDecimal(text, field, field.type);
+      return { ...cast, shared: [{ name: text, sql: shortest }], present };
     }
     case "float":
-      if (kind === "float") {
-        return native(exactly(`toFloat64(${raw})`, `isFinite(${raw})`), "0", "a finite number");
-      }
+      if (kind === "float") return castFloats(raw, field);
       return native(
         kind === "decimal" ? `toFloat64(${raw})` : `accurateCastOrNull(${raw}, 'Float64')`,
         "1",
@@ -131,7 +101,12 @@ export function castNative(raw: string, type: string, name: string, field: Field
       const expectation = "a date and time of whole microseconds";
       if (kind === "date") {
         const day = isDays(type) ? dayOf(raw) : `toDate32(${raw})`;
-        return native(`toDateTime64(${day}, 6, 'UTC')`, "1", expectation);
+        const midnight = `toDateTime64(${day}, 6, 'UTC')`;
+        // A day names no zone: it begins when it does in the field's.
+        const zone = field.timeZone === undefined ? undefined : zoneName(field.timeZone);
+        if (zone === undefined) return native(midnight, "1", expectation);
+        const begin = `arrayMap(w -> ${momentOf("w", zone)}, [${midnight}])[1]`;
+        return native(begin, `isNull(${midnight})`, `a day that begins at midnight in ${zone}`);
       }
       if (timeScale(type) > 6) {
         const micros = `CAST(${raw}, 'Nullable(DateTime64(6, \\'UTC\\'))')`;
@@ -144,7 +119,15 @@ export function castNative(raw: string, type: string, name: string, field: Field
   }
 }
 
-/** Digits of a second's fraction. */
-function timeScale(type: string): number {
-  return Number(/^DateTime64\((\d+)/.exec(bareType(type))?.[1] ?? 0);
+/** NaN and the infinities are no numbers unless the field says what becomes of them. */
+function castFloats(raw: string, field: Field): FieldCast {
+  const { nonFinite = "reject" } = field;
+  const isNumber = `isFinite(${raw})`;
+  return {
+    shared: [],
+    value: nonFinite === "keep" ? `toFloat64(${raw})` : exactly(`toFloat64(${raw})`, isNumber),
+    present: nonFinite === "null" ? `ifNull(${isNumber}, 0)` : `isNotNull(${raw})`,
+    outOfRange: "0",
+    expectation: "a finite number",
+  };
 }

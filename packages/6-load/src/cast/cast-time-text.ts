@@ -1,6 +1,7 @@
 import type { Field } from "@sluice/schema";
 import { quoteText } from "../quoting.ts";
 import type { FieldCast } from "./field-cast.ts";
+import { isFarFromEnds, momentOf, zoneName } from "./local-time.ts";
 import {
   compileTimeFormat,
   DEFAULT_DATE,
@@ -77,17 +78,17 @@ function canonicalTime(pattern: TimePattern, groups: string): string {
   return `concat(${orZeros(hour)}, ':', ${orZeros(twoDigits(text("minute")))}, ':', ${orZeros(twoDigits(text("second")))}, '.', ${micros})`;
 }
 
-/** Seconds east of Greenwich. */
-function zoneSeconds(pattern: TimePattern, groups: string): string | undefined {
+/** Seconds east of Greenwich, or `unnamed` where the text names no zone. */
+function zoneSeconds(pattern: TimePattern, groups: string, unnamed: string): string {
   const zone = part(pattern, groups, "zone");
-  if (zone === NOTHING) return undefined;
+  if (zone === NOTHING) return unnamed;
   const digits = `replaceOne(${zone}, ':', '')`;
   const hours = `toInt32OrZero(substring(${digits}, 2, 2))`;
   const minutes = `toInt32OrZero(substring(${digits}, 4, 2))`;
   const names = [...ZONE_SECONDS.keys()].map(quoteText).join(", ");
   const seconds = [...ZONE_SECONDS.values()].map((value) => `toInt32(${value})`).join(", ");
   return (
-    `multiIf(${zone} = '', 0, startsWith(${zone}, '+') OR startsWith(${zone}, '-'), ` +
+    `multiIf(${zone} = '', ${unnamed}, startsWith(${zone}, '+') OR startsWith(${zone}, '-'), ` +
     `(${hours} * 3600 + ${minutes} * 60) * if(startsWith(${zone}, '-'), -1, 1), ` +
     `transform(lower(${zone}), [${names}], [${seconds}], toInt32(0)))`
   );
@@ -142,31 +143,49 @@ export function castDateText(raw: string, field: Field): FieldCast {
   };
 }
 
-/** Text to DateTime64(6, 'UTC'); a value without a zone is UTC, one without a time is midnight. */
+/** Stands for a zone that the text does not name: no zone is this far from Greenwich. */
+const UNNAMED = "toInt32(1000000)";
+
+/**
+ * Text to DateTime64(6, 'UTC'). A value without a time is midnight; one without a zone is UTC, or a time of
+ * the field's zone.
+ */
 export function castDateTimeText(raw: string, field: Field): FieldCast {
   const pattern =
     field.format === undefined ? DEFAULT_DATETIME : compileTimeFormat(field.format, field.name);
+  const zone = field.timeZone === undefined ? undefined : zoneName(field.timeZone);
   const direct = `toDateTime64OrNull(${raw}, 6, 'UTC')`;
   const isIso =
     field.format === undefined
       ? `ifNull(length(${raw}) >= 19 AND length(${raw}) != 20 AND startsWith(toString(${direct}), replaceOne(${raw}, 'T', ' ')), 0)`
       : "0";
   const canonical = `concat(${canonicalDate(pattern, "g")}, ' ', ${canonicalTime(pattern, "g")})`;
+  const seconds = zoneSeconds(pattern, "g", zone === undefined ? "toInt32(0)" : UNNAMED);
   const moments = (unless: string): string =>
-    `arrayMap(g -> (${canonical}, ${zoneSeconds(pattern, "g") ?? "0"}), ${groupsOf(raw, pattern, unless)})`;
+    `arrayMap(g -> (${canonical}, ${seconds}), ${groupsOf(raw, pattern, unless)})`;
   // Within a day of the calendar's ends a zone could push the moment beyond them.
   const shifted = `if(m.2 = 0 OR (m.1 > '0001-01-03' AND m.1 < '9999-12-30'), subtractSeconds(${reprints("m.1")}, m.2), NULL)`;
-  const slow = `arrayMap(m -> ${shifted}, ${moments(isIso)})[1]`;
+  // A lambda names what is used several times: the wall clock's reading is parsed once.
+  const local = (wall: string, of: string): string =>
+    zone === undefined ? of : `arrayMap(w -> ${momentOf("w", zone)}, [${wall}])[1]`;
+  const moment =
+    zone === undefined
+      ? shifted
+      : `if(m.2 = ${UNNAMED}, ${local(reprints("m.1"), "")}, ${shifted})`;
+  const slow = `arrayMap(m -> ${moment}, ${moments(isIso)})[1]`;
   // The clock is right if it is on some day: finer than a microsecond, or in another year, is out of range.
   const clock = "concat('2000-01-01', substring(m.1, 11, 9), '.000000')";
+  const wasPassedOver =
+    zone === undefined
+      ? ""
+      : ` AND NOT (m.2 = ${UNNAMED} AND ${isFarFromEnds(reprints("m.1"))} AND isNull(${local(reprints("m.1"), "")}))`;
+  const expectation =
+    field.format === undefined ? "a date and time" : `a date and time of the form ${field.format}`;
   return {
     shared: [],
-    value: isIso === "0" ? slow : `if(${isIso}, ${direct}, ${slow})`,
+    value: isIso === "0" ? slow : `if(${isIso}, ${local(direct, direct)}, ${slow})`,
     present: `ifNull(${raw} != '', 0)`,
-    outOfRange: `arrayExists(m -> ${dayExists("substring(m.1, 1, 10)")} AND isNotNull(${reprints(clock)}), ${moments("0")})`,
-    expectation:
-      field.format === undefined
-        ? "a date and time"
-        : `a date and time of the form ${field.format}`,
+    outOfRange: `arrayExists(m -> ${dayExists("substring(m.1, 1, 10)")} AND isNotNull(${reprints(clock)})${wasPassedOver}, ${moments("0")})`,
+    expectation: zone === undefined ? expectation : `${expectation} that clocks of ${zone} show`,
   };
 }

@@ -94,13 +94,15 @@ export const DEFAULT_DATETIME: TimePattern = {
   groups: [...dates.groups, ...times.groups, "year", "month", "day", "hour", "minute", "second"],
 };
 
-const NUMERIC = new Set(["y", "M", "d", "H", "h", "m", "s", "S"]);
+const NUMERIC = new Set(["y", "Y", "M", "d", "H", "h", "m", "s", "S"]);
 
 /** One run of a pattern letter: `tight` says that digits of another run touch it. */
 function letterForm(letter: string, length: number, tight: boolean): TimePattern | undefined {
   const number = tight ? `([0-9]{${Math.max(length, 2)}})` : "([0-9]{1,2})";
   switch (letter) {
     case "y":
+    // Joda-Time's year of era; never the year of a week, as others mean it.
+    case "Y":
       return length === 2
         ? { regex: "([0-9]{2})", groups: ["shortYear"] }
         : { regex: "([0-9]{4})", groups: ["year"] };
@@ -135,7 +137,7 @@ function letterForm(letter: string, length: number, tight: boolean): TimePattern
 const escapeRegex = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
 /**
- * A Joda-style format as a pattern over whole values: the letters y M d H h m s S a E Z z, text in
+ * A Joda-style format as a pattern over whole values: the letters y Y M d H h m s S a E Z z, text in
  * single quotes, two quotes for one; any other letter is refused with `cast.schema_mismatch`.
  */
 export function compileTimeFormat(format: string, fieldName: string): TimePattern {
@@ -159,7 +161,7 @@ export function compileTimeFormat(format: string, fieldName: string): TimePatter
           `the format of field ${JSON.stringify(fieldName)} has the letter ${token[0]}, which is not supported`,
           {
             seen: format,
-            expected: "the letters y M d H h m s S a E Z z, and text in single quotes",
+            expected: "the letters y Y M d H h m s S a E Z z, and text in single quotes",
           },
         );
       }

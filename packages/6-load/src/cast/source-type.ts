@@ -1,0 +1,47 @@
+/** The families of ClickHouse types that the cast rules tell apart. */
+export type SourceKind =
+  | "text"
+  | "integer"
+  | "float"
+  | "decimal"
+  | "boolean"
+  | "date"
+  | "datetime"
+  | "nested"
+  | "other";
+
+/** A ClickHouse type without its Nullable and LowCardinality. */
+export function bareType(type: string): string {
+  const inner = /^(?:Nullable|LowCardinality)\((.*)\)$/s.exec(type)?.[1];
+  return inner === undefined ? type : bareType(inner);
+}
+
+export function sourceKind(type: string): SourceKind {
+  const bare = bareType(type);
+  if (/^(String|FixedString\(\d+\))$/.test(bare)) return "text";
+  if (/^U?Int(8|16|32|64|128|256)$/.test(bare)) return "integer";
+  if (/^(B?Float\d+)$/.test(bare)) return "float";
+  if (/^Decimal/.test(bare)) return "decimal";
+  if (bare === "Bool") return "boolean";
+  if (/^Date(32)?$/.test(bare)) return "date";
+  if (/^DateTime(64)?(\(.*\))?$/.test(bare)) return "datetime";
+  if (/^(Array|Map|Tuple|Nested|JSON|Object|Variant|Dynamic)\b/.test(bare)) return "nested";
+  return "other";
+}
+
+/** Dates are carried as what files store them as: days since 1970. */
+export const isDays = (type: string): boolean => bareType(type) === "Date32";
+
+/** Digits of a second's fraction. */
+export function timeScale(type: string): number {
+  return Number(/^DateTime64\((\d+)/.exec(bareType(type))?.[1] ?? 0);
+}
+
+/**
+ * The type that a native column is asked for as. Of a date beyond Date32's years ClickHouse fails the
+ * whole insert, so dates are read as days.
+ */
+export function readType(type: string): string {
+  if (isDays(type)) return "Nullable(Int32)";
+  return /^(Nullable|Array|Map|Tuple|JSON|Variant|Dynamic)/.test(type) ? type : `Nullable(${type})`;
+}

@@ -1,0 +1,91 @@
+import { quoteText } from "../quoting.ts";
+import { bareType, isDays, sourceKind, timeScale } from "./source-type.ts";
+
+/** First and last second of the calendar that DateTime64 holds. */
+const FIRST_SECOND = -62_135_596_800n;
+const LAST_SECOND = 253_402_300_799n;
+const INT64 = 2n ** 63n;
+
+/** Ticks that are a moment of the calendar. */
+function tickRange(scale: number): readonly [bigint, bigint] {
+  const unit = 10n ** BigInt(scale);
+  const low = FIRST_SECOND * unit;
+  const high = (LAST_SECOND + 1n) * unit - 1n;
+  return [low < -INT64 ? -INT64 : low, high >= INT64 ? INT64 - 1n : high];
+}
+
+/**
+ * Text that stands for a value of the type (see `SourceColumn.type`) as that value, null for other text
+ * and for moments that no calendar has. Dates become days, as `readType` has them.
+ */
+export function fromTypedText(text: string, type: string): string {
+  const bare = bareType(type);
+  switch (sourceKind(type)) {
+    case "text":
+      return text;
+    case "boolean":
+      return `multiIf(${text} = 'true', true, ${text} = 'false', false, NULL)`;
+    case "integer":
+      return `to${bare}OrNull(${text})`;
+    case "float":
+      return `to${bare === "Float64" ? "Float64" : "Float32"}OrNull(${text})`;
+    case "decimal": {
+      const { bits, scale } = decimalOf(bare);
+      return `toDecimal${bits}OrNull(${text}, ${scale})`;
+    }
+    case "date":
+      return `toInt32OrNull(${text})`;
+    case "datetime": {
+      const scale = timeScale(type);
+      const [low, high] = tickRange(scale);
+      const ticks = `toInt64OrNull(${text})`;
+      // The lowest number has no literal of its own: it would be read as minus something too large.
+      return `if(${ticks} >= toInt64('${low}') AND ${ticks} <= toInt64('${high}'), reinterpret(${ticks}, 'DateTime64(${scale}, \\'UTC\\')'), NULL)`;
+    }
+    case "nested":
+      // Only what `toTypedText` wrote is read here, and of a null text the type's empty value is taken.
+      return `arrayMap(x -> CAST(x, ${quoteText(type)}), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
+    case "other":
+      return bare === "UUID" ? `toUUIDOrNull(${text})` : text;
+  }
+}
+
+/** A value of a native column as the text that `fromTypedText` makes the same value of. */
+export function toTypedText(value: string, type: string): string {
+  const fixed = /^FixedString\((\d+)\)$/.exec(bareType(type))?.[1];
+  // toString would cut zero bytes off its end.
+  if (fixed !== undefined) return `substring(${value}, 1, ${fixed})`;
+  switch (sourceKind(type)) {
+    case "date":
+      return `toString(${isDays(type) ? value : `toInt32(${value})`})`;
+    case "datetime":
+      return bareType(type).startsWith("DateTime64")
+        ? `toString(reinterpret(${value}, 'Int64'))`
+        : `toString(toUnixTimestamp(${value}))`;
+    default:
+      return `toString(${value})`;
+  }
+}
+
+/** The type that `fromTypedText` gives for a column's: what the native rules are asked with. */
+export function typedTextType(type: string): string {
+  switch (sourceKind(type)) {
+    case "date":
+      return "Date32";
+    case "datetime":
+      return `DateTime64(${timeScale(type)}, 'UTC')`;
+    default:
+      return type;
+  }
+}
+
+function decimalOf(bare: string): { bits: number; scale: number } {
+  const general = /^Decimal\((\d+), ?(\d+)\)$/.exec(bare);
+  if (general !== null) {
+    const precision = Number(general[1]);
+    const bits = precision <= 9 ? 32 : precision <= 18 ? 64 : precision <= 38 ? 128 : 256;
+    return { bits, scale: Number(general[2]) };
+  }
+  const [, bits, scale] = /^Decimal(32|64|128|256)\((\d+)\)$/.exec(bare) ?? [];
+  return { bits: Number(bits ?? 256), scale: Number(scale ?? 0) };
+}

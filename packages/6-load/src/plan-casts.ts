@@ -1,0 +1,122 @@
+import type { Feed } from "@sluice/schema";
+import { castNative } from "./cast/cast-native.ts";
+import { castText } from "./cast/cast-text.ts";
+import { castTypedText } from "./cast/cast-typed-text.ts";
+import type { FieldCast } from "./cast/field-cast.ts";
+import { sourceKind } from "./cast/source-type.ts";
+import { fieldColumnType } from "./columns.ts";
+import { quoteText } from "./quoting.ts";
+import type { ColumnPlan, PlannedField } from "./resolve-columns.ts";
+
+/** How a column's values travel: as text, whatever its type, or as the type itself. */
+export type Carriage = "text" | "native";
+
+/** A field with its cast: `v<index>` is its value beside the raw columns `c<index>`. */
+export interface PlannedCast extends PlannedField {
+  /** SQL of the raw value, over the raw columns alone. */
+  readonly raw: string;
+  readonly value: string;
+  readonly isKey: boolean;
+  readonly cast: FieldCast | undefined;
+}
+
+export function planCasts(feed: Feed, plan: ColumnPlan, carriage: Carriage): PlannedCast[] {
+  return plan.fields.map((planned, at) => {
+    const { field, sourceIndex, column } = planned;
+    const raw = `c${sourceIndex}`;
+    const value = `v${at}`;
+    const isKey = feed.primaryKey.includes(field.name);
+    const common = { ...planned, value, isKey };
+    if (column === undefined) return { ...common, raw, cast: undefined };
+    if (carriage === "native") {
+      return { ...common, raw, cast: castNative(raw, column.type, value, field) };
+    }
+    const cast =
+      sourceKind(column.type) === "text"
+        ? castText(raw, value, field)
+        : castTypedText(raw, column.type, value, field);
+    return { ...common, raw, cast };
+  });
+}
+
+/** 1 for rows that the field refuses; undefined where it takes every value. */
+export function refusal({ cast, value, isKey, field }: PlannedCast): string | undefined {
+  if (isKey) return `isNull(${value})`;
+  if (cast === undefined) return undefined;
+  const takesAll = field.type.kind === "string" && cast.outOfRange === "0";
+  return takesAll ? undefined : `(isNull(${value}) AND ${cast.present})`;
+}
+
+/** What the casts share, as aliases in front of a SELECT that uses them. */
+export function withShared(casts: readonly PlannedCast[]): string {
+  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
+  if (shared.length === 0) return "";
+  return `WITH ${shared.map(({ name, sql }) => `${sql} AS ${name}`).join(", ")} `;
+}
+
+/** The rows of `from` with `v<index>` beside what it has. */
+export function castRows(casts: readonly PlannedCast[], from: string): string {
+  const values = casts.map(({ cast, value, field }) =>
+    cast === undefined
+      ? `CAST(NULL, ${quoteText(`Nullable(${fieldColumnType(field.type)})`)}) AS ${value}`
+      : `${cast.value} AS ${value}`,
+  );
+  return `${withShared(casts)}SELECT *, ${values.join(", ")} FROM (${from})`;
+}
+
+/**
+ * `_updated`: the last-updated value as an unsigned number of the same order (null counts as lowest, 0
+ * when generated), then `_place`: 27 bits of the object's ordinal and 37 bits of the row.
+ */
+export function updatedValue(feed: Feed, casts: readonly PlannedCast[]): string {
+  const place = "toUInt128(_place)";
+  const found = casts.find(({ field }) => field.name === feed.lastUpdatedField);
+  if (found === undefined) return place;
+  const signed =
+    found.field.type.kind === "datetime" ? `toUnixTimestamp64Micro(${found.value})` : found.value;
+  const ordered = `ifNull(bitXor(reinterpretAsUInt64(assumeNotNull(${signed})), 9223372036854775808), 0)`;
+  return `bitOr(bitShiftLeft(toUInt128(if(isNull(${found.value}), 0, ${ordered})), 64), ${place})`;
+}
+
+/** Why a row is refused, in SQL over the rows of `castRows`: of several reasons the first field's. */
+export interface Refusals {
+  /** One code for each checked field, empty where it takes the row's value. */
+  readonly codes: string;
+  /** Over a SELECT that has `codes` as `_codes`. */
+  readonly columns: {
+    readonly code: string;
+    readonly field: string;
+    readonly value: string;
+    readonly message: string;
+  };
+}
+
+/** A raw value in the quarantine is cut after this many bytes. */
+const MAX_REJECT_VALUE_BYTES = 4096;
+
+export function refusalsOf(casts: readonly PlannedCast[]): Refusals {
+  const checked = casts.flatMap((planned) => {
+    const condition = refusal(planned);
+    return condition === undefined ? [] : [{ ...planned, condition }];
+  });
+  const texts = (items: readonly string[]): string =>
+    items.length === 0 ? "CAST([], 'Array(String)')" : `[${items.join(", ")}]`;
+  const codes = checked.map(({ cast, isKey, condition }) => {
+    const code = `if(${cast?.outOfRange ?? "0"}, 'out_of_range', 'bad_value')`;
+    const present = cast?.present ?? "0";
+    return `if(${condition}, ${isKey ? `if(${present}, ${code}, 'primary_key_null')` : code}, '')`;
+  });
+  const first = "arrayFirstIndex(code -> code != '', _codes)";
+  const pick = (items: readonly string[]): string => `(${texts(items)})[${first}]`;
+  const code = `_codes[${first}]`;
+  const expectation = pick(checked.map(({ cast }) => quoteText(cast?.expectation ?? "")));
+  return {
+    codes: texts(codes),
+    columns: {
+      code,
+      field: pick(checked.map((planned) => quoteText(planned.field.name))),
+      value: `substring(${pick(checked.map(({ raw }) => `ifNull(toString(${raw}), '')`))}, 1, ${MAX_REJECT_VALUE_BYTES})`,
+      message: `multiIf(${code} = 'primary_key_null', 'the primary key field is empty', ${code} = 'out_of_range', concat('does not fit, expected ', ${expectation}), concat('expected ', ${expectation}))`,
+    },
+  };
+}
