@@ -151,6 +151,9 @@ export const CODES = {
     unusable_key: pgp(
       "The PGP credential holds no private key that can decrypt. Paste the armored private key block, not the public one.",
     ),
+    unusable_signer_key: pgp(
+      "The signer's key cannot be used. Paste the signer's armored public key block.",
+    ),
     unsupported_algorithm: pgp(
       "The file uses an algorithm that is not supported. Encrypt it with a current OpenPGP tool.",
     ),
