@@ -1,0 +1,42 @@
+import type { ArchiveLimits } from "../archive-options.ts";
+import { damageOf } from "../damage.ts";
+import { describeBytes, SNIFF_BYTES } from "../sniff.ts";
+import { parseDirectory, type ZipRecord } from "./directory-record.ts";
+import { findDirectory, noEndRecord, TAIL_BYTES } from "./end-record.ts";
+import { assertSecondReading } from "./second-reader.ts";
+import { readStretch, type Stretch, type ZipFile } from "./zip-file.ts";
+
+export interface ZipDirectory {
+  /** In the directory's order. */
+  readonly records: readonly ZipRecord[];
+  /** Where the directory starts: the end of the last entry. */
+  readonly start: number;
+}
+
+/** Reads and verifies the central directory: one range for most zips, two for those with large directories. */
+export async function readDirectory(file: ZipFile, limits: ArchiveLimits): Promise<ZipDirectory> {
+  const short = (): Error => damageOf("zip", () => file.size).truncated("before its own size");
+  const tail = await readStretch(file, Math.max(0, file.size - TAIL_BYTES), file.size, short);
+  const place = findDirectory(tail, limits);
+  if (place === undefined) {
+    const head = await readStretch(file, 0, Math.min(SNIFF_BYTES, file.size), short);
+    throw noEndRecord(file.size, describeBytes(head.bytes));
+  }
+  const whole = await extended(file, tail, place.start, short);
+  const bytes = whole.bytes.subarray(place.start - whole.start, place.end - whole.start);
+  const records = parseDirectory({ start: place.start, bytes }, place.entries);
+  await assertSecondReading(whole, records);
+  return { records, start: place.start };
+}
+
+/** The tail with what of the directory lies before it. */
+async function extended(
+  file: ZipFile,
+  tail: Stretch,
+  start: number,
+  onShort: () => Error,
+): Promise<Stretch> {
+  if (start >= tail.start) return tail;
+  const before = await readStretch(file, start, tail.start, onShort);
+  return { start, bytes: Buffer.concat([before.bytes, tail.bytes]) };
+}
