@@ -1,53 +1,62 @@
 import { StageError } from "@sluice/errors";
 import type { PgpKeys } from "@sluice/schema";
 import { createByteReader, type Transform } from "@sluice/streams";
+import type { PublicKey } from "openpgp";
 import { dearmor, isArmored } from "./armor.ts";
-import { readEnvelope } from "./envelope.ts";
+import { type Envelope, readEnvelope } from "./envelope.ts";
+import { type DecryptLimits, limitsOf } from "./limits.ts";
 import { openData } from "./open-data.ts";
-import { DEFAULT_ARGON2_MEMORY_EXPONENT, type UnlockedKeys, unlockKeys } from "./private-keys.ts";
-import { findSessionKey } from "./session-key.ts";
+import { openRare } from "./open-rare.ts";
+import { type UnlockedKeys, unlockKeys } from "./private-keys.ts";
+import { isCfbCipher } from "./seipd-1.ts";
+import { type FoundSessionKey, findSessionKey } from "./session-key.ts";
+import { readSignerKeys } from "./signer-keys.ts";
 
-export interface DecryptOptions {
+/** Every limit has a default; over a limit is `limit_exceeded`, with the option's name. */
+export interface DecryptOptions extends Partial<DecryptLimits> {
   readonly keys: PgpKeys;
-  /** Bytes that may come out of one message. Default 1 TiB; more is `limit_exceeded`. */
-  readonly maxOutputBytes?: number;
-  /** Recipients, passphrases included, that a message may name. Default 256. */
-  readonly maxRecipients?: number;
-  /** Logarithm of the KiB that deriving a key from a passphrase may take. Default 18, which is 256 MiB. */
-  readonly maxArgon2MemoryExponent?: number;
   /**
-   * How long decrypting may stand still while neither the source nor the reader is waited for; then
-   * the message is damaged (`integrity_failed`). Default 10,000.
+   * How long openpgp.js may stand still over a message in CAST5, Blowfish or Twofish while neither the
+   * source nor the reader is waited for; then the message is damaged (`integrity_failed`). Default 10,000.
    */
   readonly stallTimeoutMs?: number;
 }
 
 const SNIFF_BYTES = 64;
 
+interface Held {
+  readonly keys: UnlockedKeys;
+  readonly signers: readonly PublicKey[];
+}
+
+async function hold(keys: PgpKeys, limits: DecryptLimits): Promise<Held> {
+  const signers = await readSignerKeys(keys.signerPublicKeys ?? []);
+  return { signers, keys: await unlockKeys(keys, limits.maxArgon2MemoryExponent) };
+}
+
 /**
  * Opens one OpenPGP message (RFC 9580, RFC 4880), armored or binary, and gives the bytes of its
- * literal data; the file name inside is ignored, a signature is not looked at.
+ * literal data; the file name inside is ignored. When the keys name signers, the message must bear a
+ * valid signature by one of them (`signature_invalid`); otherwise signatures are not looked at.
  *
  * The bytes of a message of the older kind (SEIPD version 1) come before its integrity check, which
- * stands at its end: they may be put in private staging only, until the iteration has ended without
- * an error. The transform may be used for any number of messages: its keys are unlocked once.
+ * stands at its end, and those of any message before its signature is judged: they may be put in
+ * private staging only, until the iteration has ended without an error. The transform may be used for
+ * any number of messages: its keys are unlocked once.
  *
- * Fails with the codes of the decrypt stage; the source's own errors pass through as they are.
+ * Fails with the codes of the decrypt stage; the source's own errors pass through as they are. Throws
+ * a RangeError at once for a limit that must not be.
  */
 export function decrypt(options: DecryptOptions): Transform<Uint8Array, Uint8Array> {
-  const limits = {
-    maxOutputBytes: options.maxOutputBytes ?? 2 ** 40,
-    maxRecipients: options.maxRecipients ?? 256,
-    maxArgon2MemoryExponent: options.maxArgon2MemoryExponent ?? DEFAULT_ARGON2_MEMORY_EXPONENT,
-    stallTimeoutMs: options.stallTimeoutMs ?? 10_000,
-  };
-  let unlocking: Promise<UnlockedKeys> | undefined;
+  const limits = limitsOf(options);
+  const { keys, stallTimeoutMs = 10_000 } = options;
+  let holding: Promise<Held> | undefined;
 
   return async function* (source) {
     const file = createByteReader(source);
     try {
-      unlocking ??= unlockKeys(options.keys, limits.maxArgon2MemoryExponent);
-      const keys = await unlocking;
+      holding ??= hold(keys, limits);
+      const held = await holding;
       const head = await file.take(SNIFF_BYTES);
       file.putBack(head);
       const message = isArmored(head) ? createByteReader(dearmor(file)) : file;
@@ -59,9 +68,15 @@ export function decrypt(options: DecryptOptions): Transform<Uint8Array, Uint8Arr
           "The message is encrypted without integrity protection, as old tools do.",
         );
       }
-      yield* openData(envelope, await findSessionKey(envelope, keys, limits), limits);
+      const found = await findSessionKey(envelope, held.keys, limits);
+      yield* isRare(envelope, found)
+        ? openRare(envelope, found, { ...limits, stallTimeoutMs }, held.signers)
+        : openData(envelope, found.sessionKey, held.signers, limits);
     } finally {
       await file.close();
     }
   };
 }
+
+const isRare = ({ protection }: Envelope, { sessionKey }: FoundSessionKey): boolean =>
+  protection === "seipd-1" && !isCfbCipher(sessionKey.algorithm);

@@ -1,4 +1,5 @@
 import type { ByteReader } from "@sluice/streams";
+import { assertAeadHead } from "./aead.ts";
 import { describeBytes, describePacket, UNKNOWN_BINARY } from "./describe-bytes.ts";
 import {
   badFraming,
@@ -7,7 +8,8 @@ import {
   truncated,
   unsupportedAlgorithm,
 } from "./failures.ts";
-import { type PacketHeader, readLength, readPacketHeader, TAG } from "./packet-framing.ts";
+import { countPacket, type DecryptLimits, type Spent } from "./limits.ts";
+import { exactly, type PacketHeader, packetBody, readPacketHeader, TAG } from "./packet-framing.ts";
 
 /** A packet that holds the session key, encrypted to one recipient or to a passphrase. */
 export interface SessionKeyPacket {
@@ -27,27 +29,28 @@ export interface Envelope {
   /** The first bytes of the data packet's body: versions and algorithms, or the encrypted prefix. */
   readonly bodyHead: Uint8Array;
   readonly tag: number;
-  /** The data packet as it is written, to the end of the file; throws where the file ends before or after it. */
-  readonly dataPacket: () => AsyncGenerator<Uint8Array>;
+  /** Packets up to the data packet, with it. */
+  readonly packets: number;
+  /** The data packet's body from its version on; throws where the file ends before or after it. */
+  readonly body: () => AsyncGenerator<Uint8Array>;
+  /** Bytes of the message that were read. */
+  readonly offset: () => number;
 }
 
 const BODY_HEAD_BYTES = 64;
 /** RSA with 32,768 bits fills 4 KiB. */
 const MAX_SESSION_KEY_BYTES = 8192;
 const MAX_IGNORED_BYTES = 65_536;
-/** RFC 9580, 5.13.2: 4 MiB to a piece; each piece is held until it is authenticated. */
-const MAX_CHUNK_SIZE_OCTET = 16;
 
 /** Reads a message's packets up to its encrypted data. */
-export async function readEnvelope(
-  reader: ByteReader,
-  limits: { readonly maxRecipients: number },
-): Promise<Envelope> {
+export async function readEnvelope(reader: ByteReader, limits: DecryptLimits): Promise<Envelope> {
   const sessionKeys: SessionKeyPacket[] = [];
+  const spent: Spent = { openedBytes: 0, packets: 0, hasBzip2: false };
   for (let first = true; ; first = false) {
-    const header = await readPacketHeader(reader);
+    const header = await readPacketHeader(reader, truncated);
     if (header === undefined) throw await noPacket(reader, first);
     if (first) await assertBeginsMessage(reader, header);
+    countPacket(spent, limits);
     switch (header.tag) {
       case TAG.marker:
       case TAG.padding:
@@ -66,7 +69,7 @@ export async function readEnvelope(
       case TAG.encryptedWithIntegrity:
       case TAG.encryptedWithAead:
         if (sessionKeys.length === 0) throw notEncrypted("encrypted data without any session key");
-        return await dataEnvelope(reader, header, sessionKeys);
+        return await dataEnvelope(reader, header, sessionKeys, spent.packets);
       default:
         throw badFraming(
           reader.offset,
@@ -106,9 +109,7 @@ async function body(
   if (header.length.partial || header.length.bytes > maxBytes) {
     throw badFraming(reader.offset, "A packet before the encrypted data is too large.");
   }
-  const bytes = await reader.take(header.length.bytes);
-  if (bytes.byteLength < header.length.bytes) throw truncated(reader.offset);
-  return bytes;
+  return await exactly(reader, header.length.bytes, truncated);
 }
 
 async function sessionKeyPacket(
@@ -127,89 +128,46 @@ async function dataEnvelope(
   reader: ByteReader,
   header: PacketHeader,
   sessionKeys: readonly SessionKeyPacket[],
+  packets: number,
 ): Promise<Envelope> {
   const bodyHead = await reader.take(Math.min(BODY_HEAD_BYTES, header.length.bytes));
   const isCut = bodyHead.byteLength < Math.min(BODY_HEAD_BYTES, header.length.bytes);
   if (isCut && header.tag !== TAG.encrypted) throw truncated(reader.offset);
-  const [version, , , chunkSize = 0] = bodyHead;
+  reader.putBack(bodyHead);
+  const [version] = bodyHead;
   const isAead = header.tag === TAG.encryptedWithAead || version === 2;
   const isKnown =
     header.tag === TAG.encryptedWithAead ? version === 1 : version === 1 || version === 2;
   if (header.tag !== TAG.encrypted && !isKnown) {
     throw unsupportedAlgorithm(`Encrypted data of version ${version}`);
   }
-  if (isAead && chunkSize > MAX_CHUNK_SIZE_OCTET) {
-    throw limitExceeded("The message is authenticated in pieces of more than 4 MiB.");
-  }
+  if (isAead) assertAeadHead(header.tag, bodyHead);
 
-  async function* bodyRest(): AsyncGenerator<Uint8Array> {
-    let length = header.length;
-    let left = length.bytes - bodyHead.byteLength;
-    for (;;) {
-      while (left > 0) {
-        const chunk = await reader.chunk();
-        if (chunk === undefined && left === Number.POSITIVE_INFINITY) return;
-        if (chunk === undefined) throw truncated(reader.offset);
-        const part = chunk.subarray(0, left);
-        if (part.byteLength < chunk.byteLength) reader.putBack(chunk.subarray(part.byteLength));
-        left -= part.byteLength;
-        yield part;
-      }
-      if (!length.partial) break;
-      length = await readLength(reader);
-      left = length.bytes;
-    }
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield* packetBody(reader, header, truncated);
     if ((await reader.chunk()) !== undefined) {
       throw badFraming(reader.offset, "Something follows the message: one message to a file.");
     }
   }
 
-  async function* dataPacket(): AsyncGenerator<Uint8Array> {
-    if (header.length.partial) {
-      yield header.raw.subarray(0, 1);
-      yield* inLargeParts(bodyHead, bodyRest());
-      return;
-    }
-    yield Buffer.concat([header.raw, bodyHead]);
-    yield* bodyRest();
+  const fitting = sessionKeys.filter((packet) => fits(packet, header.tag, version));
+  if (fitting.length === 0) {
+    throw badFraming(reader.offset, "The session keys are of another version than the data.");
   }
-
+  const protection = header.tag === TAG.encrypted ? "none" : isAead ? "aead" : "seipd-1";
   return {
-    sessionKeys,
-    protection: header.tag === TAG.encrypted ? "none" : isAead ? "aead" : "seipd-1",
+    sessionKeys: fitting,
+    protection,
     bodyHead,
     tag: header.tag,
-    dataPacket,
+    packets,
+    body,
+    offset: () => reader.offset,
   };
 }
 
-const PART_OCTET = 0xe0 | 16;
-const PART_BYTES = 2 ** 16;
-
-/**
- * A packet's body with partial lengths of 64 KiB. gpg writes parts of 8 KiB when it reads from a
- * pipe, and openpgp.js carries each part by itself through all of its streams.
- */
-async function* inLargeParts(
-  start: Uint8Array,
-  rest: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array[] = [start];
-  let size = start.byteLength;
-  for await (const chunk of rest) {
-    held.push(chunk);
-    size += chunk.byteLength;
-    if (size < PART_BYTES) continue;
-    const joined = Buffer.concat(held);
-    let at = 0;
-    for (; joined.byteLength - at >= PART_BYTES; at += PART_BYTES) {
-      yield Uint8Array.of(PART_OCTET);
-      yield joined.subarray(at, at + PART_BYTES);
-    }
-    held = [joined.subarray(at)];
-    size = joined.byteLength - at;
-  }
-  const length = Buffer.from([0xff, 0, 0, 0, 0]);
-  length.writeUInt32BE(size, 1);
-  yield Buffer.concat([length, ...held]);
+/** Session keys of version 6 are for data of version 2 alone, and others for other data (RFC 9580, 10.3.2.1). */
+function fits({ body: [version] }: SessionKeyPacket, tag: number, dataVersion?: number): boolean {
+  const isNew = tag === TAG.encryptedWithIntegrity && dataVersion === 2;
+  return isNew === (version === 6);
 }

@@ -28,6 +28,19 @@ export function badFraming(offset: number, message: string): StageError<"decrypt
   return new StageError("decrypt", "integrity_failed", message, { layers: [layer(offset)] });
 }
 
+/**
+ * What was decrypted is no message. This is said of a message whose integrity has been judged, and
+ * only then: for any other, `integrityFailed` is the answer.
+ */
+export function malformed(offset: number, cause?: unknown): StageError<"decrypt"> {
+  return new StageError(
+    "decrypt",
+    "integrity_failed",
+    "The message is whole, but what it holds is damaged or no OpenPGP data.",
+    { layers: [layer(offset)], cause },
+  );
+}
+
 export function unsupportedAlgorithm(seen: string, cause?: unknown): StageError<"decrypt"> {
   return new StageError("decrypt", "unsupported_algorithm", `${seen} is not supported.`, {
     seen,

@@ -2,6 +2,7 @@ import { StageError } from "@sluice/errors";
 import type { PgpKeys } from "@sluice/schema";
 import { config, decryptKey, type PrivateKey, readPrivateKeys } from "openpgp";
 import { describeArmor } from "./describe-bytes.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
 
 /** What may be shown of a private key. */
 export interface PrivateKeyFacts {
@@ -130,7 +131,7 @@ export async function inspectPrivateKeys(
   passphrase?: string,
 ): Promise<PrivateKeyFacts[]> {
   const keys = { privateKeyBlocks, ...(passphrase === undefined ? {} : { passphrase }) };
-  const { unlocked, locked } = await unlockKeys(keys, DEFAULT_ARGON2_MEMORY_EXPONENT);
+  const { unlocked, locked } = await unlockKeys(keys, DEFAULT_LIMITS.maxArgon2MemoryExponent);
   if (locked.length > 0) throw badPassphrase(locked);
   for (const key of unlocked) await assertDecrypts(key);
   return unlocked.map((key) => ({
@@ -139,6 +140,3 @@ export async function inspectPrivateKeys(
     userIds: key.getUserIDs(),
   }));
 }
-
-/** 2^18 KiB = 256 MiB. */
-export const DEFAULT_ARGON2_MEMORY_EXPONENT = 18;

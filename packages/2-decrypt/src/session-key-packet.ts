@@ -1,14 +1,11 @@
-import type { Envelope, SessionKeyPacket } from "./envelope.ts";
+import type { SessionKeyPacket } from "./envelope.ts";
 import { limitExceeded, unsupportedAlgorithm } from "./failures.ts";
-
-export interface SessionKeyLimits {
-  /** Logarithm of the KiB that deriving a key with Argon2 may take. */
-  readonly maxArgon2MemoryExponent: number;
-}
+import type { DecryptLimits } from "./limits.ts";
 
 /** The key id of a recipient that is not named. */
 export const WILDCARD = "0000000000000000";
 
+const ITERATED = 3;
 const ARGON2 = 4;
 const MAX_ARGON2_PASSES = 16;
 
@@ -66,31 +63,33 @@ function assertAead(mode: number): void {
   throw unsupportedAlgorithm(`Authenticated encryption mode ${mode}`);
 }
 
-/** Throws when the data's own header names an algorithm that is not supported. */
-export function assertDataAlgorithms({ protection, bodyHead }: Envelope): void {
-  if (protection !== "aead") return;
-  const [, cipher = 0, mode = 0] = bodyHead;
-  assertCipher(cipher);
-  assertAead(mode);
-}
-
 /** Throws when a passphrase packet (RFC 9580, 5.3) is not supported, or would take too much memory or time. */
-export function assertPassphrasePacket({ body }: SessionKeyPacket, limits: SessionKeyLimits): void {
+export function assertPassphrasePacket({ body }: SessionKeyPacket, limits: DecryptLimits): void {
+  const { maxArgon2MemoryExponent, maxS2kIterationCount } = limits;
   const [version = 0] = body;
   const cipherAt = version === 6 ? 2 : 1;
   const s2kAt = version === 4 ? 2 : version === 5 ? 3 : 5;
   assertCipher(body[cipherAt] ?? 0);
   if (version !== 4) assertAead(body[cipherAt + 1] ?? 0);
   const kind = body[s2kAt] ?? 0;
-  if (![0, 1, 3, ARGON2].includes(kind)) {
+  if (![0, 1, ITERATED, ARGON2].includes(kind)) {
     throw unsupportedAlgorithm(`Passphrase derivation ${kind}`);
+  }
+  if (kind === ITERATED) {
+    const octet = body[s2kAt + 10] ?? 0;
+    const count = (16 + (octet & 15)) * 2 ** ((octet >> 4) + 6);
+    if (count > maxS2kIterationCount) {
+      throw limitExceeded(
+        `The passphrase's derivation wants to hash ${count} bytes; maxS2kIterationCount = ${maxS2kIterationCount}.`,
+      );
+    }
   }
   if (kind !== ARGON2) return;
   const [passes = 0, , memoryExponent = 0] = body.subarray(s2kAt + 1 + 16);
-  if (memoryExponent > limits.maxArgon2MemoryExponent || passes > MAX_ARGON2_PASSES) {
+  if (memoryExponent > maxArgon2MemoryExponent || passes > MAX_ARGON2_PASSES) {
     throw limitExceeded(
       `The passphrase's derivation wants 2^${memoryExponent} KiB and ${passes} passes; ` +
-        `maxArgon2MemoryExponent = ${limits.maxArgon2MemoryExponent}, and at most ${MAX_ARGON2_PASSES} passes.`,
+        `maxArgon2MemoryExponent = ${maxArgon2MemoryExponent}, and at most ${MAX_ARGON2_PASSES} passes.`,
     );
   }
 }

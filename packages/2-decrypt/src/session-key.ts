@@ -8,15 +8,19 @@ import {
   type SessionKey,
 } from "openpgp";
 import type { Envelope, SessionKeyPacket } from "./envelope.ts";
-import { integrityFailed, unsupportedAlgorithm, wrongPassphrase } from "./failures.ts";
-import { prefixMatches } from "./prefix-check.ts";
-import { assertDecrypts, badPassphrase, keyIdsOf, type UnlockedKeys } from "./private-keys.ts";
 import {
-  assertDataAlgorithms,
+  integrityFailed,
+  limitExceeded,
+  unsupportedAlgorithm,
+  wrongPassphrase,
+} from "./failures.ts";
+import type { DecryptLimits } from "./limits.ts";
+import { assertDecrypts, badPassphrase, keyIdsOf, type UnlockedKeys } from "./private-keys.ts";
+import { prefixMatches } from "./seipd-1.ts";
+import {
   assertPassphrasePacket,
   assertPublicKeyAlgorithm,
   recipientOf,
-  type SessionKeyLimits,
   WILDCARD,
 } from "./session-key-packet.ts";
 
@@ -31,9 +35,8 @@ export interface FoundSessionKey {
 export async function findSessionKey(
   envelope: Envelope,
   keys: UnlockedKeys,
-  limits: SessionKeyLimits,
+  limits: DecryptLimits,
 ): Promise<FoundSessionKey> {
-  assertDataAlgorithms(envelope);
   const toKeys = envelope.sessionKeys.filter((packet) => packet.kind === "public-key");
   const toPassphrases = envelope.sessionKeys.filter((packet) => packet.kind === "passphrase");
   const matches = toKeys.flatMap((packet) => {
@@ -43,7 +46,7 @@ export async function findSessionKey(
       .map((key) => ({ packet, key }));
   });
   if (matches.length > 0) {
-    const found = await tryPrivateKeys(envelope, matches);
+    const found = await tryPrivateKeys(envelope, matches, limits);
     if (found !== undefined) return { sessionKey: found, isGuess: false };
   }
   if (toPassphrases.length > 0 && keys.passphrase !== undefined) {
@@ -124,9 +127,15 @@ interface Match {
 async function tryPrivateKeys(
   envelope: Envelope,
   matches: readonly Match[],
+  { maxPrivateKeyTries }: DecryptLimits,
 ): Promise<SessionKey | undefined> {
   let fallback: SessionKey | undefined;
-  for (const match of matches) {
+  for (const [tries, match] of matches.entries()) {
+    if (tries >= maxPrivateKeyTries) {
+      throw limitExceeded(
+        `None of the first maxPrivateKeyTries = ${maxPrivateKeyTries} pairs of a recipient and a key held opens the message.`,
+      );
+    }
     assertPublicKeyAlgorithm(recipientOf(match.packet).algorithm);
     await assertDecrypts(match.key);
     const candidates = await sessionKeysOf(envelope, match, usualCiphers(envelope));
@@ -198,16 +207,21 @@ async function rareSessionKey(envelope: Envelope, match: Match): Promise<Session
   return undefined;
 }
 
-const fits = (envelope: Envelope, { algorithm, data }: SessionKey): boolean | undefined =>
-  prefixMatches(algorithm, data, envelope.bodyHead);
+const fits = (envelope: Envelope, key: SessionKey): boolean | undefined =>
+  prefixMatches(key, envelope.bodyHead);
 
 async function tryPassphrase(
   envelope: Envelope,
   packets: readonly SessionKeyPacket[],
   passphrase: string,
-  limits: SessionKeyLimits,
+  limits: DecryptLimits,
 ): Promise<SessionKey | undefined> {
-  for (const packet of packets) {
+  for (const [tries, packet] of packets.entries()) {
+    if (tries >= limits.maxPassphraseTries) {
+      throw limitExceeded(
+        `The passphrase opens none of the first maxPassphraseTries = ${limits.maxPassphraseTries} of the message's passphrase recipients.`,
+      );
+    }
     assertPassphrasePacket(packet, limits);
     try {
       const candidates = await opened(envelope, packet, {
