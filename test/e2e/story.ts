@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { type ClickHouseClient, createClient as createClickHouse } from "@clickhouse/client";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -24,7 +24,8 @@ import {
 } from "@sluice/local";
 
 export type FeedSpec = MessageInitShape<typeof FeedSpecSchema>;
-export type FileSettings = MessageInitShape<typeof FileSettingsSchema>;
+/** As a literal: parts of several can be joined. */
+export type FileSettings = Exclude<MessageInitShape<typeof FileSettingsSchema>, Message>;
 
 /** What a story acts with: the whole product on real servers, its public API, and a customer. */
 export interface Story extends AsyncDisposable {

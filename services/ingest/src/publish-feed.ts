@@ -2,7 +2,14 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Lease, PublishResultSchema, PublishWork } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { StageError } from "@sluice/errors";
-import { publish, publishRejects, readPublishIntent, verifyStaging } from "@sluice/load";
+import {
+  prepareStitchView,
+  publish,
+  publishRejects,
+  publishReplayedRejects,
+  readPublishIntent,
+  verifyStaging,
+} from "@sluice/load";
 import { toFeed, toLoadOperation } from "./from-proto.ts";
 import type { WorkerContext } from "./worker.ts";
 
@@ -25,12 +32,14 @@ export async function publishFeed(
   let recorded = work.intent;
   if (recorded === undefined) {
     try {
-      await verifyStaging({
-        warehouse,
-        feed,
-        workflowId,
-        sent: work.sent.map(({ key, rows }) => ({ key, entry: "", rows: Number(rows) })),
-      });
+      // Replayed rows are of many objects, and were counted when they were staged.
+      if (work.replay === undefined)
+        await verifyStaging({
+          warehouse,
+          feed,
+          workflowId,
+          sent: work.sent.map(({ key, rows }) => ({ key, rows: Number(rows) })),
+        });
     } catch (error) {
       // Every object was verified when its load ended: what was refused may be read.
       if (error instanceof StageError && error.code === "threshold_exceeded") {
@@ -56,5 +65,7 @@ export async function publishFeed(
   const { stagingUuid, rowsUuid } = recorded;
   const intent = { operation, stagingUuid, rowsUuid };
   const outcome = await publish({ warehouse, feed, workflowId, attempt, intent });
+  if (work.replay !== undefined) await publishReplayedRejects(warehouse, feed, workflowId);
+  await prepareStitchView(warehouse, feed.source, work.stitchFeeds.map(toFeed));
   return { alreadyPublished: outcome === "already_published" };
 }

@@ -13,16 +13,22 @@ export async function replay(
   { workflowId }: Lease,
   work: ReplayRejectsWork,
   { warehouse }: WorkerContext,
-  signal: AbortSignal,
 ): Promise<MessageInitShape<typeof LoadObjectResultSchema>> {
   if (work.feed === undefined) throw new Error("the task came without a feed");
-  const of = work.workflowId === "" ? {} : { workflowId: work.workflowId };
-  const { rows, rejected } = await replayRejects(warehouse, toFeed(work.feed), workflowId, {
-    ...of,
-    signal,
-  });
+  const { healed, refused, skipped, warnings } = await replayRejects(
+    warehouse,
+    toFeed(work.feed),
+    workflowId,
+    {
+      ...(work.workflowId === "" ? {} : { workflowId: work.workflowId }),
+      fromOrdinal: Number(work.fromOrdinal),
+    },
+  );
+  const unread =
+    skipped === 0 ? [] : [`${skipped} rejects cannot be cast again and stay as they are`];
   return {
-    checkpoint: { batches: 1n, rows: BigInt(rows), rejectedRows: BigInt(rejected) },
+    checkpoint: { batches: 1n, rows: BigInt(healed + refused), rejectedRows: BigInt(refused) },
+    warnings: [...unread, ...warnings],
     route: "replay of rejected rows, inside ClickHouse",
   };
 }

@@ -15,8 +15,8 @@ import { isStatus, keepLease, LeaseLost, type TaskState, TaskStopped } from "./l
 import { listObjects } from "./list-objects.ts";
 import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
-import { replay } from "./replay.ts";
 import { publishFeed } from "./publish-feed.ts";
+import { replay } from "./replay.ts";
 import { STAGE_MESSAGES, toStageFailure } from "./to-proto.ts";
 
 export interface WorkerContext {
@@ -141,7 +141,7 @@ async function perform(
       };
     }
     case "replayRejects":
-      return { case: "loadObject", value: await replay(lease, work.value, context, signal) };
+      return { case: "loadObject", value: await replay(lease, work.value, context) };
     case "publish":
       return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
     case "discard":

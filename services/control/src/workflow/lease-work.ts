@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import {
   CheckpointSchema,
   DiscardWorkSchema,
@@ -74,7 +75,7 @@ async function workOf(
       };
     case "load":
       if (plan.replayOf !== undefined) {
-        return { case: "replayRejects", value: replayWork(plan, task.feed_id) };
+        return { case: "replayRejects", value: await replayWork(context, task, plan) };
       }
       return { case: "loadObject", value: await loadWork(context, task, plan) };
     case "publish":
@@ -147,13 +148,48 @@ async function publishWork(
       : { intent: { stagingUuid: intent.staging_uuid, rowsUuid: intent.rows_uuid } }),
     sent: await sentFor(context, task, feed.feedId),
     stitchFeeds: await stitchFeedsOf(context.kysely, task.tenant, feed.source),
-    ...(plan.replayOf === undefined ? {} : { replay: replayWork(plan, feed.feedId) }),
+    ...(plan.replayOf === undefined ? {} : { replay: await replayWork(context, task, plan) }),
   });
 }
 
-function replayWork(plan: Plan, feedId: string | null): ReplayRejectsWork {
-  const workflowId = plan.replayOf ?? "";
-  return create(ReplayRejectsWorkSchema, { feed: feedOf(plan, feedId), workflowId });
+async function replayWork(
+  context: EngineContext,
+  task: TaskRow,
+  plan: Plan,
+): Promise<ReplayRejectsWork> {
+  return create(ReplayRejectsWorkSchema, {
+    feed: feedOf(plan, task.feed_id),
+    workflowId: plan.replayOf ?? "",
+    fromOrdinal: BigInt(await firstOrdinalSinceTruncate(context, task)),
+  });
+}
+
+/** The first object of the last truncate and load of the task's feed; 0 when there was none. */
+async function firstOrdinalSinceTruncate(
+  { kysely }: EngineContext,
+  { tenant, feed_id }: TaskRow,
+): Promise<number> {
+  const truncated = await kysely
+    .selectFrom("load_record")
+    .select("workflow_id")
+    .where("tenant", "=", tenant)
+    .where("feed_id", "=", feed_id)
+    .where("operation", "=", LoadOperation.TRUNCATE_AND_LOAD)
+    .orderBy("number", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (truncated === undefined) return 0;
+  const first = await kysely
+    .selectFrom("task")
+    .select("object_ordinal")
+    .where("tenant", "=", tenant)
+    .where("workflow_id", "=", truncated.workflow_id)
+    .where("feed_id", "=", feed_id)
+    .where("kind", "=", "load")
+    .orderBy("object_ordinal")
+    .limit(1)
+    .executeTakeFirst();
+  return first?.object_ordinal ?? 0;
 }
 
 /** What the loads of a workflow sent into a feed, by object. */

@@ -1,0 +1,88 @@
+import { setTimeout } from "node:timers/promises";
+import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import { Stage, type StageFailure } from "@sluice/api/control/v1/failure_pb";
+import { Workflow_State } from "@sluice/api/control/v1/workflow_pb";
+import { DAY, type FileSettings, INTEGER, type Story } from "../e2e/story.ts";
+import type { CorpusCase, LoadedRow } from "./corpus-case.ts";
+
+/** What became of one file. */
+export type Outcome =
+  | { readonly kind: "right" }
+  /** Loaded, and not what the truth says; or loaded where it must be refused. */
+  | { readonly kind: "wrong"; readonly why: string }
+  | {
+      readonly kind: "refused";
+      readonly code: string;
+      readonly message: string;
+      readonly isTyped: boolean;
+    }
+  | { readonly kind: "hung" };
+
+/** A file that takes longer counts as a hang. */
+const DEADLINE_MS = 10_000;
+
+/** Codes that say no more than that something went wrong. */
+const UNTYPED = new Set([
+  "parse.decoder_crashed",
+  "load.unavailable",
+  "load.rejected",
+  "load.worker_lost",
+]);
+
+/** Loads one file as a customer's courier would, from S3 into a domain table of its own, and reads the table. */
+export async function loadCase(story: Story, name: string, each: CorpusCase): Promise<Outcome> {
+  const key = `${name}/${each.name}`;
+  await story.customer.put(key, each.bytes);
+  const feedId = await story.feed("corpus", name, {
+    fields: [
+      // A file of a corpus has no key of its own: its rows are told apart by where they stand.
+      { incomingName: "_entry", name: "entry", type: { type: { case: "string", value: {} } } },
+      { incomingName: "_row", name: "row", type: INTEGER },
+      ...each.fields,
+    ],
+    primaryKey: ["entry", "row"],
+    errorThresholdPercent: 0,
+  });
+  const courierId = await story.courier({
+    feedId,
+    key,
+    settings: await withKeys(story, name, each),
+    operation: LoadOperation.LOAD,
+  });
+  const ended = await Promise.race([
+    story.run(courierId, DAY),
+    setTimeout(DEADLINE_MS, undefined, { ref: false }),
+  ]);
+  if (ended === undefined) return { kind: "hung" };
+  if (ended.state !== Workflow_State.SUCCEEDED) return toRefusal(ended.failure);
+  if (each.expect === "refused") return { kind: "wrong", why: "loaded, though it must be refused" };
+  const rows = await readRows(story, name, each);
+  const why = each.judge?.(rows);
+  return why === undefined ? { kind: "right" } : { kind: "wrong", why };
+}
+
+async function withKeys(story: Story, name: string, each: CorpusCase): Promise<FileSettings> {
+  if (each.keys === undefined) return each.settings;
+  const { credential } = await story.credentials.createCredential({
+    credential: { name: `keys of ${name}`, kind: { case: "pgp", value: each.keys } },
+  });
+  return {
+    ...each.settings,
+    encryption: { case: "pgp", value: { credentialId: credential?.id ?? "" } },
+  };
+}
+
+function toRefusal(failure: StageFailure | undefined): Outcome {
+  const stage = Stage[failure?.stage ?? Stage.UNSPECIFIED]?.toLowerCase() ?? "";
+  const code = `${stage}.${failure?.code ?? ""}`;
+  const isTyped = failure !== undefined && failure.code !== "" && !UNTYPED.has(code);
+  return { kind: "refused", code, message: failure?.message ?? "", isTyped };
+}
+
+async function readRows(story: Story, name: string, each: CorpusCase): Promise<LoadedRow[]> {
+  const columns = each.fields.map((field) => `\`${field.name}\``);
+  const found = await story.rows<{ entry: string; row: number; values: (string | null)[] }>(
+    `SELECT entry, row, [${columns.join(", ")}] AS values FROM corpus.\`${name}\` ORDER BY entry, row`,
+  );
+  return found;
+}
