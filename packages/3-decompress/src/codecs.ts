@@ -1,10 +1,12 @@
 import type { COMPRESSIONS } from "@sluice/schema";
 import { unbrotli } from "./brotli.ts";
+import { bunzip2 } from "./bzip2.ts";
 import { inflateZlib } from "./deflate.ts";
 import { gunzip } from "./gzip.ts";
 import type { Limits } from "./limits.ts";
 import { unlz4 } from "./lz4.ts";
 import { unsnappy } from "./snappy.ts";
+import { unxz } from "./xz.ts";
 import { unzstd } from "./zstd.ts";
 
 /** A stream compression that can be opened. */
@@ -16,15 +18,11 @@ export type Codec = (
   limits: Limits,
 ) => AsyncIterable<Uint8Array>;
 
-const notYet: Codec = () => {
-  throw new TypeError("This compression is not opened yet.");
-};
-
 export const CODECS: Record<CompressionName, Codec> = {
   gzip: gunzip,
   zstd: unzstd,
-  bzip2: notYet,
-  xz: notYet,
+  bzip2: bunzip2,
+  xz: unxz,
   lz4: unlz4,
   snappy: unsnappy,
   brotli: unbrotli,

@@ -1,4 +1,4 @@
-import { copyMatch } from "./lz4-block.ts";
+import { copyMatch, SHORT_COPY } from "./copy-match.ts";
 
 /**
  * Decodes one raw snappy block (snappy format description) of at most `maxBytes`; undefined for a block that
@@ -28,7 +28,7 @@ export function decodeSnappyBlock(block: Uint8Array, maxBytes: number): Uint8Arr
       const literals = (high < 60 ? high : little(high - 59)) + 1;
       // Written so that a length which could not be read is refused too.
       if (!(from + literals <= block.byteLength && to + literals <= length)) return undefined;
-      if (literals < 32)
+      if (literals < SHORT_COPY)
         for (let i = 0; i < literals; i++) output[to + i] = block[from + i] as number;
       else output.set(block.subarray(from, from + literals), to);
       from += literals;
