@@ -1,4 +1,5 @@
 import { batch } from "@sluice/batch";
+import { StageError } from "@sluice/errors";
 import {
   type Acknowledgement,
   judgeFindings,
@@ -15,7 +16,7 @@ import {
   parseJson,
   parseXml,
 } from "@sluice/parse";
-import type { Field, FormatSettings, ParsedEntry } from "@sluice/schema";
+import type { Feed, Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
 import { peek } from "@sluice/streams";
 import type { LoadMeter } from "./load-meter.ts";
 import type { LoadWork } from "./load-work.ts";
@@ -107,14 +108,14 @@ export function createEntryLoad(
     },
 
     async loadParquet(name, file, where) {
-      const { columns, slices, route } = await openParquet(file);
+      const { columns, unread, route, units } = await openParquet(file);
+      assertReadable(feed, unread);
       const plan = resolveColumns(feed, columns);
-      const first = ordinal;
-      const numbered = slices.map((slice) => ({ ...slice, ordinal: first + slice.ordinal }));
-      await loadSlices({ ...target(name), plan })(counted(numbered));
-      routes.add(
-        `parquet ${route.kind === "slices" ? "row groups" : "decoded to Arrow"}, ${where}: ${route.why}`,
+      await loadSlices({ ...target(name), plan })(
+        counted(numberedFrom(ordinal, units({ signal }))),
       );
+      const way = route.kind === "slices" ? "row groups as they are" : "decoded to Arrow";
+      routes.add(`parquet, ${way}, ${where}: ${route.why}`);
       addWarnings(name, plan.warnings);
     },
 
@@ -127,6 +128,27 @@ export function createEntryLoad(
       return [...warnings];
     },
   };
+}
+
+/** The units of an entry, numbered on from those of the entries before it. */
+async function* numberedFrom(first: number, units: AsyncIterable<Slice>): AsyncGenerator<Slice> {
+  for await (const unit of units) yield { ...unit, ordinal: first + unit.ordinal };
+}
+
+/** A column that a field wants must not load as null because nothing reads it. */
+function assertReadable({ fields }: Feed, unread: readonly string[]): void {
+  const wanted = new Set(
+    fields.filter(({ include }) => include).map(({ incomingName }) => incomingName.toLowerCase()),
+  );
+  const unreadable = unread.filter((column) => wanted.has(column.toLowerCase()));
+  if (unreadable.length === 0) return;
+  const names = unreadable.map((column) => JSON.stringify(column)).join(", ");
+  throw new StageError(
+    "parse",
+    "unsupported_feature",
+    `No type of ClickHouse holds the columns ${names}. Leave their fields out of the feed.`,
+    { seen: names },
+  );
 }
 
 const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
