@@ -39,18 +39,26 @@ export {
   summarizeRejects,
 } from "./read-rejects.ts";
 export {
+  publishReplayedRejects,
+  type ReplayFilter,
+  type ReplayTotals,
+  replayRejects,
+} from "./replay-rejects.ts";
+export {
   type ColumnPlan,
   judgeFindings,
   type PlannedField,
   resolveColumns,
 } from "./resolve-columns.ts";
 export { createStaging, dropStaging, listStaging, type StagingTable } from "./staging.ts";
+export { prepareStitchView } from "./stitch-view.ts";
 export {
   domainTable,
   rejectsTable,
   rowsTable,
   stagingRejectsTable,
   stagingTable,
+  stitchView,
   type TableAddress,
   type TableName,
 } from "./table-names.ts";

@@ -133,7 +133,7 @@ export function createInsertPath(options: InsertPathOptions): InsertPath {
         const status = response.statusCode ?? 0;
         if (exception !== undefined || status < 200 || status > 299) {
           const code = exception === undefined ? exceptionCodeOf(text) : Number(exception);
-          throw new ClickHouseAnswerError(text, status, code);
+          throw new ClickHouseAnswerError(text, status, code, request.writableFinished);
         }
         const summary = parseSummary(response.headers["x-clickhouse-summary"]);
         return {

@@ -143,6 +143,7 @@ export function loadSlices(
       ordinal: slice.ordinal,
       firstRow: slice.firstRow,
       rows: slice.rows,
+      byteOffset: slice.byteOffset,
       byteLength: slice.byteLength,
       body: (signal) => slice.open(signal),
       identity: slice.identity,

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { StageError } from "@sluice/errors";
+import { damageOf } from "./damaged-slice.ts";
+import type { InsertAnswer } from "./insert-request.ts";
 import { INSERT_SETTINGS } from "./insert-settings.ts";
 import type { EntryPlace, InsertStatements } from "./insert-statement.ts";
 import type { Warehouse } from "./warehouse.ts";
@@ -9,6 +11,8 @@ export interface Unit {
   readonly ordinal: number;
   readonly firstRow: number;
   readonly rows: number;
+  /** Where a slice starts in its file; undefined for a batch, whose rows carry this. */
+  readonly byteOffset?: number;
   readonly byteLength: number;
   readonly body: Uint8Array | ((signal: AbortSignal) => AsyncIterable<Uint8Array>);
   /** The body's hash, or what stands for it. */
@@ -51,20 +55,30 @@ export async function sendUnit(
 ): Promise<Sent> {
   const send = async (side: keyof InsertStatements): Promise<number> => {
     const deduplicationToken = token(place, unit, side);
-    const answer = await warehouse.retrying(
-      signal,
-      async (attempt) =>
-        await warehouse.insert({
-          statement: unit.statements[side],
-          body: unit.body,
-          byteLength: unit.byteLength,
-          // A try of its own id: the one before may still run, and the server refuses two of one id.
-          queryId: `${place.workflowId}-${deduplicationToken.slice(0, 16)}-${side}-${attempt}-${performance.now().toString(36)}`,
-          deduplicationToken,
-          settings: INSERT_SETTINGS,
-          signal,
-        }),
-    );
+    const insert = async (attempt: number): Promise<InsertAnswer> =>
+      await warehouse.insert({
+        statement: unit.statements[side],
+        body: unit.body,
+        byteLength: unit.byteLength,
+        // A try of its own id: the one before may still run, and the server refuses two of one id.
+        queryId: `${place.workflowId}-${deduplicationToken.slice(0, 16)}-${side}-${attempt}-${performance.now().toString(36)}`,
+        deduplicationToken,
+        settings: INSERT_SETTINGS,
+        signal,
+      });
+    const answer = await warehouse.retrying(signal, async (attempt) => {
+      try {
+        return await insert(attempt);
+      } catch (error) {
+        if (unit.body instanceof Uint8Array || damageOf(error) === undefined) throw error;
+      }
+      // Read and sent once more: damage on the way is gone then, damage in the file is not.
+      try {
+        return await insert(attempt);
+      } catch (error) {
+        throw damageOf(error) ?? error;
+      }
+    });
     if (answer.readRows !== unit.rows) {
       throw new StageError(
         "publish",
@@ -109,6 +123,7 @@ export function coordinate(
   etag: string;
   entry?: string;
   row: number;
+  byteOffset?: number;
 } {
   const { bucket, key, etag } = place.object;
   return {
@@ -117,5 +132,6 @@ export function coordinate(
     etag,
     ...(place.entry === "" ? {} : { entry: place.entry }),
     row: unit.firstRow,
+    ...(unit.byteOffset === undefined ? {} : { byteOffset: unit.byteOffset }),
   };
 }

@@ -29,8 +29,8 @@ const BY_EXCEPTION_CODE: ReadonlyMap<number, AnswerCode> = new Map<number, Answe
   [242, "unavailable"],
   [999, "unavailable"],
   // A connection cut in the middle of a body reads as an incomplete one: ATTEMPT_TO_READ_AFTER_EOF,
-  // CANNOT_READ_ALL_DATA, and the reader's own words for it. The request's length was not met, so
-  // nothing was written.
+  // CANNOT_READ_ALL_DATA. The request's length was not met, so nothing was written. (Of a slice that was
+  // sent whole they say that it is damaged: see damageOf.)
   [32, "unavailable"],
   [33, "unavailable"],
   // ACCESS_DENIED, AUTHENTICATION_FAILED, UNKNOWN_USER, REQUIRED_PASSWORD, READONLY.
@@ -64,9 +64,17 @@ export class ClickHouseAnswerError extends Error {
   override readonly name: string = "ClickHouseAnswerError";
   readonly status: number | undefined;
   readonly exceptionCode: number | undefined;
+  /** Whether the request's body had been sent to its end when the answer came. */
+  readonly bodySent: boolean;
 
-  constructor(text: string, status: number | undefined, exceptionCode: number | undefined) {
+  constructor(
+    text: string,
+    status: number | undefined,
+    exceptionCode: number | undefined,
+    bodySent: boolean = false,
+  ) {
     super(text);
+    this.bodySent = bodySent;
     this.status = status;
     this.exceptionCode = exceptionCode;
   }

@@ -16,6 +16,7 @@ import {
   verifyStaging,
   type Warehouse,
 } from "../src/index.ts";
+import { crashing } from "./crashing.ts";
 import {
   batchOf,
   feedOf,
@@ -80,35 +81,6 @@ beforeEach(async () => {
   ]);
   await publishWhole("old", "load");
 });
-
-/** Stops being able to speak to the server before the statement that a pattern names; or right after it. */
-function crashing(at: RegExp, when: "before" | "after"): Warehouse {
-  let dead = false;
-  const guard = async <T>(statement: string, run: () => Promise<T>): Promise<T> => {
-    if (dead) throw new Error("crashed");
-    const hit = at.test(statement);
-    if (hit && when === "before") {
-      dead = true;
-      throw new Error("crashed");
-    }
-    const result = await run();
-    if (hit) {
-      dead = true;
-      throw new Error("crashed");
-    }
-    return result;
-  };
-  const { warehouse } = server;
-  return {
-    ...warehouse,
-    query: async <Row>(statement: string, parameters?: Record<string, unknown>) =>
-      await guard(statement, async () => await warehouse.query<Row>(statement, parameters)),
-    execute: async (statement) =>
-      await guard(statement, async () => await warehouse.execute(statement)),
-    executeOnce: async (statement) =>
-      await guard(statement, async () => await warehouse.executeOnce(statement)),
-  };
-}
 
 describe("publishing", () => {
   test("a load lets the newest of each key win", async () => {
@@ -201,7 +173,7 @@ describe("a publish that crashes", () => {
       const intent = await readPublishIntent(server.warehouse, feed, "w", operation);
       const base = { feed, workflowId: "w", intent };
       await expect(
-        publish({ ...base, warehouse: crashing(point, when), attempt: 1 }),
+        publish({ ...base, warehouse: crashing(server.warehouse, point, when), attempt: 1 }),
       ).rejects.toThrow("crashed");
       const next = await publish({ ...base, warehouse: server.warehouse, attempt: 2 });
       const wasDone = when === "after" && /rows`|EXCHANGE/.test(point.source);

@@ -1,8 +1,17 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LocalClickHouse, startLocalClickHouse } from "@sluice/local-clickhouse";
-import type { Batch, Feed, Field, FieldType, ManifestObject, SourceColumn } from "@sluice/schema";
+import type {
+  Batch,
+  Feed,
+  Field,
+  FieldType,
+  ManifestObject,
+  Slice,
+  SourceColumn,
+} from "@sluice/schema";
 import { createWarehouse, type Warehouse, type WarehouseOptions } from "../src/index.ts";
 
 /** A real server in a directory of its own, and the loader's warehouse on it. */
@@ -168,4 +177,31 @@ export async function batchOf(
 
 export async function* streamOf<T>(...items: readonly T[]): AsyncGenerator<T> {
   yield* items;
+}
+
+/** A slice of typed columns, its bytes written by the server itself from a SELECT. */
+export async function sliceOf(
+  { bytes }: Pick<TestServer, "bytes">,
+  select: string,
+  more: Partial<Slice> = {},
+): Promise<Slice> {
+  const { format = "Parquet" } = more;
+  // Text as text, so that the reader's types are the ones that the select has.
+  const settings =
+    format === "Parquet"
+      ? "output_format_parquet_string_as_string = 1, output_format_parquet_fixed_string_as_fixed_byte_array = 1"
+      : "output_format_arrow_string_as_string = 1, output_format_arrow_fixed_string_as_fixed_byte_array = 1";
+  const body = await bytes(`${select} SETTINGS ${settings} FORMAT ${format}`);
+  const rows = Number(Buffer.from(await bytes(`SELECT count() FROM (${select})`)).toString());
+  return {
+    format,
+    ordinal: 0,
+    firstRow: 1,
+    rows,
+    byteLength: body.byteLength,
+    byteOffset: 4,
+    identity: createHash("sha256").update(body).digest("hex"),
+    open: () => streamOf(body),
+    ...more,
+  };
 }

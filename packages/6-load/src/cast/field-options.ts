@@ -21,7 +21,9 @@ export function fieldOptionProblems(field: Field): string[] {
     );
   }
   if (thousandsSeparator !== undefined && thousandsSeparator === (decimalSeparator ?? ".")) {
-    refuse(`has ${thousandsSeparator} both between thousands and before the fraction`);
+    refuse(
+      `has ${thousandsSeparator} both between thousands and before the fraction: set the decimal separator too`,
+    );
   }
   for (const [side, words] of [
     ["true", trueWords],

@@ -44,7 +44,8 @@ export function fromTypedText(text: string, type: string): string {
     }
     case "nested":
       // Only what `toTypedText` wrote is read here, and of a null text the type's empty value is taken.
-      return `arrayMap(x -> CAST(x, ${quoteText(type)}), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
+      // A map is read inside of a tuple alone.
+      return `arrayMap(x -> tupleElement(CAST(concat('(', x, ')'), ${quoteText(`Tuple(${type})`)}), 1), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
     case "other":
       return bare === "UUID" ? `toUUIDOrNull(${text})` : text;
   }
