@@ -1,0 +1,196 @@
+import { StageError } from "@sluice/errors";
+import { SaxesParser } from "saxes";
+import type { Charset } from "../encoding/charset.ts";
+import type { TextPiece } from "../encoding/text-pieces.ts";
+import { assertLabel } from "./detect-charset.ts";
+import { createFilePlace } from "./file-place.ts";
+import type { XmlLimits } from "./limits.ts";
+import { toForbidden, toMalformed } from "./malformed.ts";
+import type { Names } from "./names.ts";
+import type { Value } from "./node.ts";
+import { createOpenElements } from "./open-elements.ts";
+import { createPrologGuard } from "./prolog-guard.ts";
+import type { RecordPath } from "./record-path.ts";
+
+/** A record as a tree, and where its start tag begins in the file, in bytes. */
+export interface XmlRecord {
+  readonly value: Value;
+  readonly byteOffset: number;
+}
+
+/** Cuts a document's text into records. Its errors have byte offsets, and no rows. */
+export interface RecordReader {
+  /** Whether the next row's record has begun. */
+  readonly isInRecord: boolean;
+  /** The root's name; undefined before it opens. */
+  readonly root: string | undefined;
+  write(piece: TextPiece): void;
+  /** Nothing follows. */
+  end(): void;
+  /** Those completed since the last call. */
+  takeRecords(): readonly XmlRecord[];
+}
+
+const BYTE_ORDER_MARK = 0xfeff;
+
+export function createRecordReader(
+  charset: Charset,
+  path: RecordPath,
+  names: Names,
+  limits: XmlLimits,
+): RecordReader {
+  const { maxDepth, maxAttributes, maxNameBytes, maxTextLength, maxRecordBytes, maxMembers } =
+    limits;
+  // Version 1.0 whatever the declaration says: what 1.1 adds is control characters.
+  const parser = new SaxesParser({ forceXMLVersion: true, defaultXMLVersion: "1.0" });
+  const guard = createPrologGuard();
+  const place = createFilePlace(charset);
+  const elements = createOpenElements(names);
+  let records: XmlRecord[] = [];
+  let root: string | undefined;
+  let depth = 0;
+  let attributes: string[] = [];
+  /** Where the markup or text at hand begins: in code units, and in bytes if that was in an earlier piece. */
+  let tokenUnit = 0;
+  let tokenByte = 0;
+  let recordByte = 0;
+  /** Elements and attributes of the record so far. */
+  let members = 0;
+  /** Where the last record ended, in code units. */
+  let recordEnd = -1;
+  let isUndone = false;
+
+  const byteOfToken = (): number =>
+    tokenUnit >= place.start ? place.byteAt(tokenUnit) : tokenByte;
+  const beginToken = (unit: number): void => {
+    if (unit - tokenUnit > maxTextLength) {
+      throw over("maxTextLength", maxTextLength, "characters in one text or tag", byteOfToken());
+    }
+    tokenUnit = unit;
+  };
+  const assertName = (name: string): void => {
+    if (name.length * 3 > maxNameBytes && Buffer.byteLength(name) > maxNameBytes) {
+      throw over("maxNameBytes", maxNameBytes, "bytes in one name", byteOfToken());
+    }
+  };
+
+  parser.on("error", (error) => {
+    // A closing tag that does not match is told of once its record seems complete.
+    if (recordEnd === parser.position) isUndone = records.pop() !== undefined;
+    throw toMalformed(error, place.byteAt(parser.position));
+  });
+  parser.on("xmldecl", ({ encoding }) => {
+    assertLabel(encoding, charset);
+    beginToken(parser.position);
+  });
+  parser.on("processinginstruction", () => beginToken(parser.position));
+  // Told of before the last `>`.
+  parser.on("comment", () => beginToken(parser.position + 1));
+  parser.on("attribute", ({ name, value }) => {
+    assertName(name);
+    attributes.push(name, value);
+    if (attributes.length > maxAttributes * 2) {
+      throw over("maxAttributes", maxAttributes, "attributes of one element", byteOfToken());
+    }
+  });
+  parser.on("opentag", ({ name }) => {
+    assertName(name);
+    if (++depth > maxDepth) {
+      throw over("maxDepth", maxDepth, "elements inside of each other", byteOfToken());
+    }
+    root ??= name;
+    if (elements.depth > 0) openMember(name);
+    else if (path.open(name, depth)) {
+      names.trim();
+      recordByte = byteOfToken();
+      members = 0;
+      openMember(name);
+    }
+    if (attributes.length > 0) attributes = [];
+    beginToken(parser.position);
+  });
+  parser.on("closetag", () => {
+    if (elements.depth > 0) {
+      const value = elements.close();
+      if (value !== undefined) endRecord(value);
+    } else path.close(depth);
+    depth--;
+    beginToken(parser.position);
+  });
+  parser.on("text", (text) => {
+    // Told of behind the `<` that ends it.
+    beginToken(parser.position - 1);
+    if (elements.depth > 0) elements.text(text);
+  });
+  parser.on("cdata", (text) => {
+    beginToken(parser.position);
+    if (elements.depth > 0) elements.text(text);
+  });
+
+  const openMember = (name: string): void => {
+    members += 1 + attributes.length / 2;
+    if (members > maxMembers) {
+      throw over("maxMembers", maxMembers, "elements and attributes in one record", recordByte);
+    }
+    elements.open(name, attributes);
+  };
+  const endRecord = (value: Value): void => {
+    recordEnd = parser.position;
+    if (place.byteAt(recordEnd) - recordByte > maxRecordBytes) {
+      throw over("maxRecordBytes", maxRecordBytes, "bytes in one record", recordByte);
+    }
+    records.push({ value, byteOffset: recordByte });
+  };
+
+  const feed = (text: string): void => {
+    const doctype = guard.scan(text);
+    if (doctype >= 0) {
+      if (doctype > place.start) parser.write(text.slice(0, doctype - place.start));
+      tokenUnit = doctype;
+      throw toForbidden(byteOfToken());
+    }
+    parser.write(text);
+  };
+
+  return {
+    get isInRecord() {
+      return elements.depth > 0 || isUndone;
+    },
+    get root() {
+      return root;
+    },
+    write(piece) {
+      const { text } = piece;
+      place.take(piece);
+      // The parser takes a mark, and blanks before the first `<`, without telling of it.
+      if (root === undefined && tokenUnit === place.start) tokenUnit += leading(text);
+      feed(text);
+      if (elements.depth > 0 && place.byteAt(place.end) - recordByte > maxRecordBytes) {
+        throw over("maxRecordBytes", maxRecordBytes, "bytes in one record", recordByte);
+      }
+      if (place.end - tokenUnit > maxTextLength) {
+        throw over("maxTextLength", maxTextLength, "characters in one text or tag", byteOfToken());
+      }
+      if (tokenUnit >= place.start) tokenByte = place.byteAt(tokenUnit);
+    },
+    end() {
+      parser.close();
+    },
+    takeRecords() {
+      const taken = records;
+      if (taken.length > 0) records = [];
+      return taken;
+    },
+  };
+}
+
+function leading(text: string): number {
+  let at = text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0;
+  while (at < text.length && " \t\r\n".includes(text.charAt(at))) at++;
+  return at;
+}
+
+function over(option: string, limit: number, what: string, byteOffset: number): StageError {
+  const message = `more than ${option} = ${limit} ${what}`;
+  return new StageError("parse", "record_too_large", message, { byteOffset });
+}
