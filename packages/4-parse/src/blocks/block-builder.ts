@@ -125,18 +125,21 @@ export function setNull(block: BlockBuilder, column: number): void {
   block.nullCounts[column] = (block.nullCounts[column] ?? 0) + 1;
 }
 
+/** Forgets what was written of one cell of the record under construction. */
+export function clearCell(block: BlockBuilder, column: number): void {
+  const mask = 1 << (block.rows & 7);
+  block.ends[column] = block.offsets[column]?.[block.rows] ?? 0;
+  const bits = block.validity[column];
+  const byte = bits?.[block.rows >> 3] ?? 0xff;
+  if (bits !== undefined && (byte & mask) === 0) {
+    bits[block.rows >> 3] = byte | mask;
+    block.nullCounts[column] = (block.nullCounts[column] ?? 0) - 1;
+  }
+}
+
 /** Forgets what was written of the record under construction: its first `fields` cells. */
 export function rollBack(block: BlockBuilder, fields: number): void {
-  const mask = 1 << (block.rows & 7);
-  for (let column = 0; column < Math.min(fields, block.width); column++) {
-    block.ends[column] = block.offsets[column]?.[block.rows] ?? 0;
-    const bits = block.validity[column];
-    const byte = bits?.[block.rows >> 3] ?? 0xff;
-    if (bits !== undefined && (byte & mask) === 0) {
-      bits[block.rows >> 3] = byte | mask;
-      block.nullCounts[column] = (block.nullCounts[column] ?? 0) - 1;
-    }
-  }
+  for (let column = 0; column < Math.min(fields, block.width); column++) clearCell(block, column);
 }
 
 /** Puts a record without cells in the place of the one under construction. */

@@ -1,0 +1,64 @@
+import { isUtf8 } from "node:buffer";
+import { StageError } from "@sluice/errors";
+import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
+import type { Reader, Window } from "./reader.ts";
+
+/** Byte order marks that are not UTF-8's. UTF-32's come first: the little-endian one begins as UTF-16's. */
+const MARKS: readonly (readonly [encoding: string, ...bytes: number[]])[] = [
+  ["UTF-32", 0xff, 0xfe, 0x00, 0x00],
+  ["UTF-32", 0x00, 0x00, 0xfe, 0xff],
+  ["UTF-16", 0xff, 0xfe],
+  ["UTF-16", 0xfe, 0xff],
+];
+
+/**
+ * Passes over UTF-8's byte order mark. Throws `parse.bad_encoding` for the mark of another encoding, and
+ * for a NUL among the first two bytes: no JSON text has one there, and UTF-16 and UTF-32 always do.
+ */
+export async function skipByteOrderMark(reader: Reader): Promise<void> {
+  const { window } = reader;
+  while (window.end - window.start < 4 && !window.isLast) await reader.more();
+  const head = window.bytes.subarray(window.start, Math.min(window.start + 4, window.end));
+  for (const [encoding, ...mark] of MARKS) {
+    if (mark.every((byte, at) => head[at] === byte)) {
+      throw badEncoding(`a byte order mark of ${encoding}`, { byteOffset: 0 });
+    }
+  }
+  if (head[0] === 0x00 || head[1] === 0x00) {
+    throw badEncoding("UTF-16 or UTF-32, or no text at all", { byteOffset: 0 });
+  }
+  if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) window.start += 3;
+}
+
+/**
+ * Throws `parse.bad_encoding` with row and byte offset when `bytes[from .. to)` of the window, which end
+ * with a whole character if they are UTF-8, are not.
+ */
+export function assertUtf8(window: Window, from: number, to: number, block: BlockBuilder): void {
+  const { bytes, base } = window;
+  if (isUtf8(bytes.subarray(from, to))) return;
+  const at = firstInvalid(bytes, from, to);
+  let index = block.rows;
+  while (index > 0 && (block.byteOffsets[index - 1] ?? 0) > base + at) index--;
+  const isInside = index > 0;
+  throw badEncoding(
+    "bytes that are not UTF-8",
+    placeOf(block, isInside ? index - 1 : 0, base + at),
+  );
+}
+
+function badEncoding(seen: string, place: { row?: number; byteOffset: number }): StageError {
+  const message = `JSON is UTF-8, and the file has ${seen}`;
+  return new StageError("parse", "bad_encoding", message, { ...place, seen, expected: "UTF-8" });
+}
+
+function firstInvalid(bytes: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to) {
+    const lead = bytes[at] ?? 0;
+    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (at + length > to || (lead >= 0x80 && !isUtf8(bytes.subarray(at, at + length)))) return at;
+    at += length;
+  }
+  return at;
+}

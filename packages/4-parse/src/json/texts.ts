@@ -1,0 +1,279 @@
+import { StageError } from "@sluice/errors";
+import type { FieldPath } from "@sluice/schema";
+import { placeOf } from "../blocks/block-builder.ts";
+import { codeOf, RAW_BYTES } from "./fault.ts";
+import type { Cut } from "./lines.ts";
+import type { Window } from "./reader.ts";
+import type { Rows } from "./rows.ts";
+import { endOfScalar, endOfString } from "./scalars.ts";
+import {
+  CLOSE_BRACE,
+  COLON,
+  COMMA,
+  CR,
+  LF,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  type Scan,
+  STOPPED,
+  skipSpace,
+  stop,
+} from "./scan.ts";
+import { commaOr, skipValue, stopAtDepth, stopAtKeyBytes, stopAtKeys } from "./skip-value.ts";
+import { createTrail, type Frame } from "./trail.ts";
+
+/** What the next token may be. */
+type Expected =
+  | "text"
+  | "value"
+  | "value or end"
+  | "key"
+  | "key or end"
+  | "colon"
+  | "comma or end"
+  | "nothing";
+
+/** The text that the walk stands in, or stood in last. */
+interface Text {
+  readonly byteOffset: number;
+  /** Its first bytes, when there is a recordPath: what is kept if it leads to no record. */
+  head: Uint8Array;
+  hasRecords: boolean;
+  /** Whether it is one record without a line break. */
+  isLine: boolean;
+}
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
+/**
+ * Texts with any whitespace or none between them, or exactly one. What leads to the records, and what
+ * stands beside them, is walked token by token, so that it may be of any size; records are scanned whole.
+ * Breaks of the grammar and passed limits are fatal: what follows cannot be told apart any more.
+ */
+export function createTextCut(
+  scan: Scan,
+  rows: Rows,
+  recordPath: FieldPath,
+  isOneText: boolean,
+): Cut {
+  const { limits } = scan;
+  const trail = createTrail(recordPath);
+  const { frames } = trail;
+  let expected: Expected = "text";
+  let text: Text = { byteOffset: 0, head: NO_BYTES, hasRecords: false, isLine: false };
+  /** Whether a line break stands behind the only text. */
+  let hasBreak = false;
+  /** The limit of what is being taken: of a record, or of a string or number beside the records. */
+  let unit: "maxRecordBytes" | "maxValueBytes" | undefined;
+
+  /** Takes the token or the record at `i`; gives the position behind it, or STOPPED. */
+  function take(window: Window, i: number): number {
+    const { bytes } = window;
+    const c = bytes[i] as number;
+    const frame = frames.at(-1);
+    unit = "maxValueBytes";
+    switch (expected) {
+      case "text":
+        return beginText(window, i);
+      case "value or end":
+        return c === frame?.closer ? close(window, i) : takeValue(window, i);
+      case "value":
+        return takeValue(window, i);
+      case "key or end":
+        if (c === CLOSE_BRACE) return close(window, i);
+        return takeKey(window, i, frame);
+      case "key":
+        return takeKey(window, i, frame);
+      case "colon":
+        if (c !== COLON) return stop(scan, i, "a colon is expected");
+        expected = "value";
+        return i + 1;
+      case "comma or end":
+        if (c === frame?.closer) return close(window, i);
+        if (c !== COMMA) return stop(scan, i, commaOr(frame?.closer));
+        expected = frame?.closer === CLOSE_BRACE ? "key" : "value";
+        if (expected === "value") trail.nextElement();
+        return i + 1;
+      case "nothing":
+        throw moreThanOne(window, i);
+    }
+  }
+
+  function beginText(window: Window, i: number): number {
+    const { bytes, end, base, isLast } = window;
+    const hasPath = recordPath.length > 0;
+    if (hasPath && end - i < RAW_BYTES && !isLast) {
+      unit = undefined;
+      return stop(scan, end, "");
+    }
+    const head = hasPath ? bytes.slice(i, Math.min(end, i + RAW_BYTES)) : NO_BYTES;
+    text = { byteOffset: base + i, head, hasRecords: false, isLine: false };
+    trail.begin();
+    return takeValue(window, i);
+  }
+
+  function takeValue(window: Window, i: number): number {
+    const { bytes } = window;
+    const c = bytes[i];
+    const isElement = frames.at(-1)?.holdsRecords === true;
+    const isTarget = trail.isAtRecords();
+    if (isElement || (isTarget && c === OPEN_BRACE)) return takeRecord(window, i, isElement);
+    if (c === OPEN_BRACE || c === OPEN_BRACKET) {
+      if (frames.length >= limits.maxDepth) return stopAtDepth(scan, i);
+      if (isTarget) text.hasRecords = true;
+      trail.enter(c, isTarget);
+      expected = c === OPEN_BRACE ? "key or end" : "value or end";
+      return i + 1;
+    }
+    const end = takeScalar(window, i);
+    if (end < 0) return STOPPED;
+    if (frames.length === 0) text.head = bytes.slice(i, Math.min(end, i + RAW_BYTES));
+    endValue(window, end);
+    return end;
+  }
+
+  function takeScalar({ bytes, end, isLast }: Window, i: number): number {
+    if (bytes[i] === QUOTE) {
+      const close = endOfString(scan, bytes, i + 1);
+      return close < 0 ? STOPPED : close + 1;
+    }
+    const behind = endOfScalar(scan, bytes, i);
+    // A number that ends with the window may go on behind it.
+    return behind === end && !isLast ? stop(scan, end, "") : behind;
+  }
+
+  function takeRecord(window: Window, i: number, isElement: boolean): number {
+    const { bytes } = window;
+    unit = "maxRecordBytes";
+    const isObject = bytes[i] === OPEN_BRACE;
+    const end = isObject
+      ? rows.scan(bytes, i, frames.length)
+      : skipValue(scan, bytes, i, frames.length);
+    if (end < 0) return STOPPED;
+    // A number that ends with the window may go on behind it.
+    if (end === window.end && !window.isLast && !isObject) return stop(scan, end, "");
+    if (end - i > limits.maxRecordBytes) throw tooLarge(window, i);
+    text.hasRecords = true;
+    if (isObject) {
+      if (!isElement && recordPath.length === 0) text.isLine = !hasLineBreak(bytes, i, end);
+      rows.commit(window, i, end);
+    } else {
+      rows.refuse(window, i, end, "malformed", "a record is an object, and begins with {");
+    }
+    endValue(window, end);
+    return end;
+  }
+
+  function takeKey(window: Window, i: number, frame: Frame | undefined): number {
+    const { bytes } = window;
+    if (bytes[i] !== QUOTE || frame === undefined) {
+      return stop(scan, i, "a key in double quotes is expected");
+    }
+    const end = endOfString(scan, bytes, i + 1);
+    if (end < 0) return STOPPED;
+    if (end - i - 1 > limits.maxKeyBytes) return stopAtKeyBytes(scan, end);
+    if (++frame.count > limits.maxKeys) return stopAtKeys(scan, end);
+    if (!trail.nextMember(bytes, i, end + 1, text.hasRecords)) {
+      return stop(scan, i, "recordPath leads to two places of one text");
+    }
+    expected = "colon";
+    return end + 1;
+  }
+
+  function close(window: Window, i: number): number {
+    frames.pop();
+    endValue(window, i + 1);
+    return i + 1;
+  }
+
+  function endValue(window: Window, behind: number): void {
+    if (frames.length > 0) {
+      expected = "comma or end";
+      return;
+    }
+    expected = isOneText ? "nothing" : "text";
+    if (text.hasRecords) return;
+    const message =
+      recordPath.length > 0
+        ? "recordPath leads to no record in this text"
+        : "a record is an object, and begins with {";
+    const { byteOffset, head } = text;
+    if (isOneText) throw fatal("malformed", message, byteOffset);
+    const length = Math.min(head.length, window.base + behind - byteOffset);
+    rows.refuse({ ...window, bytes: head, base: byteOffset }, 0, length, "malformed", message);
+  }
+
+  /** Judges a stop at the token or record that begins at `i`: false when more bytes may help. */
+  function judge(window: Window, i: number): false {
+    rows.giveUp();
+    const { base, end, isLast } = window;
+    const isCut = scan.at >= end && scan.option === undefined;
+    const reach = isCut ? end : scan.at;
+    // A string's quotes are not counted.
+    const quotes = unit === "maxValueBytes" ? 2 : 0;
+    if (unit !== undefined && reach - i > limits[unit] + quotes) throw tooLarge(window, i);
+    if (isCut && !isLast) return false;
+    if (isCut) throw cutOff(window);
+    const byteOffset = base + (scan.option === undefined ? scan.at : i);
+    throw fatal(codeOf(scan), scan.reason, byteOffset);
+  }
+
+  function fatal(
+    code: "malformed" | "record_too_large",
+    message: string,
+    byteOffset: number,
+  ): StageError {
+    const place = placeOf(rows.block, rows.block.rows, byteOffset);
+    return new StageError("parse", code, message, place);
+  }
+
+  function tooLarge({ bytes, base }: Window, i: number): StageError {
+    const option = unit ?? "maxRecordBytes";
+    const isString = bytes[i] === QUOTE;
+    const what = unit === "maxRecordBytes" ? "a record" : isString ? "a string" : "a number";
+    const message = `more than ${option} = ${limits[option]} bytes in ${what}`;
+    return fatal("record_too_large", message, base + i);
+  }
+
+  function cutOff({ base, end }: Window): StageError {
+    const isEmpty = expected === "text" && frames.length === 0;
+    const message = isEmpty ? "the file holds no JSON text" : "the file ends inside of a JSON text";
+    return fatal("malformed", message, base + end);
+  }
+
+  function moreThanOne({ bytes, base }: Window, i: number): StageError {
+    const c = bytes[i];
+    if (c !== OPEN_BRACE && c !== OPEN_BRACKET) {
+      return fatal("malformed", "the text ends before this", base + i);
+    }
+    const shape = text.isLine && hasBreak ? "lines" : "concatenated";
+    const message = `the file holds more than one JSON text: set shape to ${shape}`;
+    const place = placeOf(rows.block, rows.block.rows, base + i);
+    const expected = "shape records";
+    return new StageError("parse", "malformed", message, { ...place, seen: shape, expected });
+  }
+
+  return (window) => {
+    for (;;) {
+      rows.flush(window);
+      if (rows.isFull) return true;
+      const i = skipSpace(scan, window.bytes, window.start);
+      hasBreak ||= expected === "nothing" && hasLineBreak(window.bytes, window.start, i);
+      window.start = i;
+      if (i >= window.end) {
+        if (!window.isLast) return false;
+        if (expected === "nothing" || (expected === "text" && !isOneText)) return false;
+        throw cutOff(window);
+      }
+      const behind = take(window, i);
+      if (behind < 0) return judge(window, i);
+      window.start = behind;
+    }
+  };
+}
+
+function hasLineBreak(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] === LF || bytes[i] === CR) return true;
+  return false;
+}
