@@ -1,4 +1,6 @@
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
+export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
+export { parseJson } from "./json/parse-json.ts";
 export type { ReadRange } from "./parquet/footer.ts";
 export { openParquet, type ParquetFile, type ParquetOptions } from "./parquet/slices.ts";
