@@ -19,6 +19,13 @@ const courier = (more: object = {}): object => ({
   courier: { name: "n", credentialId: "c", files: [file], loads: [load], ...more },
 });
 
+const archive = (...entries: object[]): object => ({
+  ...file,
+  settings: { archive: { kind: "KIND_ZIP", entries } },
+});
+const fieldWith = (options: object): object =>
+  feed({ fields: [id, { incomingName: "x", type: integer, ...options }] });
+
 /** Method, body, and the fields that the refusal has to name. */
 const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
   ["CredentialService/CreateCredential", {}, "credential"],
@@ -142,6 +149,23 @@ const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
     feed({ fields: [id, { incomingName: "x", type: { decimal: { precision: 3, scale: 4 } } }] }),
     "feed.spec.fields[1].type.decimal.scale",
   ],
+  ["FeedService/CreateFeed", fieldWith({ path: "a[b]" }), "feed.spec.fields[1].path"],
+  [
+    "FeedService/CreateFeed",
+    fieldWith({ timeZone: "Europe/Köln" }),
+    "feed.spec.fields[1].time_zone",
+  ],
+  ["FeedService/CreateFeed", fieldWith({ timeZone: "Mars/Base" }), "feed.spec.fields[1].time_zone"],
+  [
+    "FeedService/CreateFeed",
+    fieldWith({ thousandsSeparator: "." }),
+    "feed.spec.fields[1].thousands_separator",
+  ],
+  [
+    "FeedService/CreateFeed",
+    fieldWith({ trueWords: ["Ja"], falseWords: ["ja"] }),
+    "feed.spec.fields[1].false_words",
+  ],
   ["FeedService/CreateFeed", feed({ lastUpdatedField: "nobody" }), "feed.spec.last_updated_field"],
   [
     "FeedService/CreateFeed",
@@ -170,7 +194,50 @@ const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
   [
     "CourierService/CreateCourier",
     courier({ files: [{ ...file, settings: {} }] }),
-    "courier.files[0].settings.format",
+    "courier.files[0].settings",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({ files: [{ ...file, settings: { archive: { kind: "KIND_ZIP" } } }] }),
+    "courier.files[0].settings",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({ files: [archive({ tag: "u", name: "a.csv", settings: {} })] }),
+    "courier.files[0].settings.archive.entries[0].settings",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({ files: [archive({ tag: "t", name: "a.csv", settings: { avro: {} } })] }),
+    "courier.files[0].settings.archive.entries[0].tag",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({ files: [archive({ tag: "u", pattern: "'open", settings: { avro: {} } })] }),
+    "courier.files[0].settings.archive.entries[0].pattern",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({
+      files: [
+        archive({
+          tag: "u",
+          name: "a",
+          settings: { avro: {}, pgp: { credentialId: "none" } },
+        }),
+      ],
+    }),
+    "courier.files[0].settings.archive.entries[0].settings.pgp.credential_id",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({ files: [{ ...file, settings: { json: { recordPath: "a..b" } } }] }),
+    "courier.files[0].settings.json.record_path",
+  ],
+  [
+    "CourierService/CreateCourier",
+    courier({ files: [{ ...file, settings: { xml: { explodePath: "[x]" } } }] }),
+    "courier.files[0].settings.xml.explode_path",
   ],
   ["CourierService/CreateCourier", courier({ files: [file, file] }), "courier.files[1].tag"],
   [
@@ -219,6 +286,8 @@ const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
   ["CourierService/RunCourier", { id: "x", date: "yesterday" }, "date"],
   ["DomainTableService/SampleRows", { feedId: "f", maxRows: 1001 }, "max_rows"],
   ["DomainTableService/ListRejects", {}, "feed_id"],
+  ["DomainTableService/ReplayRejects", {}, "feed_id"],
+  ["DomainTableService/SummarizeRejects", {}, "feed_id"],
   ["WorkflowService/GetWorkflow", {}, "id"],
 ];
 

@@ -1,8 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import { ListLoadsRequestSchema } from "@sluice/api/control/v1/domain_table_service_pb";
+import {
+  ListLoadsRequestSchema,
+  ReplayRejectsRequestSchema,
+} from "@sluice/api/control/v1/domain_table_service_pb";
 import { ActionKind, Retry, Stage } from "@sluice/api/control/v1/failure_pb";
+import { ArchiveSettings_Kind } from "@sluice/api/control/v1/file_settings_pb";
 import { Task_Kind, Task_State, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import type { Lease } from "@sluice/api/ingest/v1/task_pb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -125,6 +129,75 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       });
       const rows = await database.kysely.selectFrom("workflow").selectAll().execute();
       expect(JSON.stringify(rows)).not.toContain("s3cret");
+    });
+
+    test("load an archive's entries into the feeds that name them, the file once for each feed", async () => {
+      await using house = openHouse(database);
+      const entry = (tag: string, credentialId?: string) => ({
+        tag,
+        selection: { case: "name" as const, value: `${tag}.csv` },
+        settings: {
+          format: { case: "delimited" as const, value: {} },
+          ...(credentialId && { encryption: { case: "pgp" as const, value: { credentialId } } }),
+        },
+      });
+      const entries = [entry("a"), entry("b", "inner-key"), entry("c")];
+      const courier = await house.courier({
+        loads: { lines: "a", totals: "archive" },
+        settings: { archive: { archive: { kind: ArchiveSettings_Kind.ZIP, entries } } },
+      });
+      const id = await house.run(courier);
+      const done = await doAll(house, objectsOf("archive", "2026-03-01/a.zip"));
+      expect(await stateOf(house, id)).toBe(Workflow_State.SUCCEEDED);
+      const loads = done.flatMap(({ work }) =>
+        work.case === "loadObject"
+          ? [[work.value.feed?.name, work.value.entryTags, Object.keys(work.value.pgpKeys)]]
+          : [],
+      );
+      expect(loads.toSorted()).toEqual([
+        ["lines", ["a"], ["inner-key"]],
+        ["totals", [], ["inner-key"]],
+      ]);
+    });
+
+    test("replay a feed's rejects like any other load, of what came since the last truncate", async () => {
+      await using house = openHouse(database);
+      const truncating = await house.courier({
+        loads: { lines: "orders" },
+        operation: LoadOperation.TRUNCATE_AND_LOAD,
+        spec: { makeAvailableToStitch: true },
+      });
+      await house.run(truncating);
+      await doAll(house, OBJECTS);
+      const second = await house.run(truncating);
+      await doAll(house, OBJECTS);
+      const request = create(ReplayRejectsRequestSchema, {
+        feedId: "lines",
+        workflowId: second,
+        requestId: "once",
+      });
+      const { workflowId } = await house.engine.replayRejects(request);
+      expect((await house.engine.replayRejects(request)).workflowId).toBe(workflowId);
+      const list = only(await house.claim("w"));
+      if (list.work.case !== "list") throw new Error("not a list");
+      expect(list.work.value).toMatchObject({ replayRejects: true, selections: [] });
+      await doWell(house, list, [
+        { bucket: "", key: "", etag: "", size: 0n, date: "", fileTag: "rejects" },
+      ]);
+      const rest = await doAll(house);
+      expect(rest.map(({ work }) => work.case)).toEqual(["replayRejects", "publish", "discard"]);
+      const [replay, publish] = rest;
+      // Three objects of the first run, so the second one's begin at four.
+      const what = { workflowId: second, fromOrdinal: 4n };
+      expect(replay?.work.value).toMatchObject(what);
+      expect(publish?.work.value).toMatchObject({
+        operation: LoadOperation.LOAD,
+        replay: what,
+        stitchFeeds: [{ name: "lines" }],
+      });
+      const { workflow } = await house.workflows.getWorkflow({ id: workflowId });
+      expect(workflow?.state).toBe(Workflow_State.SUCCEEDED);
+      expect(workflow?.tasks.map(({ kind }) => kind)).toContain(Task_Kind.REPLAY_REJECTS);
     });
 
     test("keep what a feed was when they began, and publish nothing for a feed without objects", async () => {

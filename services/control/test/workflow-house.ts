@@ -2,11 +2,12 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { create, type Message, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { CourierSchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { RunCourierRequestSchema } from "@sluice/api/control/v1/courier_service_pb";
 import { FeedSpecSchema } from "@sluice/api/control/v1/feed_pb";
+import type { FileSettingsSchema } from "@sluice/api/control/v1/file_settings_pb";
 import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import { ConnectionSchema, type Lease, PgpKeysSchema } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
@@ -72,6 +73,10 @@ export interface CourierSketch {
   /** Feeds by name, each with the tag of the file it is loaded from. */
   readonly loads: Readonly<Record<string, string>>;
   readonly operation?: LoadOperation;
+  /** What of the feeds differs from the plainest. */
+  readonly spec?: Exclude<MessageInitShape<typeof FeedSpecSchema>, Message>;
+  /** How a file is opened, by its tag; as delimited text if not said. */
+  readonly settings?: Readonly<Record<string, MessageInitShape<typeof FileSettingsSchema>>>;
 }
 
 export interface RunOptions {
@@ -145,10 +150,15 @@ export function openHouse(
   };
 }
 
+const SPEC = {
+  fields: [{ incomingName: "id", type: { type: { case: "integer", value: {} } } }],
+  primaryKey: ["id"],
+} satisfies MessageInitShape<typeof FeedSpecSchema>;
+
 async function makeCourier(
   { kysely }: Database,
   tenant: string,
-  { loads, operation = LoadOperation.LOAD }: CourierSketch,
+  { loads, operation = LoadOperation.LOAD, spec = {}, settings }: CourierSketch,
 ): Promise<string> {
   const own = { tenant, etag: "e" };
   const named = (name: string): { name: string; name_key: string } => ({ name, name_key: name });
@@ -177,17 +187,25 @@ async function makeCourier(
       .execute();
     await kysely
       .insertInto("feed_version")
-      .values({ tenant, feed_id: name, version: 1, spec: toJsonString(FeedSpecSchema, SPEC) })
+      .values({
+        tenant,
+        feed_id: name,
+        version: 1,
+        spec: toJsonString(FeedSpecSchema, create(FeedSpecSchema, { ...SPEC, ...spec })),
+      })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
   const id = `courier-${randomUUID()}`;
   const courier = create(CourierSchema, {
     prefix: "in/",
-    files: [...new Set(Object.values(loads))].map((tag) => ({
+    files: (settings === undefined
+      ? [...new Set(Object.values(loads))]
+      : Object.keys(settings)
+    ).map((tag) => ({
       tag,
       selection: { case: "pattern" as const, value: `'${tag}-'yyyyMMdd'*'` },
-      settings: { format: { case: "delimited" as const, value: {} } },
+      settings: settings?.[tag] ?? { format: { case: "delimited" as const, value: {} } },
     })),
     loads: Object.entries(loads).map(([feedId, fileTag]) => ({ feedId, fileTag, operation })),
   });
@@ -203,11 +221,6 @@ async function makeCourier(
     .execute();
   return id;
 }
-
-const SPEC = create(FeedSpecSchema, {
-  fields: [{ incomingName: "id", type: { type: { case: "integer", value: {} } } }],
-  primaryKey: ["id"],
-});
 
 /** Found objects as a listing gives them: `key` or `day/key`. */
 export function objectsOf(
@@ -250,6 +263,7 @@ export async function doWell(
       });
       break;
     case "loadObject":
+    case "replayRejects":
       await tasks.completeTask({
         taskId,
         attempt,

@@ -74,13 +74,6 @@ export function invalidRequest(violations: readonly Violation[]): ConnectError {
   );
 }
 
-/** Throws INVALID_ARGUMENT for the faults of a request, if there are any. */
-export function assertNoFaults(request: DescMessage, faults: readonly FieldFault[]): void {
-  if (faults.length > 0) {
-    throw invalidRequest(faults.map((fault) => toViolation(request, fault)));
-  }
-}
-
 /** Throws INVALID_ARGUMENT for one field. */
 export function refuseField(
   request: DescMessage,

@@ -1,9 +1,19 @@
 import type { DescMessage } from "@bufbuild/protobuf";
+import type { Violation } from "@bufbuild/protovalidate";
 import type { Courier, FileSpec, LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import type { DelimitedSettings, FileSettings } from "@sluice/api/control/v1/file_settings_pb";
+import {
+  type DelimitedSettings,
+  type FileSettings,
+  FileSettingsSchema,
+} from "@sluice/api/control/v1/file_settings_pb";
 import type { Kysely } from "kysely";
 import type { Schema } from "../database/schema.ts";
-import { assertNoFaults, type FieldFault } from "../server/field-violations.ts";
+import {
+  type FieldFault,
+  invalidRequest,
+  toViolation,
+  violationsBelow,
+} from "../server/field-violations.ts";
 import type { Tenant } from "../tenant.ts";
 import { type FilePart, partsOf } from "./courier-files.ts";
 import { credentialsOf, feedsOf } from "./courier-rows.ts";
@@ -22,12 +32,29 @@ export async function assertCourier(
   kysely: Kysely<Schema>,
   tenant: Tenant,
 ): Promise<void> {
-  assertNoFaults(request, [
+  const parts = partsOf(courier);
+  const faults = [
     ...courier.files.flatMap((file, index) => fileFaults(courier, file, index)),
-    ...partFaults(partsOf(courier)),
+    ...partFaults(parts),
     ...loadFaults(courier),
     ...(await referenceFaults(courier, kysely, tenant)),
-  ]);
+  ];
+  const violations = [
+    ...entryViolations(request, parts),
+    ...faults.map((fault) => toViolation(request, fault)),
+  ];
+  if (violations.length > 0) {
+    throw invalidRequest(violations);
+  }
+}
+
+/** File settings stand inside of file settings: the validator leaves the inner ones out. */
+function entryViolations(request: DescMessage, parts: readonly FilePart[]): Violation[] {
+  return parts.flatMap(({ entry, settings, path }) =>
+    entry === undefined || settings === undefined
+      ? []
+      : violationsBelow(request, `${path}.settings`, FileSettingsSchema, settings),
+  );
 }
 
 function fileFaults(courier: Courier, file: FileSpec, index: number): FieldFault[] {
