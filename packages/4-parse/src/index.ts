@@ -3,4 +3,10 @@ export { parseDelimited } from "./csv/parse-delimited.ts";
 export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
 export { parseJson } from "./json/parse-json.ts";
 export type { ReadRange } from "./parquet/footer.ts";
-export { openParquet, type ParquetFile, type ParquetOptions } from "./parquet/slices.ts";
+export {
+  openParquet,
+  type ParquetFile,
+  type ParquetOptions,
+  type UnitOptions,
+} from "./parquet/open-parquet.ts";
+export type { ParquetRoute } from "./parquet/route.ts";

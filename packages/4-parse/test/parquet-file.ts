@@ -1,4 +1,4 @@
-import { openParquet, type ParquetFile, type ParquetOptions } from "../src/index.ts";
+import { openParquet, type ParquetFile, type ParquetOptions } from "../src/parquet/open-parquet.ts";
 
 /** Opens Parquet bytes in memory, read in small chunks. */
 export async function openBytes(

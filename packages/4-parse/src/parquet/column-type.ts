@@ -1,45 +1,110 @@
-import type { RootColumn } from "./schema-tree.ts";
+import type { SchemaNode } from "./schema-tree.ts";
 
 /** Decimals of more digits have no type in ClickHouse. */
 const MAX_DECIMAL_DIGITS = 76;
 
-/**
- * The ClickHouse type that its Parquet reader gives the column's values by itself, `Nullable(...)`
- * when the column is optional; undefined for a nested column and for a kind it has no scalar for.
- */
-export function columnType(column: RootColumn): string | undefined {
-  if (column.isGroup || column.repetition === "repeated") return undefined;
-  const type = scalarType(column);
-  if (type === undefined) return undefined;
-  return column.repetition === "optional" ? `Nullable(${type})` : type;
+/** Where an element stands, as far as its type depends on it. */
+interface Place {
+  /** Whether an optional element stands above it, below the nearest array. */
+  readonly isOptional: boolean;
+  /** Annotations of lists and maps count for columns, members of structs and elements, not for keys. */
+  readonly isKey: boolean;
 }
 
-function scalarType({ physical, length, logical }: RootColumn): string | undefined {
+const MEMBER: Place = { isOptional: false, isKey: false };
+
+/**
+ * The ClickHouse type that `input()` reads the column as, the same whether it comes as Parquet or as
+ * Arrow: nested columns as Tuple, Array and Map. Undefined for what ClickHouse's reader has no type for.
+ *
+ * Only values can be null in these types: a null struct reads as a tuple of nulls, a null list or map
+ * as an empty one.
+ */
+export function columnType(column: SchemaNode): string | undefined {
+  return typeOf(column, MEMBER);
+}
+
+function typeOf(node: SchemaNode, place: Place): string | undefined {
+  const isArray = node.repetition === "repeated";
+  const isOptional = isArray ? false : place.isOptional || node.repetition === "optional";
+  const type = bareTypeOf(node, { ...place, isOptional });
+  return isArray && type !== undefined ? `Array(${type})` : type;
+}
+
+function bareTypeOf(node: SchemaNode, place: Place): string | undefined {
+  if (node.physical !== undefined) {
+    const type = scalarType(node);
+    if (type === undefined) return undefined;
+    return place.isOptional && !place.isKey ? `Nullable(${type})` : type;
+  }
+  const [child] = node.children;
+  if (child?.repetition === "repeated" && node.children.length === 1 && !place.isKey) {
+    if (node.logical.kind === "map" && child.children.length === 2) return mapType(child);
+    if (node.logical.kind === "list") return listType(child);
+  }
+  return tupleType(node, place.isOptional);
+}
+
+/** Three levels: the list, a repeated group around each element, the element. Older writers left out the group. */
+function listType(repeated: SchemaNode): string | undefined {
+  const [only] = repeated.children;
+  if (only === undefined || repeated.children.length > 1) return typeOf(repeated, MEMBER);
+  const element = typeOf(only, MEMBER);
+  return element === undefined ? undefined : `Array(${element})`;
+}
+
+function mapType(pair: SchemaNode): string | undefined {
+  const [first, second] = pair.children;
+  if (first === undefined || second === undefined) return undefined;
+  // Keys of several values exist, but nothing could be looked up by one.
+  const key = first.physical === undefined ? undefined : typeOf(first, { ...MEMBER, isKey: true });
+  const value = typeOf(second, MEMBER);
+  return key === undefined || value === undefined ? undefined : `Map(${key}, ${value})`;
+}
+
+/** Members that have no type are left out: ClickHouse reads those that are asked for. */
+function tupleType({ children }: SchemaNode, isOptional: boolean): string | undefined {
+  const names = new Map<string, number>();
+  for (const { name } of children) names.set(name, (names.get(name) ?? 0) + 1);
+  const members = children.flatMap((child) => {
+    const type = typeOf(child, { ...MEMBER, isOptional });
+    const isNamed = child.name !== "" && names.get(child.name) === 1;
+    return type === undefined || !isNamed ? [] : [`${quote(child.name)} ${type}`];
+  });
+  return members.length === 0 ? undefined : `Tuple(${members.join(", ")})`;
+}
+
+const quote = (name: string): string => `\`${name.replace(/[\\`]/g, "\\$&")}\``;
+
+/** Whether the column's values have a type of ClickHouse's by themselves. */
+export function scalarType({ physical, length, logical }: SchemaNode): string | undefined {
   switch (logical.kind) {
-    case "decimal": {
-      const { precision, scale } = logical;
-      const fits = precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0;
-      return fits && scale <= precision ? `Decimal(${precision}, ${scale})` : undefined;
-    }
+    case "decimal":
+      return decimalType({ physical, length }, logical.precision, logical.scale);
     case "integer": {
       const whole = physical === "int32" ? 32 : physical === "int64" ? 64 : 0;
       if (![8, 16, 32, 64].includes(logical.bits) || logical.bits > whole) return undefined;
       return `${logical.isSigned ? "Int" : "UInt"}${logical.bits}`;
     }
     case "date":
-      return "Date32";
+      return physical === "int32" ? "Date32" : undefined;
     // A time of day is read as one on the first day of 1970.
     case "time":
-    case "timestamp":
-      return logical.digits > 0 ? `DateTime64(${logical.digits}, 'UTC')` : undefined;
+    case "timestamp": {
+      const isWhole = physical === "int64" || physical === "int32";
+      return isWhole && logical.digits > 0 ? `DateTime64(${logical.digits}, 'UTC')` : undefined;
+    }
     case "uuid":
-      return "UUID";
+      return physical === "fixed" && length === 16 ? "UUID" : undefined;
     case "float16":
-      return "Float32";
+      return physical === "fixed" && length === 2 ? "Float32" : undefined;
     case "text":
-      return physical === "fixed" ? `FixedString(${length})` : "String";
+      if (physical !== "fixed" && physical !== "bytes") return undefined;
+      return plainType(physical, length);
     case "json":
-      return "String";
+      return physical === "bytes" ? "String" : undefined;
+    case "list":
+    case "map":
     case "other":
       return undefined;
     case "none":
@@ -47,7 +112,25 @@ function scalarType({ physical, length, logical }: RootColumn): string | undefin
   }
 }
 
-function plainType(physical: RootColumn["physical"], length: number): string | undefined {
+/** Digits that ClickHouse's reader takes from each physical type. */
+function decimalType(
+  { physical, length }: Pick<SchemaNode, "physical" | "length">,
+  precision: number,
+  scale: number,
+): string | undefined {
+  const digits =
+    physical === "int32"
+      ? 9
+      : physical === "int64"
+        ? 18
+        : physical === "bytes" || (physical === "fixed" && length > 0 && length <= 32)
+          ? MAX_DECIMAL_DIGITS
+          : 0;
+  const fits = precision >= 1 && precision <= digits && scale >= 0 && scale <= precision;
+  return fits ? `Decimal(${precision}, ${scale})` : undefined;
+}
+
+function plainType(physical: SchemaNode["physical"], length: number): string | undefined {
   switch (physical) {
     case "boolean":
       return "Bool";
@@ -64,7 +147,7 @@ function plainType(physical: RootColumn["physical"], length: number): string | u
     case "bytes":
       return "String";
     case "fixed":
-      return `FixedString(${length})`;
+      return length > 0 ? `FixedString(${length})` : undefined;
     case undefined:
       return undefined;
   }

@@ -21,10 +21,12 @@ export interface RowGroup {
   readonly rows: number;
   readonly start: number;
   readonly end: number;
+  /** Bytes of its pages before compression, as the footer says: a hint, never a promise. */
+  readonly uncompressedBytes: number;
 }
 
 /** Field ids of parquet.thrift. */
-const GROUP = { columns: 1, rows: 3, fileOffset: 5, ordinal: 7 } as const;
+const GROUP = { columns: 1, totalBytes: 2, rows: 3, fileOffset: 5, ordinal: 7 } as const;
 const CHUNK = { filePath: 1, fileOffset: 2, metadata: 3, crypto: 8, encrypted: 9 } as const;
 const METADATA = { compressedBytes: 7, data: 9, index: 10, dictionary: 11 } as const;
 /** Offset index, column index: pointers to what lies outside of the row group. */
@@ -46,24 +48,32 @@ export function readRowGroup(bytes: Uint8Array, leaves: number, dataEnd: number)
     throw malformed(`a row group has ${chunks.length} columns, its schema ${leaves}`);
   }
   // Writers put nothing sensible where there is nothing.
-  if (rows === 0) return { rows, start: MAGIC.length, end: MAGIC.length };
+  const nothing = { rows, start: MAGIC.length, end: MAGIC.length, uncompressedBytes: 0 };
+  if (rows === 0) return nothing;
   const spans = chunks.map((chunk) => spanOf(readStruct(chunk), dataEnd));
   spans.sort((a, b) => a.start - b.start);
   for (const [i, span] of spans.entries()) {
     const next = spans[i + 1];
     if (next !== undefined && next.start < span.end) throw malformed("column chunks overlap");
   }
-  return { rows, start: spans[0]?.start ?? MAGIC.length, end: spans.at(-1)?.end ?? MAGIC.length };
+  const [first] = spans;
+  const last = spans.at(-1);
+  if (first === undefined || last === undefined) return nothing;
+  const total = group.get(GROUP.totalBytes);
+  const uncompressedBytes = Math.max(0, total === undefined ? 0 : readInteger(total));
+  return { rows, start: first.start, end: last.end, uncompressedBytes };
 }
 
 /**
  * The footer of a file that has this row group alone, its bytes directly behind the magic. All fields
- * of the original stay as they are, byte for byte, but those that count rows or point somewhere.
+ * of the original stay as they are, byte for byte, but those that count rows or point somewhere, and
+ * the key-value metadata if it is not wanted.
  */
 export function writeFooter(
   footer: Footer,
   bytes: Uint8Array,
   { rows, start }: RowGroup,
+  { hasKeyValues = true }: { readonly hasKeyValues?: boolean } = {},
 ): Uint8Array {
   const shift = start - MAGIC.length;
   const group = new Map(readStruct(bytes));
@@ -75,6 +85,7 @@ export function writeFooter(
   const fields = new Map(footer.fields);
   fields.set(FILE.rows, toInteger(I64, rows));
   fields.set(FILE.rowGroups, toStructList([writeStruct(group)]));
+  if (!hasKeyValues) fields.delete(FILE.keyValues);
   const metadata = writeStruct(fields);
   const end = Buffer.alloc(4);
   end.writeUInt32LE(metadata.length);

@@ -1,25 +1,20 @@
 import { StageError } from "@sluice/errors";
-import {
-  readBoolean,
-  readInteger,
-  readStruct,
-  readText,
-  STRUCT,
-  type ThriftStruct,
-  type ThriftValue,
-} from "./thrift.ts";
+import { type Logical, readLogical } from "./logical-type.ts";
+import { readInteger, readStruct, readText, type ThriftStruct } from "./thrift.ts";
 
-/** A column directly below the root of a Parquet schema. Specification: parquet.thrift, SchemaElement. */
-export interface RootColumn {
+/** An element of a Parquet schema with all that stands below it. Specification: parquet.thrift, SchemaElement. */
+export interface SchemaNode {
   readonly name: string;
-  /** Columns of values at or below it: 1 when it is itself one. */
-  readonly leaves: number;
-  readonly isGroup: boolean;
   readonly repetition: "required" | "optional" | "repeated";
+  /** Undefined for a group. */
   readonly physical: Physical | undefined;
   /** Bytes of a value of fixed length. */
   readonly length: number;
   readonly logical: Logical;
+  /** Empty for a column of values. */
+  readonly children: readonly SchemaNode[];
+  /** Columns of values at or below it: 1 when it is itself one. */
+  readonly leaves: number;
 }
 
 export const PHYSICAL = [
@@ -34,182 +29,79 @@ export const PHYSICAL = [
 ] as const;
 export type Physical = (typeof PHYSICAL)[number];
 
-/** What the values mean: from the logical type, else from the older converted type. */
-export type Logical =
-  | { readonly kind: "none" }
-  | { readonly kind: "text" | "json" | "date" | "uuid" | "float16" | "other" }
-  | { readonly kind: "decimal"; readonly precision: number; readonly scale: number }
-  | { readonly kind: "integer"; readonly bits: number; readonly isSigned: boolean }
-  | { readonly kind: "time" | "timestamp"; readonly digits: number };
-
 const REPETITIONS = ["required", "optional", "repeated"] as const;
-const MAX_DEPTH = 64;
 
-/** Reads the schema's elements, which stand in depth-first order, as the columns below the root. */
-export function readRootColumns(elements: readonly Uint8Array[]): RootColumn[] {
+/**
+ * Reads the schema's elements, which stand in depth-first order, as the columns below the root. Throws
+ * `parse.malformed`, and `parse.record_too_large` for groups in groups deeper than `maxSchemaDepth`
+ * (a column of the file itself is at depth 1).
+ */
+export function readSchema(elements: readonly Uint8Array[], maxSchemaDepth: number): SchemaNode[] {
   const [root] = elements;
   if (root === undefined) throw malformed("it has no root");
-  const count = childrenOf(readStruct(root));
-  const columns: RootColumn[] = [];
+  const columns: SchemaNode[] = [];
   let at = 1;
-  for (let child = 0; child < count; child++) {
-    const element = readStruct(
-      at < elements.length ? (elements[at] ?? root) : fail("it is cut off"),
-    );
-    const { leaves, end } = measure(elements, at, 0);
-    columns.push(toColumn(element, leaves));
+  for (let left = childrenOf(readStruct(root)); left > 0; left--) {
+    const { node, end } = readNode(elements, at, 1, maxSchemaDepth);
+    columns.push(node);
     at = end;
   }
   if (at !== elements.length) throw malformed("elements stand behind its end");
   return columns;
 }
 
-function measure(
+function readNode(
   elements: readonly Uint8Array[],
   at: number,
   depth: number,
-): { leaves: number; end: number } {
-  if (depth > MAX_DEPTH) throw malformed(`groups nest deeper than ${MAX_DEPTH}`);
+  maxSchemaDepth: number,
+): { node: SchemaNode; end: number } {
+  if (depth > maxSchemaDepth) {
+    const message = `the Parquet schema nests deeper than maxSchemaDepth = ${maxSchemaDepth}`;
+    throw new StageError("parse", "record_too_large", message);
+  }
   const element = elements[at];
   if (element === undefined) throw malformed("it is cut off");
   const fields = readStruct(element);
-  if (fields.has(1)) return { leaves: 1, end: at + 1 };
-  const count = childrenOf(fields);
-  let leaves = 0;
-  let end = at + 1;
-  for (let child = 0; child < count; child++) {
-    const below = measure(elements, end, depth + 1);
-    leaves += below.leaves;
-    end = below.end;
-  }
-  return { leaves, end };
-}
-
-function childrenOf(fields: ThriftStruct): number {
-  const count = integer(fields, 5) ?? 0;
-  if (count < 0) throw malformed("a group of less than no children");
-  return count;
-}
-
-function toColumn(fields: ThriftStruct, leaves: number): RootColumn {
   const name = fields.get(4);
-  const physical = integer(fields, 1);
-  const repetition = REPETITIONS[integer(fields, 3) ?? 0];
+  const physical = optionalInteger(fields, 1);
+  const repetition = REPETITIONS[optionalInteger(fields, 3) ?? 0];
   if (name === undefined) throw malformed("an element has no name");
   if (repetition === undefined) throw malformed("an element has an unknown repetition");
   if (physical !== undefined && PHYSICAL[physical] === undefined) {
     throw malformed(`an element has the unknown type ${physical}`);
   }
-  return {
+  const count = childrenOf(fields);
+  // Some writers put 0 where a column of values has none.
+  if (physical !== undefined && count > 0) throw malformed("a column of values has children");
+  const children: SchemaNode[] = [];
+  let end = at + 1;
+  for (let left = count; left > 0; left--) {
+    const below = readNode(elements, end, depth + 1, maxSchemaDepth);
+    children.push(below.node);
+    end = below.end;
+  }
+  const node: SchemaNode = {
     name: readText(name),
-    leaves,
-    isGroup: physical === undefined,
     repetition,
     physical: physical === undefined ? undefined : PHYSICAL[physical],
-    length: integer(fields, 2) ?? 0,
-    logical: toLogical(fields.get(10)) ?? toConverted(fields),
+    length: optionalInteger(fields, 2) ?? 0,
+    logical: readLogical(fields),
+    children,
+    leaves: physical === undefined ? children.reduce((sum, { leaves }) => sum + leaves, 0) : 1,
   };
+  return { node, end };
 }
 
-/** The members of the union LogicalType, by field id. */
-function toLogical(value: ThriftValue | undefined): Logical | undefined {
-  if (value === undefined || value.type !== STRUCT) return undefined;
-  const [member] = readStruct(value.bytes);
-  if (member === undefined) return undefined;
-  const [id, body] = member;
-  const fields = readStruct(body.bytes);
-  switch (id) {
-    case 1:
-    case 4:
-      return { kind: "text" };
-    case 5:
-      return {
-        kind: "decimal",
-        scale: integer(fields, 1) ?? 0,
-        precision: integer(fields, 2) ?? 0,
-      };
-    case 6:
-      return { kind: "date" };
-    case 7:
-    case 8:
-      return { kind: id === 7 ? "time" : "timestamp", digits: digitsOf(fields.get(2)) };
-    case 10: {
-      const isSigned = fields.get(2);
-      return {
-        kind: "integer",
-        bits: integer(fields, 1) ?? 0,
-        isSigned: isSigned === undefined || readBoolean(isSigned),
-      };
-    }
-    case 12:
-      return { kind: "json" };
-    case 11: // UNKNOWN: all values are null
-    case 13: // BSON is bytes
-      return { kind: "none" };
-    case 14:
-      return { kind: "uuid" };
-    case 15:
-      return { kind: "float16" };
-    default:
-      return { kind: "other" };
-  }
+function childrenOf(fields: ThriftStruct): number {
+  const count = optionalInteger(fields, 5) ?? 0;
+  if (count < 0) throw malformed("a group of less than no children");
+  return count;
 }
 
-/** TimeUnit is a union of empty structs: MILLIS, MICROS, NANOS. */
-function digitsOf(unit: ThriftValue | undefined): number {
-  const [member] = unit === undefined ? [] : readStruct(unit.bytes);
-  return (member?.[0] ?? 0) * 3;
-}
-
-/** The members of the enum ConvertedType. */
-function toConverted(fields: ThriftStruct): Logical {
-  const converted = integer(fields, 6);
-  switch (converted) {
-    case undefined:
-    case 20: // BSON is bytes
-    case 21: // INTERVAL is twelve bytes
-      return { kind: "none" };
-    case 0:
-    case 4:
-      return { kind: "text" };
-    case 5:
-      return {
-        kind: "decimal",
-        scale: integer(fields, 7) ?? 0,
-        precision: integer(fields, 8) ?? 0,
-      };
-    case 6:
-      return { kind: "date" };
-    case 7:
-    case 8:
-      return { kind: "time", digits: converted === 7 ? 3 : 6 };
-    case 9:
-    case 10:
-      return { kind: "timestamp", digits: converted === 9 ? 3 : 6 };
-    case 11:
-    case 12:
-    case 13:
-    case 14:
-      return { kind: "integer", bits: 8 << (converted - 11), isSigned: false };
-    case 15:
-    case 16:
-    case 17:
-    case 18:
-      return { kind: "integer", bits: 8 << (converted - 15), isSigned: true };
-    case 19:
-      return { kind: "json" };
-    default:
-      return { kind: "other" };
-  }
-}
-
-function integer(fields: ThriftStruct, id: number): number | undefined {
+function optionalInteger(fields: ThriftStruct, id: number): number | undefined {
   const value = fields.get(id);
   return value === undefined ? undefined : readInteger(value);
-}
-
-function fail(message: string): never {
-  throw malformed(message);
 }
 
 function malformed(message: string): StageError {
