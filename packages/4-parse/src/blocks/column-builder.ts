@@ -4,6 +4,8 @@ import { uninitialised } from "./uninitialised.ts";
 /** One column under construction. A cell is `data[start .. end)` until its row ends; who writes it moves `end`. */
 export interface ColumnBuilder {
   data: Uint8Array;
+  /** The same memory, for writing several bytes at once. */
+  view: DataView;
   end: number;
   start: number;
   offsets: Int32Array;
@@ -26,14 +28,12 @@ const FIRST_CAPACITY_BYTES = 1024;
 
 export function createRowBuilder(width: number): RowBuilder {
   const rows = width > 100 ? 16 : FIRST_CAPACITY_ROWS;
-  const columns = Array.from({ length: width }, () => ({
-    data: uninitialised(width > 100 ? 64 : FIRST_CAPACITY_BYTES),
-    end: 0,
-    start: 0,
-    offsets: new Int32Array(rows + 1),
-    validity: undefined,
-    nullCount: 0,
-  }));
+  const columns = Array.from({ length: width }, () => {
+    const data = uninitialised(width > 100 ? 64 : FIRST_CAPACITY_BYTES);
+    const view = new DataView(data.buffer);
+    const offsets = new Int32Array(rows + 1);
+    return { data, view, end: 0, start: 0, offsets, validity: undefined, nullCount: 0 };
+  });
   return { columns, rows: 0, firstRow: 1, byteOffsets: new Float64Array(rows) };
 }
 
@@ -42,6 +42,7 @@ export function growColumn(column: ColumnBuilder, length: number): Uint8Array {
   const grown = uninitialised((column.end + length) * 2);
   grown.set(column.data.subarray(0, column.end));
   column.data = grown;
+  column.view = new DataView(grown.buffer);
   return grown;
 }
 
@@ -114,6 +115,7 @@ export function takeRows(builder: RowBuilder): Block {
 function takeColumn(column: ColumnBuilder, rows: number, capacity: number): TextColumn {
   const { data, end, offsets, validity, nullCount } = column;
   column.data = uninitialised(end + (end >> 3) + 64);
+  column.view = new DataView(column.data.buffer);
   column.end = 0;
   column.start = 0;
   column.offsets = new Int32Array(capacity + 1);
