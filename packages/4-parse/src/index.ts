@@ -1,3 +1,5 @@
+export { AVRO_LIMITS, type AvroLimits } from "./avro/limits.ts";
+export { parseAvro } from "./avro/parse-avro.ts";
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
 export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
