@@ -1,3 +1,5 @@
+import { JSON_TEXT_SETTINGS } from "./cast/native-path.ts";
+
 /** What the casts mean must not depend on the profile of a user. */
 export const CAST_SETTINGS: Readonly<Record<string, string>> = {
   session_timezone: "UTC",
@@ -6,13 +8,7 @@ export const CAST_SETTINGS: Readonly<Record<string, string>> = {
   date_time_output_format: "simple",
   cast_keep_nullable: "0",
   transform_null_in: "0",
-  // JSON text of nested values keeps what it can: long integers as digits, NaN as a word.
-  output_format_json_quote_64bit_integers: "0",
-  output_format_json_quote_64bit_floats: "0",
-  output_format_json_quote_decimals: "0",
-  output_format_json_quote_denormals: "1",
-  output_format_json_escape_forward_slashes: "0",
-  output_format_json_named_tuples_as_objects: "1",
+  ...JSON_TEXT_SETTINGS,
   // The casts are total, so nothing needs to be spared, and shared parts are computed once.
   short_circuit_function_evaluation: "disable",
 };

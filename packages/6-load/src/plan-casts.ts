@@ -4,6 +4,7 @@ import { castText } from "./cast/cast-text.ts";
 import { castTypedText } from "./cast/cast-typed-text.ts";
 import type { FieldCast } from "./cast/field-cast.ts";
 import { sourceKind } from "./cast/source-type.ts";
+import { fromTypedText } from "./cast/typed-text.ts";
 import { fieldColumnType } from "./columns.ts";
 import { quoteText } from "./quoting.ts";
 import type { ColumnPlan, PlannedField } from "./resolve-columns.ts";
@@ -22,12 +23,17 @@ export interface PlannedCast extends PlannedField {
 
 export function planCasts(feed: Feed, plan: ColumnPlan, carriage: Carriage): PlannedCast[] {
   return plan.fields.map((planned, at) => {
-    const { field, sourceIndex, column } = planned;
+    const { field, sourceIndex, column, part } = planned;
     const raw = `c${sourceIndex}`;
     const value = `v${at}`;
     const isKey = feed.primaryKey.includes(field.name);
     const common = { ...planned, value, isKey };
     if (column === undefined) return { ...common, raw, cast: undefined };
+    if (part !== undefined) {
+      const whole = carriage === "native" ? raw : fromTypedText(raw, column.type);
+      const inside = `(${part.sql(whole)})`;
+      return { ...common, raw: inside, cast: castNative(inside, part.type, value, field) };
+    }
     if (carriage === "native") {
       return { ...common, raw, cast: castNative(raw, column.type, value, field) };
     }

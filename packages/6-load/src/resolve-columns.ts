@@ -1,6 +1,15 @@
 import { StageError } from "@sluice/errors";
-import type { Feed, Field, Findings, SourceColumn } from "@sluice/schema";
+import {
+  type Feed,
+  type Field,
+  type FieldPath,
+  type Findings,
+  parseFieldPath,
+  type SourceColumn,
+} from "@sluice/schema";
 import { isCastable } from "./cast/cast-native.ts";
+import { type NativePath, nativePath } from "./cast/native-path.ts";
+import { sourceKind } from "./cast/source-type.ts";
 import { includedFields } from "./columns.ts";
 
 /** Where a field's values come from: a column of the file, or nowhere, which loads as null. */
@@ -9,6 +18,8 @@ export interface PlannedField {
   /** Index in the file's columns; undefined for an absent optional column. */
   readonly sourceIndex: number | undefined;
   readonly column: SourceColumn | undefined;
+  /** Of a nested column, the part that the field takes. */
+  readonly part?: NativePath;
 }
 
 /** How the columns of one entry become the fields of a feed. */
@@ -28,8 +39,8 @@ const quoted = (name: string): string => JSON.stringify(name);
 const placeOf = (field: Field): string => quoted(field.path ?? field.incomingName);
 
 /**
- * Matches a file's columns to a feed's fields: by the path of those that have one, else by the incoming
- * name without regard to case. Throws one `cast.schema_mismatch` that lists every difference:
+ * Matches a file's columns to a feed's fields: by the path of those that have one, which a column was cut out
+ * by or which leads into a nested column; else by the incoming name without regard to case. Throws one `cast.schema_mismatch` that lists every difference:
  * required columns that are absent, names that two columns share, types that can never become the field's.
  */
 export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): ColumnPlan {
@@ -39,7 +50,8 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
   const find = columnFinder(columns);
 
   const fields = includedFields(feed).map((field): PlannedField => {
-    const [sourceIndex, ...others] = find(field);
+    const { found, inside } = find(field);
+    const [sourceIndex, ...others] = found;
     const column = sourceIndex === undefined ? undefined : columns[sourceIndex];
     if (sourceIndex === undefined || column === undefined) {
       const { difference, warning } = absence(feed, field);
@@ -50,13 +62,16 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
     if (others.length > 0) {
       differences.push(`${others.length + 1} columns are named ${placeOf(field)}`);
     }
-    if (!isCastable(column.type, field)) {
+    taken.add(sourceIndex);
+    const part = partOf(column, inside);
+    // A nested part comes as JSON text, which is text for a string field alone.
+    const type = part === undefined || part.isJson ? column.type : part.type;
+    if (!isCastable(type, field)) {
       differences.push(
-        `the column ${quoted(column.path ?? column.name)} of type ${column.type} cannot become the ${field.type.kind} ${quoted(field.name)}`,
+        `the column ${quoted(field.path ?? column.name)} of type ${type} cannot become the ${field.type.kind} ${quoted(field.name)}`,
       );
     }
-    taken.add(sourceIndex);
-    return { field, sourceIndex, column };
+    return { field, sourceIndex, column, ...(part === undefined ? {} : { part }) };
   });
 
   const known = new Set(feed.fields.map((field) => field.incomingName.toLowerCase()));
@@ -101,21 +116,42 @@ export function judgeFindings(feed: Feed, plan: ColumnPlan, findings: Findings):
   return [...warnings, ...findings.warnings];
 }
 
-/** Indexes of the columns that a field may mean: one, or none, or several of one name. */
-function columnFinder(columns: readonly SourceColumn[]): (field: Field) => readonly number[] {
+/** The columns that a field may mean, by index: one, or none, or several of one name; and the way on inside of it. */
+interface Candidates {
+  readonly found: readonly number[];
+  readonly inside: FieldPath;
+}
+
+function columnFinder(columns: readonly SourceColumn[]): (field: Field) => Candidates {
   const byName = new Map<string, number[]>();
   const byPath = new Map<string, number[]>();
   for (const [index, { name, path }] of columns.entries()) {
     const [map, key] = path === undefined ? [byName, name.toLowerCase()] : [byPath, path];
     map.set(key, [...(map.get(key) ?? []), index]);
   }
-  return (field) => {
-    if (field.path !== undefined) return (byPath.get(field.path) ?? []).slice(0, 1);
-    const found = byName.get(field.incomingName.toLowerCase()) ?? [];
+  const named = (name: string): readonly number[] => {
+    const found = byName.get(name.toLowerCase()) ?? [];
     // Of several columns that differ only by case, the one spelled like the field is meant.
-    const exact = found.filter((index) => columns[index]?.name === field.incomingName);
+    const exact = found.filter((index) => columns[index]?.name === name);
     return exact.length === 1 ? exact : found;
   };
+  return ({ path, incomingName }) => {
+    if (path === undefined) return { found: named(incomingName), inside: [] };
+    const cut = byPath.get(path);
+    if (cut !== undefined) return { found: cut.slice(0, 1), inside: [] };
+    const [first, ...inside] = parseFieldPath(path);
+    const within = typeof first === "string" ? named(first) : [];
+    const reached = within.filter((index) => {
+      const column = columns[index];
+      return inside.length === 0 || (column !== undefined && partOf(column, inside) !== undefined);
+    });
+    return { found: reached, inside };
+  };
+}
+
+/** The part of a nested column that a path inside of it leads to; undefined for a column that is not nested. */
+function partOf({ type }: SourceColumn, inside: FieldPath): NativePath | undefined {
+  return sourceKind(type) === "nested" ? nativePath(type, inside) : undefined;
 }
 
 /** What it means that a field's column is not there. */

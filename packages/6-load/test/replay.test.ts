@@ -243,12 +243,13 @@ describe("a replay", () => {
     /MOVE PARTITION.*__rows`$/,
     /^INSERT INTO .*customers__rejects`/,
   ];
-  test.each(
-    steps.flatMap((step) => (["before", "after"] as const).map((when) => ({ step, when }))),
-  )(
-    "that crashes $when $step ends in the same rows when it is done again",
-    async ({ step, when }) => {
-      await expect(replayWhole(crashing(server.warehouse, step, when))).rejects.toThrow("crashed");
+  // What crashes before a step has crashed after the one before it.
+  test.each(steps)(
+    "that crashes after %s ends in the same rows when it is done again",
+    async (step) => {
+      await expect(replayWhole(crashing(server.warehouse, step, "after"))).rejects.toThrow(
+        "crashed",
+      );
       await replayWhole(server.warehouse);
       expect((await table()).slice(1)).toEqual(replayed);
       expect(await countRejects(server.warehouse, at)).toBe(1);

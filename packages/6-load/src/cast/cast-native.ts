@@ -29,7 +29,7 @@ const exactly = (value: string, back: string): string => `if(${back}, ${value}, 
 
 /**
  * Native rules: a value becomes the field's type if nothing of it is lost. `raw` has the type that
- * `readType` gives; text follows the text rules.
+ * `readType` gives and is not nested; text follows the text rules.
  */
 export function castNative(raw: string, type: string, name: string, field: Field): FieldCast {
   const kind = sourceKind(type);
@@ -52,9 +52,6 @@ export function castNative(raw: string, type: string, name: string, field: Field
   switch (field.type.kind) {
     case "string":
       if (isDays(type)) return native(`toString(${dayOf(raw)})`, "1", "a date of 1900 to 2299");
-      if (kind === "nested") {
-        return { ...native(`toNullable(toJSONString(${raw}))`, "0", "text"), present: "1" };
-      }
       return native(`toString(${raw})`, "0", "text");
     case "integer": {
       const expectation = "a whole number of 64 bits";

@@ -2,7 +2,7 @@ import type { Field } from "@sluice/schema";
 import { quoteText } from "../quoting.ts";
 import { castDateText, castDateTimeText } from "./cast-time-text.ts";
 import type { FieldCast } from "./field-cast.ts";
-import { exactDecimalForm, INTEGER_FORM, integerOf, plainNumberText } from "./number-text.ts";
+import { exactDecimalForm, integerForm, integerOf, plainNumberText } from "./number-text.ts";
 
 export const TRUE_WORDS: readonly string[] = ["true", "t", "yes", "y", "1"];
 export const FALSE_WORDS: readonly string[] = ["false", "f", "no", "n", "0"];
@@ -42,9 +42,9 @@ function castTrimmed(raw: string, name: string, field: Field, column: string): F
       const { shared, text } = plainNumberText(raw, name, field);
       return {
         shared,
-        value: integerOf(text),
+        value: integerOf(text, field),
         present,
-        outOfRange: matches(text, INTEGER_FORM),
+        outOfRange: matches(text, integerForm(field)),
         expectation: "a whole number of 64 bits",
       };
     }

@@ -21,7 +21,6 @@ export function castTypedText(raw: string, type: string, name: string, field: Fi
   return {
     ...cast,
     shared: [{ name: value, sql: restored }, ...cast.shared],
-    value: sourceKind(type) === "nested" ? `if(isNull(${raw}), NULL, ${cast.value})` : cast.value,
     present,
     outOfRange: `if(isNull(${value}), match(${raw}, '^-?[0-9]+$'), ${cast.outOfRange})`,
   };

@@ -33,20 +33,31 @@ export function plainNumberText(raw: string, name: string, field: Field): Number
   return { shared: [{ name: `${name}_p`, sql }], text: `${name}_p` };
 }
 
+const FRACTION_OF_ZEROS = "(?:[.]0+)?";
+/** In a field that says nothing of separators, `1.000` may be a thousand as well as one. */
+const PLAIN_FRACTION_OF_ZEROS = "(?:[.](?:0{1,2}|0{4,}))?";
+
+const saysSeparators = ({ thousandsSeparator, decimalSeparator }: Field): boolean =>
+  thousandsSeparator !== undefined || decimalSeparator !== undefined;
+
 /** What an integer's text may look like: digits, a fraction of zeros, a power of ten behind a whole number. */
-export const INTEGER_FORM = "^[+-]?[0-9]+(?:[.]0+)?(?:[eE][+]?[0-9]+)?$";
+export function integerForm(field: Field): string {
+  const fraction = saysSeparators(field) ? FRACTION_OF_ZEROS : PLAIN_FRACTION_OF_ZEROS;
+  return `^[+-]?[0-9]+(?:${fraction}|${FRACTION_OF_ZEROS}[eE][+]?[0-9]+)$`;
+}
 
 /**
  * Text to Int64: `5.0` and `1E+2` are whole numbers too. A power of ten behind digits of a fraction
  * (`1.23457E+15`) is refused even where it is whole: that is how programs write numbers of which they
  * dropped digits.
  */
-export function integerOf(text: string): string {
+export function integerOf(text: string, field: Field): string {
   const direct = `toInt64OrNull(${text})`;
   const groups = `extractGroups(x, '^([+-]?[0-9]+)(?:[.]0+)?(?:[eE][+]?([0-9]{1,2}))?$')`;
   // For the rows alone that have such a text: functions over an array's elements spare the others.
   const rare = `if(ifNull(isNull(${direct}) AND ${text} != '', 0), [assumeNotNull(${text})], [])`;
-  const slow = `arrayMap(x -> arrayMap(g -> toInt64OrNull(concat(g[1], repeat('0', toUInt8OrZero(g[2])))), [${groups}])[1], ${rare})[1]`;
+  const whole = `arrayMap(g -> toInt64OrNull(concat(g[1], repeat('0', toUInt8OrZero(g[2])))), [${groups}])[1]`;
+  const slow = `arrayMap(x -> if(match(x, ${quoteText(integerForm(field))}), ${whole}, NULL), ${rare})[1]`;
   return `ifNull(${direct}, ${slow})`;
 }
 

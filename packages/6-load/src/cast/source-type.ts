@@ -1,3 +1,5 @@
+import { nestedReadType } from "./native-path.ts";
+
 /** The families of ClickHouse types that the cast rules tell apart. */
 export type SourceKind =
   | "text"
@@ -25,7 +27,7 @@ export function sourceKind(type: string): SourceKind {
   if (bare === "Bool") return "boolean";
   if (/^Date(32)?$/.test(bare)) return "date";
   if (/^DateTime(64)?(\(.*\))?$/.test(bare)) return "datetime";
-  if (/^(Array|Map|Tuple|Nested|JSON|Object|Variant|Dynamic)\b/.test(bare)) return "nested";
+  if (/^(Array|Map|Tuple)\(/.test(bare)) return "nested";
   return "other";
 }
 
@@ -37,11 +39,9 @@ export function timeScale(type: string): number {
   return Number(/^DateTime64\((\d+)/.exec(bareType(type))?.[1] ?? 0);
 }
 
-/**
- * The type that a native column is asked for as. Of a date beyond Date32's years ClickHouse fails the
- * whole insert, so dates are read as days.
- */
+/** The type that a native column is asked for as: nullable where it can be, and days for dates. */
 export function readType(type: string): string {
-  if (isDays(type)) return "Nullable(Int32)";
-  return /^(Nullable|Array|Map|Tuple|JSON|Variant|Dynamic)/.test(type) ? type : `Nullable(${type})`;
+  const read = nestedReadType(type);
+  const isNullable = /^(Nullable|Array|Map|Tuple|JSON|Variant|Dynamic)\b/.test(read);
+  return isNullable ? read : `Nullable(${read})`;
 }

@@ -1,5 +1,5 @@
 import { quoteText } from "../quoting.ts";
-import { bareType, isDays, sourceKind, timeScale } from "./source-type.ts";
+import { bareType, isDays, readType, sourceKind, timeScale } from "./source-type.ts";
 
 /** First and last second of the calendar that DateTime64 holds. */
 const FIRST_SECOND = -62_135_596_800n;
@@ -45,7 +45,7 @@ export function fromTypedText(text: string, type: string): string {
     case "nested":
       // Only what `toTypedText` wrote is read here, and of a null text the type's empty value is taken.
       // A map is read inside of a tuple alone.
-      return `arrayMap(x -> tupleElement(CAST(concat('(', x, ')'), ${quoteText(`Tuple(${type})`)}), 1), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
+      return `arrayMap(x -> tupleElement(CAST(concat('(', x, ')'), ${quoteText(`Tuple(${readType(type)})`)}), 1), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
     case "other":
       return bare === "UUID" ? `toUUIDOrNull(${text})` : text;
   }
