@@ -1,4 +1,4 @@
-import { BACKSLASH, QUOTE, type Scan, SPACE, STOPPED, stop, stopAtLimit } from "./scan.ts";
+import { BACKSLASH, QUOTE, type Scan, SPACE, stop, stopAtLimit } from "./scan.ts";
 
 /** The bytes that may stand behind a backslash, `u` apart. */
 const ESCAPES: Uint8Array = flags('"\\/bfnrt');
@@ -33,13 +33,19 @@ export function endOfString(scan: Scan, bytes: Uint8Array, from: number): number
     scan.hasEscapes = false;
   } else {
     i = endOfEscaped(scan, bytes, i);
-    if (i < 0) return STOPPED;
     scan.hasEscapes = true;
   }
-  if (i - from > scan.limits.maxValueBytes) {
-    return stopAtLimit(scan, i, "maxValueBytes", "bytes in a string");
-  }
-  return i;
+  return limited(scan, from, i, "bytes in a string");
+}
+
+/**
+ * `end`, unless the string or number that begins at `from` is over the limit there, or, when it is
+ * STOPPED, was before it stopped: then it stops where it passes the limit, however much of it is there.
+ */
+function limited(scan: Scan, from: number, end: number, unit: string): number {
+  const { maxValueBytes } = scan.limits;
+  if ((end < 0 ? scan.at : end) - from <= maxValueBytes) return end;
+  return stopAtLimit(scan, from + maxValueBytes, "maxValueBytes", unit);
 }
 
 /** From `from` on, the first byte that is no character of a string as it stands. */
@@ -82,7 +88,7 @@ export function endOfScalar(scan: Scan, bytes: Uint8Array, from: number): number
     case 0x6e:
       return endOfWord(scan, bytes, from, NULL);
     default:
-      return endOfNumber(scan, bytes, from);
+      return limited(scan, from, endOfNumber(scan, bytes, from), "bytes in a number");
   }
 }
 
@@ -124,9 +130,6 @@ function endOfNumber(scan: Scan, bytes: Uint8Array, from: number): number {
     const digits = i;
     i = skipDigits(bytes, digits);
     if (i === digits) return stop(scan, i, "a digit is expected");
-  }
-  if (i - from > scan.limits.maxValueBytes) {
-    return stopAtLimit(scan, i, "maxValueBytes", "bytes in a number");
   }
   return i;
 }

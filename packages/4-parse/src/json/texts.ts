@@ -64,15 +64,15 @@ export function createTextCut(
   let text: Text = { byteOffset: 0, head: NO_BYTES, hasRecords: false, isLine: false };
   /** Whether a line break stands behind the only text. */
   let hasBreak = false;
-  /** The limit of what is being taken: of a record, or of a string or number beside the records. */
-  let unit: "maxRecordBytes" | "maxValueBytes" | undefined;
+  /** Whether a record is being taken, or an element that should be one. */
+  let isInRecord = false;
 
   /** Takes the token or the record at `i`; gives the position behind it, or STOPPED. */
   function take(window: Window, i: number): number {
     const { bytes } = window;
     const c = bytes[i] as number;
     const frame = frames.at(-1);
-    unit = "maxValueBytes";
+    isInRecord = false;
     switch (expected) {
       case "text":
         return beginText(window, i);
@@ -103,10 +103,7 @@ export function createTextCut(
   function beginText(window: Window, i: number): number {
     const { bytes, end, base, isLast } = window;
     const hasPath = recordPath.length > 0;
-    if (hasPath && end - i < RAW_BYTES && !isLast) {
-      unit = undefined;
-      return stop(scan, end, "");
-    }
+    if (hasPath && end - i < RAW_BYTES && !isLast) return stop(scan, end, "");
     const head = hasPath ? bytes.slice(i, Math.min(end, i + RAW_BYTES)) : NO_BYTES;
     text = { byteOffset: base + i, head, hasRecords: false, isLine: false };
     trail.begin();
@@ -145,7 +142,7 @@ export function createTextCut(
 
   function takeRecord(window: Window, i: number, isElement: boolean): number {
     const { bytes } = window;
-    unit = "maxRecordBytes";
+    isInRecord = true;
     const isObject = bytes[i] === OPEN_BRACE;
     const end = isObject
       ? rows.scan(bytes, i, frames.length)
@@ -210,9 +207,7 @@ export function createTextCut(
     const { base, end, isLast } = window;
     const isCut = scan.at >= end && scan.option === undefined;
     const reach = isCut ? end : scan.at;
-    // A string's quotes are not counted.
-    const quotes = unit === "maxValueBytes" ? 2 : 0;
-    if (unit !== undefined && reach - i > limits[unit] + quotes) throw tooLarge(window, i);
+    if (isInRecord && reach - i > limits.maxRecordBytes) throw tooLarge(window, i);
     if (isCut && !isLast) return false;
     if (isCut) throw cutOff(window);
     const byteOffset = base + (scan.option === undefined ? scan.at : i);
@@ -228,11 +223,8 @@ export function createTextCut(
     return new StageError("parse", code, message, place);
   }
 
-  function tooLarge({ bytes, base }: Window, i: number): StageError {
-    const option = unit ?? "maxRecordBytes";
-    const isString = bytes[i] === QUOTE;
-    const what = unit === "maxRecordBytes" ? "a record" : isString ? "a string" : "a number";
-    const message = `more than ${option} = ${limits[option]} bytes in ${what}`;
+  function tooLarge({ base }: Window, i: number): StageError {
+    const message = `more than maxRecordBytes = ${limits.maxRecordBytes} bytes in a record`;
     return fatal("record_too_large", message, base + i);
   }
 
