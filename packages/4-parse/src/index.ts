@@ -1,5 +1,6 @@
 export { AVRO_LIMITS, type AvroLimits } from "./avro/limits.ts";
 export { parseAvro } from "./avro/parse-avro.ts";
+export { assertFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
 export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
@@ -12,3 +13,5 @@ export {
   type UnitOptions,
 } from "./parquet/open-parquet.ts";
 export type { ParquetRoute } from "./parquet/route.ts";
+export { XML_LIMITS, type XmlLimits } from "./xml/limits.ts";
+export { parseXml } from "./xml/parse-xml.ts";
