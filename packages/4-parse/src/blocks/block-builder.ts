@@ -23,6 +23,8 @@ export interface BlockBuilder {
 }
 
 const encoder = new TextEncoder();
+/** Below this length a loop over ASCII is faster than the call of the encoder. */
+const SHORT_TEXT = 48;
 const FIRST_CAPACITY_ROWS = 1024;
 const FIRST_CAPACITY_BYTES = 8192;
 
@@ -97,7 +99,20 @@ export function appendBytes(
 export function appendText(block: BlockBuilder, column: number, text: string): void {
   const at = block.ends[column] ?? 0;
   let data = block.data[column] ?? uninitialised(0);
-  if (at + text.length * 3 > data.length) data = growData(block, column, text.length * 3);
+  const { length } = text;
+  if (at + length * 3 > data.length) data = growData(block, column, length * 3);
+  if (length <= SHORT_TEXT) {
+    let i = 0;
+    for (; i < length; i++) {
+      const c = text.charCodeAt(i);
+      if (c >= 0x80) break;
+      data[at + i] = c;
+    }
+    if (i === length) {
+      block.ends[column] = at + length;
+      return;
+    }
+  }
   block.ends[column] = at + encoder.encodeInto(text, data.subarray(at)).written;
 }
 

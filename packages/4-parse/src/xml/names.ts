@@ -7,6 +7,8 @@ export interface Name {
   readonly fits: readonly number[];
   /** Where it was looked at as a member that perhaps no field takes: a bit for each kind of place. */
   told: number;
+  /** The name that was asked for after this one last: it is likely to be so again. */
+  next: Name | undefined;
 }
 
 /** Worse than any fit. */
@@ -50,7 +52,13 @@ export function createNames(): Names {
     };
     for (const wanted of byFold.get(fold(text)) ?? []) fit(wanted, wanted === text ? 0 : 2);
     for (const wanted of byFold.get(fold(local)) ?? []) fit(wanted, wanted === local ? 1 : 3);
-    return { text, key: `${JSON.stringify(text)}:`, fits: [...best].flat(), told: 0 };
+    return {
+      text,
+      key: `${JSON.stringify(text)}:`,
+      fits: [...best].flat(),
+      told: 0,
+      next: undefined,
+    };
   };
   const intern = (known: Map<string, Name>, mark: string, text: string): Name => {
     const name = known.get(text);
@@ -60,6 +68,19 @@ export function createNames(): Names {
     const made = toName(mark + own, mark + own.slice(own.indexOf(":") + 1));
     known.set(own, made);
     return made;
+  };
+
+  let last: Name | undefined;
+  const element = (text: string): Name => {
+    const likely = last?.next;
+    if (likely !== undefined && likely.text === text) {
+      last = likely;
+      return likely;
+    }
+    const name = intern(elements, "", text);
+    if (last !== undefined) last.next = name;
+    last = name;
+    return name;
   };
 
   return {
@@ -73,12 +94,13 @@ export function createNames(): Names {
       else alike.push(text);
       return number;
     },
-    element: (text) => intern(elements, "", text),
+    element,
     attribute: (text) => intern(attributes, "@", text),
     trim() {
       if (elements.size + attributes.size <= MAX_NAMES) return;
       elements.clear();
       attributes.clear();
+      last = undefined;
     },
   };
 }

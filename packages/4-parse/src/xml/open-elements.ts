@@ -28,7 +28,6 @@ interface OpenElement {
 }
 
 export function createOpenElements(names: Names): OpenElements {
-  // Used again for every record: an object for each element would be most of the garbage.
   const stack: OpenElement[] = [];
   const nilNames = new Set(["xsi:nil"]);
   let depth = 0;
@@ -63,17 +62,8 @@ export function createOpenElements(names: Names): OpenElements {
       const name = names.element(text);
       const parent = stack[depth - 1];
       if (parent !== undefined && depth > 0) dropWhite(parent);
-      let element = stack[depth];
-      if (element === undefined) {
-        element = { name, node: undefined, isNil: false, text: "", textAtTag: 0 };
-        stack.push(element);
-      } else {
-        element.name = name;
-        element.node = undefined;
-        element.isNil = false;
-        element.text = "";
-        element.textAtTag = 0;
-      }
+      const element: OpenElement = { name, node: undefined, isNil: false, text: "", textAtTag: 0 };
+      stack[depth] = element;
       if (attributes.length > 0) takeAttributes(element, attributes);
       depth++;
     },

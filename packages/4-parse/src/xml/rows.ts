@@ -176,7 +176,9 @@ function createTell(
       if (extra.size === MAX_EXTRA) return;
       if (where === IN_ELEMENT && isWhole) return;
       if (value === null || typeof value === "string" || isList(value)) return;
-      for (const name of value.names) {
+      const { names } = value;
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i] as Name;
         if ((name.told & where) !== 0) continue;
         name.told |= where;
         if (!isTaken(name, where)) add(name.text, where);
