@@ -49,9 +49,7 @@ export async function readBzip2Block(
   for (const selector of selectors) {
     if (!input.has(GROUP_BYTES)) await input.fill(GROUP_BYTES);
     if (!readGroup(input, codes[selector] as HuffmanCode, table, state)) {
-      throw input.isPastEnd
-        ? damage.truncated("inside a block")
-        : damage.corrupt("A bzip2 block's data is damaged.");
+      throw damage.corrupt("A bzip2 block's data is damaged.");
     }
     if (state.isOver) break;
   }

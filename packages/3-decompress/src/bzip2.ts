@@ -3,7 +3,7 @@ import { createBitInput } from "./bit-input.ts";
 import { readBzip2Block } from "./bzip2-block.ts";
 import { bzip2Crc } from "./bzip2-crc.ts";
 import { bzip2Output } from "./bzip2-output.ts";
-import { damageOf } from "./damage.ts";
+import { type Damage, damageOf } from "./damage.ts";
 import { createMeter, type Limits } from "./limits.ts";
 import { hasNextFrame, takeWhole } from "./next-frame.ts";
 
@@ -42,6 +42,12 @@ export async function* bunzip2(
     if (table.length !== level * 100_000) table = new Uint32Array(level * 100_000);
     const start = reader.offset;
     const input = createBitInput(reader);
+    // Bits past the end read as zeros, which may look like damage.
+    const blockDamage: Damage = {
+      ...damage,
+      corrupt: (message) =>
+        input.isPastEnd ? damage.truncated("inside a block") : damage.corrupt(message),
+    };
     let streamCrc = 0;
     for (;;) {
       await input.fill(10);
@@ -60,7 +66,7 @@ export async function* bunzip2(
       if (high !== BLOCK[0] || low !== BLOCK[1]) {
         throw damage.corrupt("A bzip2 block does not begin as blocks do.");
       }
-      const block = await readBzip2Block(input, table, damage);
+      const block = await readBzip2Block(input, table, blockDamage);
       used = start + Math.ceil(input.position / 8);
       let contentCrc = -1;
       for (const output of bzip2Output(table, block)) {

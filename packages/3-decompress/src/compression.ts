@@ -1,10 +1,15 @@
 import { StageError } from "@sluice/errors";
 import { type ArchiveSettings, COMPRESSIONS, type Compression } from "@sluice/schema";
 import type { CompressionName } from "./codecs.ts";
-import { type Container, containerOf, describeBytes } from "./sniff.ts";
+import { type Container, containerOf, describeBytes, isKnownPlain, mayBegin } from "./sniff.ts";
 
 const NAMES: ReadonlySet<string> = new Set(COMPRESSIONS);
-const NOT_OPENED: ReadonlySet<string> = new Set(["7z", "rar", "compress"] satisfies Container[]);
+const NOT_OPENED: ReadonlySet<string> = new Set([
+  "7z",
+  "rar",
+  "compress",
+  "lz4 legacy",
+] satisfies Container[]);
 
 /** Whether these are the first bytes of a compression that can be opened. */
 export const isCompression = (
@@ -23,9 +28,10 @@ export function compressionOf(
   // Their first bytes say nothing for sure, so that the codec itself finds out.
   if (compression === "brotli" || compression === "deflate") return compression;
   const container = containerOf(head);
+  const isNamed = compression !== "auto" && compression !== "none";
+  if (isNamed && (compression === container || mayBegin(compression, head))) return compression;
   if (container !== undefined && NOT_OPENED.has(container)) throw notOpened(container);
   if (compression === "auto") return isCompression(container) ? container : undefined;
-  if (compression === container) return compression;
   if (compression === "none" && !isCompression(container)) return undefined;
   throw disagreement(head, compression, archive);
 }
@@ -50,10 +56,9 @@ export function disagreement(
   const container = containerOf(head);
   let patch = " Set compression: none.";
   if (isCompression(container)) patch = ` Set compression: ${container}.`;
-  else if (head.byteLength === 0) patch = "";
   else if ((container === "zip" || container === "tar") && container !== archive) {
     patch = ` Set compression: none, archive: ${container}.`;
-  }
+  } else if (container === undefined && !isKnownPlain(head)) patch = "";
   return new StageError(
     "decompress",
     "not_this_container",

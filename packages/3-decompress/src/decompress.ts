@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { StageError } from "@sluice/errors";
 import type { ArchiveSettings, Compression } from "@sluice/schema";
 import { maxBytes, peek, type Transform } from "@sluice/streams";
@@ -44,7 +45,7 @@ export function decompress(options: DecompressOptions): Transform<Uint8Array, Ui
       });
       try {
         assertContent(inner.head, archive, codec);
-        yield* inner.bytes;
+        yield* breathing(inner.bytes);
       } finally {
         await inner.close();
       }
@@ -53,6 +54,21 @@ export function decompress(options: DecompressOptions): Transform<Uint8Array, Ui
     }
   };
 }
+
+/** Content between two turns of everything else that waits: timers, sockets, an abort. */
+const BREATH_BYTES = 2 ** 20;
+
+/** Some codecs compute on this thread, and a small file may give much: they must not keep others waiting. */
+const breathing: Transform<Uint8Array, Uint8Array> = async function* (source) {
+  let bytes = 0;
+  for await (const chunk of source) {
+    yield chunk;
+    bytes += chunk.byteLength;
+    if (bytes < BREATH_BYTES) continue;
+    bytes = 0;
+    await setImmediate();
+  }
+};
 
 const withinMaxOutput = ({ maxOutputBytes }: Limits): Transform<Uint8Array, Uint8Array> =>
   maxBytes(

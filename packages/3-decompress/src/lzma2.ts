@@ -4,7 +4,7 @@ import { createLzma, decodeLzmaChunk, resetLzma, setLzmaProperties } from "./lzm
 import { takeWhole } from "./next-frame.ts";
 
 const MAX_CHUNK_BYTES = 2 ** 21;
-const FIRST_WINDOW_BYTES = 2 ** 20;
+const FIRST_WINDOW_BYTES = 2 ** 16;
 /** Positions count into LZMA's contexts by their last four bits, so that the window moves by 16s. */
 const ALIGNMENT = 16;
 

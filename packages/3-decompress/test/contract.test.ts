@@ -1,33 +1,41 @@
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync } from "node:zlib";
 import { stageContract } from "@sluice/streams/testing";
 import { decompress } from "../src/index.ts";
+import { rows, SAMPLES } from "./samples.ts";
 
-const text = Buffer.from(
-  Array.from({ length: 2000 }, (_, i) => `${i},${(i * 7919) % 10007},row\n`).join(""),
-);
 const collect = (chunks: Uint8Array[]): Buffer => Buffer.concat(chunks);
 
-stageContract<Uint8Array>({
-  name: "decompress gzip",
-  stage: decompress({ compression: "gzip" }),
-  sample: gzipSync(text),
-  collect,
-  empty: { code: "not_this_container" },
-  limited: {
-    stage: decompress({ compression: "gzip", maxOutputBytes: text.byteLength - 1 }),
-    code: "limit_exceeded",
-  },
-});
+// Formats of several members give more than one chunk from several; brotli and deflate from one that is large.
+const large = Buffer.concat(Array.from({ length: 50 }, () => rows));
+const ONE_STREAM = { brotli: brotliCompressSync, deflate: deflateSync };
+
+for (const [compression, bytes] of SAMPLES) {
+  const isOne = compression === "brotli" || compression === "deflate";
+  const content = isOne ? large : Buffer.concat(Array.from({ length: 12 }, () => rows));
+  stageContract<Uint8Array>({
+    name: `decompress ${compression}`,
+    stage: decompress({ compression }),
+    sample: isOne
+      ? ONE_STREAM[compression](large)
+      : Buffer.concat(Array.from({ length: 12 }, () => bytes)),
+    collect,
+    empty: { code: "not_this_container" },
+    limited: {
+      stage: decompress({ compression, maxOutputBytes: content.byteLength - 1 }),
+      code: "limit_exceeded",
+    },
+  });
+}
 
 for (const compression of ["auto", "none"] as const) {
   stageContract<Uint8Array>({
     name: `decompress ${compression} over plain bytes`,
     stage: decompress({ compression }),
-    sample: text,
+    sample: rows,
     collect,
     empty: { output: Buffer.alloc(0) },
     limited: {
-      stage: decompress({ compression, maxOutputBytes: text.byteLength - 1 }),
+      stage: decompress({ compression, maxOutputBytes: rows.byteLength - 1 }),
       code: "limit_exceeded",
     },
   });

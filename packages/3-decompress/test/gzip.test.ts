@@ -81,38 +81,6 @@ describe("after the last member", () => {
 });
 
 describe("damage", () => {
-  test("a file cut after any of its bytes is truncated, never short", async () => {
-    const whole = Buffer.concat([gzipSync("first\n"), member]);
-    const border = gzipSync("first\n").byteLength;
-    for (let cut = 1; cut < whole.byteLength; cut++) {
-      for (const chunkSize of [16, 100_000]) {
-        // Cut between two members the rest is a whole gzip file: only the byte count can tell.
-        const wanted = cut === border ? Buffer.from("first\n") : "truncated";
-        const seen = await outcome(whole.subarray(0, cut), { compression: "auto" }, chunkSize);
-        expect(seen, `cut at ${cut}`).toEqual(wanted);
-      }
-    }
-  });
-
-  test("200 flipped bits never pass as other content", async () => {
-    const content = Buffer.from(Array.from({ length: 900 }, (_, i) => (i * i * 31) % 251));
-    const whole = gzipSync(content);
-    const codes = new Map<string, number>();
-    for (let flip = 0; flip < 200; flip++) {
-      const bit = Math.floor((flip * whole.byteLength * 8) / 200);
-      const damaged = Buffer.from(whole);
-      damaged.writeUInt8(damaged.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
-      const seen = await outcome(damaged, gzip);
-      // The time, the operating system and the extra flags of a header have no check: same content.
-      if (typeof seen !== "string") expect(seen.equals(content), `bit ${bit}`).toBe(true);
-      const label = typeof seen === "string" ? seen : "same content";
-      codes.set(label, (codes.get(label) ?? 0) + 1);
-    }
-    expect(codes.get("checksum_mismatch")).toBeGreaterThan(0);
-    expect(codes.get("corrupt")).toBeGreaterThan(0);
-    expect(codes.get("same content")).toBeLessThan(20);
-  });
-
   test("says how far into the container it came", async () => {
     const run = bytesOf(decompress(gzip)(chunked(member.subarray(0, 30), 7)));
     await expect(run).rejects.toMatchObject({
@@ -160,21 +128,5 @@ describe("the pull", () => {
     for await (const _ of decompress(gzip)(source)) break;
     expect(source.pulled * 4096).toBeLessThan(compressed.byteLength / 2);
     expect(source.closed).toBe(true);
-  });
-
-  test("keeps memory flat for 1 GiB of zeros", async () => {
-    const part = gzipSync(Buffer.alloc(2 ** 26));
-    async function* bomb(): AsyncGenerator<Uint8Array> {
-      for (let i = 0; i < 16; i++) yield part;
-    }
-    const before = process.memoryUsage.rss();
-    let peak = 0;
-    let size = 0;
-    for await (const chunk of decompress(gzip)(bomb())) {
-      size += chunk.byteLength;
-      if (size % 2 ** 22 === 0) peak = Math.max(peak, process.memoryUsage.rss() - before);
-    }
-    expect(size).toBe(2 ** 30);
-    expect(peak).toBeLessThan(150 * 2 ** 20);
   });
 });

@@ -1,0 +1,239 @@
+import { brotliCompressSync, constants, crc32, deflateRawSync, gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { type DecompressOptions, decompress } from "../src/index.ts";
+import { bytesOf, outcome } from "./bytes-of.ts";
+import { file, rows, SAMPLES, sample } from "./samples.ts";
+
+const MIB = 2 ** 20;
+
+/** bzip2 -9 of 45,000,000 zeros: one block. */
+const BZIP2_ZEROS = Buffer.from(
+  "QlpoOTFBWSZTWckBtsgBWKtAIMAAEAAACCAAMMwFKaZSSFJsVJIUni7kinChIZIDbZA=",
+  "base64",
+);
+
+/** One zstd frame of `blocks` blocks that each say 128 KiB of zeros in 4 bytes. */
+function zstdZeros(blocks: number): Buffer {
+  const header = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38]);
+  const block = Buffer.from([0, 0, 0, 0]);
+  block.writeUIntLE((128 * 1024 * 8) | 2, 0, 3);
+  const all = Buffer.alloc(4 * blocks, block);
+  all.writeUInt8(all.readUInt8(all.byteLength - 4) | 1, all.byteLength - 4);
+  return Buffer.concat([header, all]);
+}
+
+/** A gzip member of 10 GiB of zeros and what is in its trailer, 64 MiB at a time. */
+async function* gzipZeros(): AsyncGenerator<Uint8Array> {
+  yield gzipSync("").subarray(0, 10);
+  const part = deflateRawSync(Buffer.alloc(64 * MIB), { finishFlush: constants.Z_FULL_FLUSH });
+  for (let i = 0; i < 160; i++) yield part;
+  throw new Error("the whole bomb was read");
+}
+
+async function* repeated(part: Uint8Array, times: number): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < times; i++) yield part;
+}
+
+describe("maxOutputBytes", () => {
+  const size = rows.byteLength;
+  test.each(SAMPLES)("stops one byte above itself: %s", async (compression, bytes) => {
+    const at = (maxOutputBytes: number) => outcome(bytes, { compression, maxOutputBytes });
+    expect(await at(size - 1)).toBe("limit_exceeded");
+    expect(await at(size)).toEqual(rows);
+    expect(await at(size + 1)).toEqual(rows);
+    await expect(
+      bytesOf(decompress({ compression, maxOutputBytes: size - 1 })(repeated(bytes, 1))),
+    ).rejects.toThrow(`maxOutputBytes = ${size - 1}`);
+  });
+
+  test("counts all frames of an object together", async () => {
+    for (const compression of ["gzip", "zstd", "bzip2", "xz", "lz4", "snappy"] as const) {
+      const two = Buffer.concat([sample(compression), sample(compression)]);
+      expect(await outcome(two, { compression, maxOutputBytes: 2 * size - 1 })).toBe(
+        "limit_exceeded",
+      );
+      expect(await outcome(two, { compression, maxOutputBytes: 2 * size })).toHaveLength(2 * size);
+    }
+  });
+});
+
+describe("ratios", () => {
+  const zeros = Buffer.alloc(5_000_000);
+  const zstd = zstdZeros(64);
+
+  test.each<[DecompressOptions, Buffer, string]>([
+    [{ compression: "gzip", maxRatio: 1000 }, gzipSync(zeros), "maxRatio = 1000"],
+    [{ compression: "zstd", maxZstdRatio: 30_000 }, zstd, "maxZstdRatio = 30000"],
+  ])("%o counts only once ratioFromBytes came out", async (options, bytes, named) => {
+    const { byteLength } = (await outcome(bytes, { ...options })) as Buffer;
+    const at = (ratioFromBytes: number) => outcome(bytes, { ...options, ratioFromBytes });
+    expect(await at(byteLength - 1)).toBe("limit_exceeded");
+    expect(await at(byteLength)).toHaveLength(byteLength);
+    expect(await at(byteLength + 1)).toHaveLength(byteLength);
+    await expect(
+      bytesOf(decompress({ ...options, ratioFromBytes: MIB })(repeated(bytes, 1))),
+    ).rejects.toThrow(named);
+  });
+
+  test("are judged exactly: maxZstdRatio", async () => {
+    // Of one batch all bytes are used before its output is counted.
+    const ratio = (64 * 128 * 1024) / zstd.byteLength;
+    const at = (maxZstdRatio: number) =>
+      outcome(zstd, { compression: "zstd", maxZstdRatio, ratioFromBytes: MIB });
+    expect(await at(ratio - 1)).toBe("limit_exceeded");
+    expect(await at(ratio)).toHaveLength(64 * 128 * 1024);
+    expect(await at(ratio + 1)).toHaveLength(64 * 128 * 1024);
+  });
+
+  test("do not refuse what the formats give of zeros by default", async () => {
+    const options = { ratioFromBytes: MIB };
+    expect(await outcome(gzipSync(zeros), { compression: "gzip", ...options })).toHaveLength(5e6);
+    expect(await outcome(zstd, { compression: "zstd", ...options })).toHaveLength(64 * 128 * 1024);
+  });
+
+  test("bind neither bzip2 nor xz nor brotli", async () => {
+    const options = { ratioFromBytes: 1, maxRatio: 1, maxZstdRatio: 1 };
+    expect(await outcome(file("zeros-1MiB.xz"), { compression: "xz", ...options })).toHaveLength(
+      MIB,
+    );
+    expect(await outcome(BZIP2_ZEROS, { compression: "bzip2", ...options })).toHaveLength(45e6);
+    const brotli = brotliCompressSync(zeros);
+    expect(await outcome(brotli, { compression: "brotli", ...options })).toHaveLength(5e6);
+  });
+});
+
+describe("maxOutputWithoutInput", () => {
+  test("stops one byte above itself: the one block of 45,000,000 zeros", async () => {
+    const at = (maxOutputWithoutInput: number) =>
+      outcome(BZIP2_ZEROS, { compression: "bzip2", maxOutputWithoutInput });
+    expect(await at(44_999_999)).toBe("limit_exceeded");
+    expect(await at(45_000_000)).toHaveLength(45_000_000);
+    expect(await at(45_000_001)).toHaveLength(45_000_000);
+    const run = decompress({ compression: "bzip2", maxOutputWithoutInput: 1000 });
+    await expect(bytesOf(run(repeated(BZIP2_ZEROS, 1)))).rejects.toThrow(
+      "maxOutputWithoutInput = 1000",
+    );
+  });
+});
+
+describe("history", () => {
+  // Window descriptors have steps of an eighth; 0x10 is 4 KiB.
+  test.each([
+    [4095, "limit_exceeded"],
+    [4096, 128 * 1024],
+    [4097, 128 * 1024],
+  ])("of zstd: maxZstdWindowBytes = %i over a window of 4 KiB", async (limit, wanted) => {
+    const bytes = zstdZeros(1);
+    bytes.writeUInt8(0x10, 5);
+    // A block is no larger than its window.
+    bytes.writeUIntLE((4096 * 8) | 3, 6, 3);
+    const seen = await outcome(bytes, { compression: "zstd", maxZstdWindowBytes: limit });
+    expect(typeof seen === "string" ? seen : seen.byteLength * 32).toBe(wanted);
+  });
+
+  test("of zstd is 128 MiB by default, as zstd --long=27 writes it", async () => {
+    const at = async (log: number) => {
+      const long = zstdZeros(2);
+      long.writeUInt8((log - 10) << 3, 5);
+      return await outcome(long, { compression: "zstd" });
+    };
+    expect(await at(27)).toHaveLength(256 * 1024);
+    expect(await at(28)).toBe("limit_exceeded");
+    expect(await at(31)).toBe("limit_exceeded");
+  });
+
+  test("of zstd can be allowed to be larger", async () => {
+    const long = zstdZeros(2);
+    long.writeUInt8(18 << 3, 5);
+    expect(await outcome(long, { compression: "zstd", maxZstdWindowBytes: 2 ** 28 })).toHaveLength(
+      256 * 1024,
+    );
+  });
+
+  /** The sample with another dictionary in its block's header. */
+  function xzWithDictionary(code: number): Buffer {
+    const bytes = Buffer.from(sample("xz"));
+    const size = (bytes.readUInt8(12) + 1) * 4;
+    const at = bytes.indexOf(Buffer.from([0x21, 1]), 12) + 2;
+    bytes.writeUInt8(code, at);
+    bytes.writeUInt32LE(crc32(bytes.subarray(12, 12 + size - 4)), 12 + size - 4);
+    return bytes;
+  }
+
+  test("of xz: maxXzDictionaryBytes over a dictionary of 64 KiB", async () => {
+    const at = (limit: number) =>
+      outcome(xzWithDictionary(8), { compression: "xz", maxXzDictionaryBytes: limit });
+    expect(await at(65_535)).toBe("limit_exceeded");
+    expect(await at(65_536)).toEqual(rows);
+    expect(await at(65_537)).toEqual(rows);
+  });
+
+  test("of xz is 64 MiB by default, as xz -9 writes it", async () => {
+    expect(await outcome(xzWithDictionary(28), { compression: "xz" })).toEqual(rows);
+    expect(await outcome(xzWithDictionary(29), { compression: "xz" })).toBe("limit_exceeded");
+    expect(await outcome(xzWithDictionary(40), { compression: "xz" })).toBe("limit_exceeded");
+  });
+});
+
+describe("bombs stop at their limit with flat memory", () => {
+  const maxOutputBytes = 200 * MIB;
+
+  test.each<[string, DecompressOptions, () => AsyncIterable<Uint8Array>]>([
+    ["gzip of 10 GiB of zeros", { compression: "gzip" }, gzipZeros],
+    ["zstd of 100 GiB of zeros", { compression: "zstd" }, () => repeated(zstdZeros(819_200), 1)],
+    ["bzip2 of 10 GiB of zeros", { compression: "bzip2" }, () => repeated(BZIP2_ZEROS, 239)],
+    ["xz of 10 GiB of zeros", { compression: "xz" }, () => repeated(file("zeros-1MiB.xz"), 10_240)],
+  ])("%s", async (_, options, bomb) => {
+    const before = process.memoryUsage.rss();
+    let peak = 0;
+    let size = 0;
+    let failure: unknown;
+    try {
+      for await (const chunk of decompress({ ...options, maxOutputBytes })(bomb())) {
+        size += chunk.byteLength;
+        peak = Math.max(peak, process.memoryUsage.rss() - before);
+      }
+    } catch (error) {
+      failure = error;
+    }
+    expect(failure).toMatchObject({ code: "limit_exceeded" });
+    expect(size).toBeLessThanOrEqual(maxOutputBytes);
+    expect(size).toBeGreaterThan(maxOutputBytes - 3 * MIB);
+    expect(peak).toBeLessThan(120 * MIB);
+  });
+
+  test("gzip of 10 GiB of zeros is within the ratio, a constant file's is too", async () => {
+    // Only the count of bytes may stop it: an honest file compresses as far.
+    const run = decompress({ compression: "gzip", maxOutputBytes, ratioFromBytes: MIB });
+    await expect(bytesOf(run(gzipZeros()))).rejects.toThrow("maxOutputBytes");
+  });
+
+  test("and let timers have their turn", async () => {
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const run = decompress({ compression: "bzip2", maxOutputBytes: 60e6 })(
+      repeated(BZIP2_ZEROS, 10),
+    );
+    await expect(bytesOf(run)).rejects.toMatchObject({ code: "limit_exceeded" });
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(10);
+  });
+});
+
+describe("what a header claims", () => {
+  test("allocates nothing: zstd frames of 2^63 bytes and of window log 31", async () => {
+    // Content size of 8 bytes; once with a window of 1 KiB, once as one segment; then window log 31.
+    const sized = Buffer.from("28b52ffdc00000000000000000800300", "hex");
+    const single = Buffer.from("28b52ffde0000000000000008003000000", "hex");
+    const window = Buffer.from("28b52ffd00a8030000", "hex");
+    const before = process.memoryUsage();
+    for (let i = 0; i < 50; i++) {
+      expect(["corrupt", "truncated"]).toContain(await outcome(sized, { compression: "zstd" }));
+      expect(await outcome(single, { compression: "zstd" })).toBe("limit_exceeded");
+      expect(await outcome(window, { compression: "zstd" })).toBe("limit_exceeded");
+    }
+    const after = process.memoryUsage();
+    expect(after.rss - before.rss).toBeLessThan(64 * MIB);
+    expect(after.external - before.external).toBeLessThan(64 * MIB);
+  });
+});
