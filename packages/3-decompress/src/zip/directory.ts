@@ -11,9 +11,11 @@ export interface ZipDirectory {
   readonly records: readonly ZipRecord[];
   /** Where the directory starts: the end of the last entry. */
   readonly start: number;
+  /** Where to read the entries from: a small zip is in memory by now. */
+  readonly file: ZipFile;
 }
 
-/** Reads and verifies the central directory: one range for most zips, two for those with large directories. */
+/** Reads and verifies the central directory: by one range for most zips, by two for a large directory. */
 export async function readDirectory(file: ZipFile, limits: ArchiveLimits): Promise<ZipDirectory> {
   const short = (): Error => damageOf("zip", () => file.size).truncated("before its own size");
   const tail = await readStretch(file, Math.max(0, file.size - TAIL_BYTES), file.size, short);
@@ -25,8 +27,9 @@ export async function readDirectory(file: ZipFile, limits: ArchiveLimits): Promi
   const whole = await extended(file, tail, place.start, short);
   const bytes = whole.bytes.subarray(place.start - whole.start, place.end - whole.start);
   const records = parseDirectory({ start: place.start, bytes }, place.entries);
-  await assertSecondReading(whole, records);
-  return { records, start: place.start };
+  const uncommented = whole.bytes.subarray(0, place.commentStart - whole.start);
+  await assertSecondReading({ start: whole.start, bytes: uncommented }, records);
+  return { records, start: place.start, file: tail.start === 0 ? inMemory(tail.bytes) : file };
 }
 
 /** The tail with what of the directory lies before it. */
@@ -40,3 +43,10 @@ async function extended(
   const before = await readStretch(file, start, tail.start, onShort);
   return { start, bytes: Buffer.concat([before.bytes, tail.bytes]) };
 }
+
+const inMemory = (bytes: Buffer): ZipFile => ({
+  size: bytes.byteLength,
+  async *readRange(start, end) {
+    yield bytes.subarray(start, end);
+  },
+});

@@ -8,6 +8,8 @@ import type { Stretch } from "./zip-file.ts";
 export interface DirectoryPlace {
   readonly start: number;
   readonly end: number;
+  /** Where the end record ends and its comment begins. */
+  readonly commentStart: number;
   /** How many entries it says it has. */
   readonly entries: number;
 }
@@ -82,7 +84,7 @@ export function findDirectory(tail: Stretch, limits: ArchiveLimits): DirectoryPl
       "The central directory does not end where the end record begins: bytes lie before, between or in place of them.",
     );
   }
-  return { start, end: start + size, entries };
+  return { start, end: start + size, commentStart: offset + END_BYTES, entries };
 }
 
 /** A comment of another length than it says means trailing bytes, a cut file, or a second end record. */

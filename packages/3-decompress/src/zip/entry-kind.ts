@@ -6,29 +6,27 @@ import type { ZipRecord } from "./directory-record.ts";
 const UNIX = 3;
 const MACOS = 19;
 
-const FILE_TYPES: Readonly<Record<number, string>> = {
-  4096: "a named pipe",
-  8192: "a character device",
-  24576: "a block device",
-  40960: "a symbolic link",
-  49152: "a socket",
-};
+/** The file type in a Unix mode. */
+const TYPE_BITS = 0xf000;
 const DIRECTORY_TYPE = 0x4000;
-const REGULAR_TYPE = 0x8000;
+/** Unknown; a regular file; a pipe and a socket, as Info-ZIP marks what it read from its input. */
+const FILE_TYPES = [0, 0x8000, 0x1000, 0xc000];
+const UNSAFE_TYPES: ReadonlyMap<number, string> = new Map([
+  [0x2000, "a character device"],
+  [0x6000, "a block device"],
+  [0xa000, "a symbolic link"],
+]);
 
 /** Whether the entry is a directory; throws `unsafe_entry` when it is neither that nor a file. */
 export function isZipDirectory(record: ZipRecord, name: string): boolean {
   const unsafe = (message: string): Error => unsafeEntry("zip", record.offset, message, name);
   const isNamedDirectory = name.endsWith("/");
   const isUnix = record.host === UNIX || record.host === MACOS;
-  const type = isUnix ? (record.externalAttributes >>> 16) & 0xf000 : 0;
-  if (type !== 0 && type !== REGULAR_TYPE && type !== DIRECTORY_TYPE) {
-    throw unsafe(`An entry is ${FILE_TYPES[type] ?? "of an unknown kind"}.`);
+  const type = isUnix ? (record.externalAttributes >>> 16) & TYPE_BITS : 0;
+  if (type !== DIRECTORY_TYPE && !FILE_TYPES.includes(type)) {
+    throw unsafe(`An entry is ${UNSAFE_TYPES.get(type) ?? "of an unknown kind"}.`);
   }
-  if (
-    (type === DIRECTORY_TYPE && !isNamedDirectory) ||
-    (type === REGULAR_TYPE && isNamedDirectory)
-  ) {
+  if (type !== 0 && (type === DIRECTORY_TYPE) !== isNamedDirectory) {
     throw unsafe("An entry is a file by its name and a directory by its mode, or the other way.");
   }
   if (isNamedDirectory && record.size > 0) throw unsafe("A directory has data.");

@@ -31,10 +31,11 @@ import type { ZipFile } from "./zip-file.ts";
  */
 export async function* openZip(file: ZipFile, options: ArchiveOptions = {}): AsyncGenerator<Entry> {
   const limits = archiveLimits(options);
-  const { records, start } = await readDirectory(file, limits);
+  const directory = await readDirectory(file, limits);
+  const { records, start } = directory;
   const layout = layOut(records, start);
   const entries = judge(records, layout, options, limits);
-  const cursor = createRangeCursor(file, rangesOf(entries, start));
+  const cursor = createRangeCursor(directory.file, rangesOf(entries, start));
   const meter = createZipMeter(limits);
   try {
     for (const { record, name, isWanted, next } of entries) {
