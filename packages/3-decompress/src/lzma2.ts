@@ -99,7 +99,9 @@ function createWindow(dictionaryBytes: number): Window {
       return bytes.slice(end - length, end);
     },
     append(content) {
-      bytes.set(content, window.reserve(content.byteLength));
+      // Making room may put the window elsewhere.
+      const at = window.reserve(content.byteLength);
+      bytes.set(content, at);
       end += content.byteLength;
       return content;
     },
