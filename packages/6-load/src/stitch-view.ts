@@ -90,9 +90,9 @@ async function domainColumns(
   warehouse: Warehouse,
   source: string,
 ): Promise<Map<string, ReadonlySet<string>>> {
-  const found = await warehouse.query<{ name: string; columns: string[] }>(
-    "SELECT table AS name, groupArray(name) AS columns FROM system.columns WHERE database = {source:String} GROUP BY table",
+  const found = await warehouse.query<{ view: string; columns: string[] }>(
+    "SELECT table AS view, groupArray(name) AS columns FROM system.columns WHERE database = {source:String} GROUP BY table",
     { source },
   );
-  return new Map(found.map(({ name, columns }) => [name, new Set(columns)]));
+  return new Map(found.map(({ view, columns }) => [view, new Set(columns)]));
 }
