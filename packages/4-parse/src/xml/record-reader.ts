@@ -59,6 +59,7 @@ export function createRecordReader(
   let members = 0;
   /** Where the last record ended, in code units. */
   let recordEnd = -1;
+  /** Whether the last record, which seemed complete, is the faulty one. */
   let isUndone = false;
 
   const byteOfToken = (): number =>
@@ -138,6 +139,7 @@ export function createRecordReader(
   const endRecord = (value: Value): void => {
     recordEnd = parser.position;
     if (place.byteAt(recordEnd) - recordByte > maxRecordBytes) {
+      isUndone = true;
       throw over("maxRecordBytes", maxRecordBytes, "bytes in one record", recordByte);
     }
     records.push({ value, byteOffset: recordByte });
