@@ -55,9 +55,9 @@ describe.concurrent.each(FORMATS)("$name", (format) => {
     test.skipIf(layer.wrap === undefined)(`${format.name}, ${layer.name}${tool}`, async () => {
       expect(await load(format, layer)).toEqual(
         RECORDS.map(({ id, name, amount, day }) => ({
-          id: String(id),
+          key: String(id),
           name,
-          amount: String(amount),
+          paid: String(amount),
           day,
         })),
       );
@@ -80,6 +80,6 @@ async function load(format: Format, layer: Layer): Promise<unknown[]> {
   expect(workflow.failure).toBeUndefined();
   expect(workflow.state).toBe(Workflow_State.SUCCEEDED);
   return await story.rows(
-    `SELECT toString(id) AS id, name, toString(amount) AS amount, day FROM formats.\`${name}\` ORDER BY id + 0`,
+    `SELECT toString(id) AS key, name, toString(amount) AS paid, day FROM formats.\`${name}\` ORDER BY id`,
   );
 }

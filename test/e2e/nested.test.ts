@@ -70,7 +70,7 @@ test("JSON: records under a path, values by path, an array exploded into rows", 
   await expectItems("json_items");
   // The order without items gives no row, and that is said.
   const warnings = workflow.tasks.flatMap((task) => task.warnings);
-  expect(warnings.join("\n")).toMatch(/items/);
+  expect(warnings.join("\n")).toMatch(/1 record has no element/);
   expect(
     await story.rows("SELECT DISTINCT order, tags FROM nested.json_items ORDER BY order"),
   ).toEqual([
@@ -116,7 +116,7 @@ test("Avro: nested records, logical types and unions arrive typed and exact", as
   const encoder = new avro.streams.BlockEncoder(type);
   encoder.write({
     id: 1,
-    place: { Place: { city: "Köln" } },
+    place: { city: "Köln" },
     day: 19_782,
     seen: 1_700_000_000_123,
     tags: ["a", "b"],
@@ -189,7 +189,7 @@ test("Parquet: a nested column by path, and whole as JSON text", async () => {
     { id: 3, city: "city 2", second: 1, place: { city: "city 2", zip: 4 }, steps: [0, 1] },
   ]);
   const [task] = workflow.tasks.filter(({ route }) => route !== "");
-  expect(task?.route).toMatch(/^parquet row groups/);
+  expect(task?.route).toMatch(/^parquet, row groups as they are, by range from S3: /);
 });
 
 describe("records that name their own fields", () => {

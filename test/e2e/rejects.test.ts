@@ -20,7 +20,7 @@ const PAID: FeedSpec = {
     { incomingName: "paid", type: { type: { case: "boolean", value: {} } } },
   ],
   primaryKey: ["id"],
-  errorThresholdPercent: 60,
+  errorThresholdPercent: 100,
 };
 const FILE = `id,amount,paid
 1,10.50,yes
