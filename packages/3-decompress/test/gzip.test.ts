@@ -81,6 +81,22 @@ describe("after the last member", () => {
 });
 
 describe("damage", () => {
+  test.each([
+    ["CRC-32", 8],
+    ["length", 4],
+  ])("in a trailer's %s is a mismatch", async (_, fromEnd) => {
+    const bytes = Buffer.from(member);
+    bytes.writeUInt8(bytes.readUInt8(bytes.byteLength - fromEnd) ^ 1, bytes.byteLength - fromEnd);
+    expect(await outcome(bytes, gzip)).toBe("checksum_mismatch");
+    expect(await outcome(Buffer.concat([bytes, member]), gzip)).toBe("checksum_mismatch");
+  });
+
+  test("of the method's byte is a method that nobody knows", async () => {
+    const bytes = Buffer.from(member);
+    bytes.writeUInt8(7, 2);
+    expect(await outcome(bytes, gzip)).toBe("unsupported_method");
+  });
+
   test("says how far into the container it came", async () => {
     const run = bytesOf(decompress(gzip)(chunked(member.subarray(0, 30), 7)));
     await expect(run).rejects.toMatchObject({

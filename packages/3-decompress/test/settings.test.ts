@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { chunked } from "@sluice/streams/testing";
 import { describe, expect, test } from "vitest";
 import { type DecompressOptions, decompress } from "../src/index.ts";
@@ -9,6 +9,12 @@ const zip = Buffer.from("PK\x03\x04\x14\0\0\0", "latin1");
 const tar = Buffer.alloc(1024);
 tar.write("ustar", 257);
 const gzip = gzipSync(text);
+/** As tar was written before it had a magic number. */
+const oldTar = Buffer.alloc(1024);
+oldTar.write("a.csv");
+oldTar.write("000644 \0", 100);
+oldTar.write("00000000000 ", 124);
+oldTar.write("  3131\0 ", 148);
 
 type Case = readonly [DecompressOptions, Buffer, string, { seen: string; expected: string }];
 
@@ -65,6 +71,13 @@ const disagreements: readonly Case[] = [
     "the content of the gzip container is zip. Set archive: zip.",
     { seen: "zip", expected: "tar" },
   ],
+  [{ compression: "brotli" }, gzip, "Set compression: gzip.", { seen: "gzip", expected: "brotli" }],
+  [
+    { compression: "deflate" },
+    text,
+    "Set compression: none.",
+    { seen: "text", expected: "deflate" },
+  ],
   [
     { compression: "auto", archive: "tar" },
     gzip,
@@ -95,6 +108,11 @@ describe("settings that fit the bytes", () => {
     [{ compression: "auto", archive: "zip" }, zip, zip],
     [{ compression: "none", archive: "tar" }, tar, tar],
     [{ compression: "gzip", archive: "tar" }, gzipSync(tar), tar],
+    [{ compression: "brotli" }, brotliCompressSync(text), text],
+    [{ compression: "deflate", archive: "tar" }, deflateSync(tar), tar],
+    [{ compression: "none", archive: "tar" }, oldTar, oldTar],
+    // brotli and deflate show nothing by which they could be told: only their names open them.
+    [{ compression: "auto" }, deflateSync(text), deflateSync(text)],
     // An archive without entries; its reader says so.
     [{ compression: "none", archive: "tar" }, Buffer.alloc(10_240), Buffer.alloc(10_240)],
   ])("%o: the content comes out", async (options, bytes, wanted) => {
@@ -106,11 +124,34 @@ describe("what is not opened is refused by name", () => {
   test.each([
     ["7z", Buffer.from("377abcaf271c0004", "hex")],
     ["rar", Buffer.from("526172211a070100", "hex")],
+    ["lz4 legacy", Buffer.from("02214c1800000000", "hex")],
     ["compress", Buffer.from("1f9d9061", "hex")],
   ])("%s, whatever the settings say", async (name, bytes) => {
     for (const compression of ["auto", "none", "gzip"] as const) {
       const run = bytesOf(decompress({ compression })(chunked(bytes, 3)));
       await expect(run).rejects.toMatchObject({ code: "unsupported_method", seen: name });
     }
+  });
+});
+
+describe("the proposal", () => {
+  test("is left out where the bytes say nothing", async () => {
+    const noise = Buffer.from("0001020300", "hex");
+    const run = bytesOf(decompress({ compression: "xz" })(chunked(noise, 3)));
+    await expect(run).rejects.toMatchObject({
+      code: "not_this_container",
+      rawMessage: "The compression is set to xz; the bytes are binary data of an unknown kind.",
+    });
+  });
+});
+
+describe("layers of compression", () => {
+  test("are opened once: what is inside the first is named and refused", async () => {
+    const deep = [1, 2, 3, 4, 5].reduce((bytes) => gzipSync(bytes), text);
+    const run = bytesOf(decompress({ compression: "auto" })(chunked(deep, 50)));
+    await expect(run).rejects.toMatchObject({
+      code: "unsupported_method",
+      seen: "gzip inside gzip",
+    });
   });
 });
