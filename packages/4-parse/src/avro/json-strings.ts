@@ -61,11 +61,21 @@ function writeLatin1(data: Uint8Array, start: number, byte: number): number {
   return at;
 }
 
+/** The control characters that have a letter, by their code: `\b`, `\t`, `\n`, `\f` and `\r`. */
+const LETTERS = new Map([
+  [0x08, 0x62],
+  [0x09, 0x74],
+  [0x0a, 0x6e],
+  [0x0c, 0x66],
+  [0x0d, 0x72],
+]);
+
 function writeEscaped(data: Uint8Array, start: number, byte: number): number {
   let at = start;
   data[at++] = BACKSLASH;
-  if (byte >= 0x20) {
-    data[at++] = byte;
+  const letter = byte >= 0x20 ? byte : LETTERS.get(byte);
+  if (letter !== undefined) {
+    data[at++] = letter;
     return at;
   }
   data[at++] = 0x75;
