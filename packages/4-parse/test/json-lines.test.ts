@@ -183,6 +183,11 @@ describe("parseJson of lines with a recordPath", () => {
     }
   });
 
+  test("takes elements of a line's array when it begins with an index", async () => {
+    const { rows } = await readJson('[{"a":1},7]\n[{"a":2}]', "a", { recordPath: "[0]" });
+    expect(rows).toEqual([["1"], ["2"]]);
+  });
+
   test("makes one fault of a line in which it leads nowhere, or that is not JSON", async () => {
     const lines = ['{"x":1}', '{"d":null}', '{"d":7}', '{"d":[{"a":1},{"a":2}]', '{"d":{"a":3}}'];
     const { rows, faults } = await readJson(lines.join("\n"), "a", { recordPath: "d" });

@@ -151,6 +151,7 @@ describe("parseJson with a recordPath", () => {
       ['{"d":[{"a":1}],"d":[{"a":2}]}', "recordPath leads to two places of one text"],
       ['{"d":{"a":1},"d":null}', "recordPath leads to two places of one text"],
       ['{"D":{"a":1},"d":{}}', "recordPath leads to two places of one text"],
+      ['{"x":{"d":[]},"d":7}', "recordPath leads to no record in this text"],
     ]) {
       for (const size of SIZES) {
         const reading = readJson(file ?? "", "a", { ...records(size), recordPath: "d" });

@@ -45,7 +45,8 @@ export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cu
   const hasPath = recordPath.length > 0;
   const tree = toRecordTree(recordPath);
   const located: Cells = createSharedCells(0);
-  let isFirst = true;
+  /** Whether the file's shape is still to be looked at. Where texts are arrays by the settings it is not. */
+  let isFirst = typeof recordPath[0] !== "number";
   /** The line that is being passed over. */
   let long: LongLine | undefined;
   /** The records of a line's array that wait: the next one's position in the window, or -1. */

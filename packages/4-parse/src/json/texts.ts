@@ -1,6 +1,5 @@
-import { StageError } from "@sluice/errors";
+import type { StageError } from "@sluice/errors";
 import type { FieldPath } from "@sluice/schema";
-import { placeOf } from "../blocks/block-builder.ts";
 import { codeOf, RAW_BYTES } from "./fault.ts";
 import type { Cut } from "./lines.ts";
 import type { Window } from "./reader.ts";
@@ -21,6 +20,7 @@ import {
   stop,
 } from "./scan.ts";
 import { commaOr, skipValue, stopAtDepth, stopAtKeyBytes, stopAtKeys } from "./skip-value.ts";
+import { fatal, moreThanOne, recordTooLarge } from "./text-errors.ts";
 import { createTrail, type Frame } from "./trail.ts";
 
 /** What the next token may be. */
@@ -37,14 +37,12 @@ type Expected =
 /** The text that the walk stands in, or stood in last. */
 interface Text {
   readonly byteOffset: number;
-  /** Its first bytes, when there is a recordPath: what is kept if it leads to no record. */
-  head: Uint8Array;
+  /** Its first bytes, once they have left the window: what is kept of it if it has no record. */
+  head: Uint8Array | undefined;
   hasRecords: boolean;
   /** Whether it is one record without a line break. */
   isLine: boolean;
 }
-
-const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /**
  * Texts with any whitespace or none between them, or exactly one. What leads to the records, and what
@@ -58,10 +56,11 @@ export function createTextCut(
   isOneText: boolean,
 ): Cut {
   const { limits } = scan;
+  const { block } = rows;
   const trail = createTrail(recordPath);
   const { frames } = trail;
   let expected: Expected = "text";
-  let text: Text = { byteOffset: 0, head: NO_BYTES, hasRecords: false, isLine: false };
+  let text: Text = { byteOffset: 0, head: undefined, hasRecords: false, isLine: false };
   /** Whether a line break stands behind the only text. */
   let hasBreak = false;
   /** Whether a record is being taken, or an element that should be one. */
@@ -96,16 +95,14 @@ export function createTextCut(
         if (expected === "value") trail.nextElement();
         return i + 1;
       case "nothing":
-        throw moreThanOne(window, i);
+        throw moreThanOne(block, window, i, text.isLine && hasBreak ? "lines" : "concatenated");
     }
   }
 
   function beginText(window: Window, i: number): number {
-    const { bytes, end, base, isLast } = window;
-    const hasPath = recordPath.length > 0;
-    if (hasPath && end - i < RAW_BYTES && !isLast) return stop(scan, end, "");
-    const head = hasPath ? bytes.slice(i, Math.min(end, i + RAW_BYTES)) : NO_BYTES;
-    text = { byteOffset: base + i, head, hasRecords: false, isLine: false };
+    const { end, base, isLast } = window;
+    if (end - i < RAW_BYTES && !isLast) return stop(scan, end, "");
+    text = { byteOffset: base + i, head: undefined, hasRecords: false, isLine: false };
     trail.begin();
     return takeValue(window, i);
   }
@@ -125,7 +122,6 @@ export function createTextCut(
     }
     const end = takeScalar(window, i);
     if (end < 0) return STOPPED;
-    if (frames.length === 0) text.head = bytes.slice(i, Math.min(end, i + RAW_BYTES));
     endValue(window, end);
     return end;
   }
@@ -150,7 +146,7 @@ export function createTextCut(
     if (end < 0) return STOPPED;
     // A number that ends with the window may go on behind it.
     if (end === window.end && !window.isLast && !isObject) return stop(scan, end, "");
-    if (end - i > limits.maxRecordBytes) throw tooLarge(window, i);
+    if (end - i > limits.maxRecordBytes) throw recordTooLarge(block, limits, window.base + i);
     text.hasRecords = true;
     if (isObject) {
       if (!isElement && recordPath.length === 0) text.isLine = !hasLineBreak(bytes, i, end);
@@ -195,10 +191,23 @@ export function createTextCut(
       recordPath.length > 0
         ? "recordPath leads to no record in this text"
         : "a record is an object, and begins with {";
-    const { byteOffset, head } = text;
-    if (isOneText) throw fatal("malformed", message, byteOffset);
-    const length = Math.min(head.length, window.base + behind - byteOffset);
-    rows.refuse({ ...window, bytes: head, base: byteOffset }, 0, length, "malformed", message);
+    const { byteOffset } = text;
+    if (isOneText) throw fatal(block, "malformed", message, byteOffset);
+    const bytes = headOf(window);
+    const length = Math.min(bytes.length, window.base + behind - byteOffset);
+    rows.refuse({ ...window, bytes, base: byteOffset }, 0, length, "malformed", message);
+  }
+
+  /** The first bytes of the text, all of which the window held when it began. */
+  function headOf({ bytes, base, end }: Window): Uint8Array {
+    const from = text.byteOffset - base;
+    return text.head ?? bytes.subarray(from, Math.min(end, from + RAW_BYTES));
+  }
+
+  /** Before the window moves on: keeps what may be wanted of the text that it stands in. */
+  function moveOn(window: Window): false {
+    if (frames.length > 0 && !text.hasRecords) text.head ??= headOf(window).slice();
+    return false;
   }
 
   /** Judges a stop at the token or record that begins at `i`: false when more bytes may help. */
@@ -207,43 +216,18 @@ export function createTextCut(
     const { base, end, isLast } = window;
     const isCut = scan.at >= end && scan.option === undefined;
     const reach = isCut ? end : scan.at;
-    if (isInRecord && reach - i > limits.maxRecordBytes) throw tooLarge(window, i);
-    if (isCut && !isLast) return false;
+    if (isInRecord && reach - i > limits.maxRecordBytes)
+      throw recordTooLarge(block, limits, window.base + i);
+    if (isCut && !isLast) return moveOn(window);
     if (isCut) throw cutOff(window);
     const byteOffset = base + (scan.option === undefined ? scan.at : i);
-    throw fatal(codeOf(scan), scan.reason, byteOffset);
-  }
-
-  function fatal(
-    code: "malformed" | "record_too_large",
-    message: string,
-    byteOffset: number,
-  ): StageError {
-    const place = placeOf(rows.block, rows.block.rows, byteOffset);
-    return new StageError("parse", code, message, place);
-  }
-
-  function tooLarge({ base }: Window, i: number): StageError {
-    const message = `more than maxRecordBytes = ${limits.maxRecordBytes} bytes in a record`;
-    return fatal("record_too_large", message, base + i);
+    throw fatal(block, codeOf(scan), scan.reason, byteOffset);
   }
 
   function cutOff({ base, end }: Window): StageError {
     const isEmpty = expected === "text" && frames.length === 0;
     const message = isEmpty ? "the file holds no JSON text" : "the file ends inside of a JSON text";
-    return fatal("malformed", message, base + end);
-  }
-
-  function moreThanOne({ bytes, base }: Window, i: number): StageError {
-    const c = bytes[i];
-    if (c !== OPEN_BRACE && c !== OPEN_BRACKET) {
-      return fatal("malformed", "the text ends before this", base + i);
-    }
-    const shape = text.isLine && hasBreak ? "lines" : "concatenated";
-    const message = `the file holds more than one JSON text: set shape to ${shape}`;
-    const place = placeOf(rows.block, rows.block.rows, base + i);
-    const expected = "shape records";
-    return new StageError("parse", "malformed", message, { ...place, seen: shape, expected });
+    return fatal(block, "malformed", message, base + end);
   }
 
   return (window) => {
@@ -254,7 +238,7 @@ export function createTextCut(
       hasBreak ||= expected === "nothing" && hasLineBreak(window.bytes, window.start, i);
       window.start = i;
       if (i >= window.end) {
-        if (!window.isLast) return false;
+        if (!window.isLast) return moveOn(window);
         if (expected === "nothing" || (expected === "text" && !isOneText)) return false;
         throw cutOff(window);
       }
