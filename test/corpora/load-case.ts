@@ -1,9 +1,10 @@
 import { setTimeout } from "node:timers/promises";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { Stage, type StageFailure } from "@sluice/api/control/v1/failure_pb";
+import { Lineage } from "@sluice/api/control/v1/feed_pb";
 import { Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { DAY, type FileSettings, INTEGER, type Story } from "../e2e/story.ts";
-import type { CorpusCase, LoadedRow } from "./corpus-case.ts";
+import { type CorpusCase, type LoadedRow, TEXT } from "./corpus-case.ts";
 
 /** What became of one file. */
 export type Outcome =
@@ -36,8 +37,8 @@ export async function loadCase(story: Story, name: string, each: CorpusCase): Pr
   const feedId = await story.feed("corpus", name, {
     fields: [
       // A file of a corpus has no key of its own: its rows are told apart by where they stand.
-      { incomingName: "_entry", name: "entry", type: { type: { case: "string", value: {} } } },
-      { incomingName: "_row", name: "row", type: INTEGER },
+      { incomingName: "entry", type: TEXT, lineage: Lineage.ENTRY },
+      { incomingName: "row", type: INTEGER, lineage: Lineage.ROW },
       ...each.fields,
     ],
     primaryKey: ["entry", "row"],

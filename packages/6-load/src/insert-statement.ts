@@ -51,10 +51,11 @@ function placeBase({ object, rowBase }: EntryPlace): bigint {
   return (BigInt(object.ordinal) << ROW_BITS) + BigInt(rowBase);
 }
 
-/** The file's columns as `c<index>`, and the coordinate columns `_row`, `_place`, `_offset` and `_fault_*`. */
+/** The file's columns as `c<index>`, and the coordinate columns `_file`, `_entry`, `_row`, `_place`, `_offset` and `_fault_*`. */
 function input(place: EntryPlace, slice: SlicePlace | undefined): string {
   const { plan } = place;
   const base = placeBase(place);
+  const origin = `${quoteText(place.object.key)} AS _file, ${quoteText(place.entry)} AS _entry`;
   if (slice === undefined) {
     const columns = plan.chosen.map((index) => `c${index} Nullable(String)`);
     const structure = [
@@ -65,7 +66,7 @@ function input(place: EntryPlace, slice: SlicePlace | undefined): string {
       "_fault_message Nullable(String)",
       "_fault_raw Nullable(String)",
     ];
-    return `SELECT *, toUInt64(${base} + _row) AS _place FROM input(${quoteText(structure.join(", "))})`;
+    return `SELECT *, ${origin}, toUInt64(${base} + _row) AS _place FROM input(${quoteText(structure.join(", "))})`;
   }
   const chosen = chosenColumns(plan);
   const structure = chosen
@@ -74,7 +75,7 @@ function input(place: EntryPlace, slice: SlicePlace | undefined): string {
   const renamed = chosen.map(({ name, index }) => `${quoteIdentifier(name)} AS c${index}`);
   return (
     `SELECT ${[...renamed, `toUInt64(${slice.firstRow} + rowNumberInAllBlocks()) AS _row`].join(", ")}, ` +
-    `toUInt64(${base} + _row) AS _place, ` +
+    `${origin}, toUInt64(${base} + _row) AS _place, ` +
     `toUInt64(${slice.byteOffset}) AS _offset, CAST(NULL, 'Nullable(String)') AS _fault_code, ` +
     "CAST(NULL, 'Nullable(String)') AS _fault_message, CAST(NULL, 'Nullable(String)') AS _fault_raw " +
     `FROM input(${quoteText(structure)})`

@@ -7,7 +7,7 @@ import { sourceKind } from "./cast/source-type.ts";
 import { fromTypedText } from "./cast/typed-text.ts";
 import { fieldColumnType } from "./columns.ts";
 import { quoteText } from "./quoting.ts";
-import type { ColumnPlan, PlannedField } from "./resolve-columns.ts";
+import { type ColumnPlan, LINEAGE_TYPES, type PlannedField } from "./resolve-columns.ts";
 
 /** How a column's values travel: as text, whatever its type, or as the type itself. */
 export type Carriage = "text" | "native";
@@ -28,6 +28,11 @@ export function planCasts(feed: Feed, plan: ColumnPlan, carriage: Carriage): Pla
     const value = `v${at}`;
     const isKey = feed.primaryKey.includes(field.name);
     const common = { ...planned, value, isKey };
+    if (field.lineage !== undefined) {
+      const origin = `_${field.lineage}`;
+      const cast = castNative(origin, LINEAGE_TYPES[field.lineage], value, field);
+      return { ...common, raw: origin, cast };
+    }
     if (column === undefined) return { ...common, raw, cast: undefined };
     if (part !== undefined) {
       const whole = carriage === "native" ? raw : fromTypedText(raw, column.type);

@@ -233,7 +233,7 @@ function records(plan: ColumnPlan, from: string): string {
   const own = REJECT_NAMES.map((name) => `${quoteIdentifier(name)} AS ${ownName(name)}`);
   const raw = plan.chosen.map((index) => `${recordMember("r_record", index)} AS c${index}`);
   return (
-    `SELECT *, ${["r_row AS _row", "r_place AS _place", ...raw].join(", ")} ` +
+    `SELECT *, ${["r_file AS _file", "r_entry AS _entry", "r_row AS _row", "r_place AS _place", ...raw].join(", ")} ` +
     `FROM (SELECT ${own.join(", ")} FROM ${from})`
   );
 }

@@ -50,6 +50,7 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
   const find = columnFinder(columns);
 
   const fields = includedFields(feed).map((field): PlannedField => {
+    if (field.lineage !== undefined) return lineageField(field, differences);
     const { found, inside } = find(field);
     const [sourceIndex, ...others] = found;
     const column = sourceIndex === undefined ? undefined : columns[sourceIndex];
@@ -88,6 +89,19 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
     );
   }
   return { fields, chosen: [...taken].sort((a, b) => a - b), columns, warnings };
+}
+
+/** The type of where a row comes from. */
+export const LINEAGE_TYPES = { file: "String", entry: "String", row: "UInt64" } as const;
+
+function lineageField(field: Field, differences: string[]): PlannedField {
+  const type = LINEAGE_TYPES[field.lineage ?? "row"];
+  if (!isCastable(type, field)) {
+    differences.push(
+      `the ${field.lineage} of a row cannot become the ${field.type.kind} ${quoted(field.name)}`,
+    );
+  }
+  return { field, sourceIndex: undefined, column: undefined };
 }
 
 /**

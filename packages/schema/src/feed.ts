@@ -35,6 +35,11 @@ export interface Field {
   readonly trim?: boolean;
   /** Whether an empty text is null in a string field; in all others it always is. */
   readonly emptyIsNull?: boolean;
+  /**
+   * When set, the value is where the row comes from: the object's key, the archive's entry, or the row's number in
+   * its file, from 1. No column of the file is looked for.
+   */
+  readonly lineage?: "file" | "entry" | "row";
   /** What becomes of NaN and the infinities in a float field: refused (the default), null, or kept. */
   readonly nonFinite?: "reject" | "null" | "keep";
   readonly semanticTags: readonly string[];

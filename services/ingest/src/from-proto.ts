@@ -1,5 +1,5 @@
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import { type Field as FieldMessage, NonFinite } from "@sluice/api/control/v1/feed_pb";
+import { type Field as FieldMessage, Lineage, NonFinite } from "@sluice/api/control/v1/feed_pb";
 import {
   type ArchiveSettings as ArchiveMessage,
   ArchiveSettings_Kind,
@@ -57,7 +57,15 @@ const NON_FINITE: Record<NonFinite, NonNullable<Field["nonFinite"]>> = {
   [NonFinite.KEEP]: "keep",
 };
 
+const LINEAGES: Record<Lineage, Field["lineage"]> = {
+  [Lineage.UNSPECIFIED]: undefined,
+  [Lineage.FILE]: "file",
+  [Lineage.ENTRY]: "entry",
+  [Lineage.ROW]: "row",
+};
+
 function toField(field: FieldMessage): Field {
+  const lineage = LINEAGES[field.lineage];
   return {
     incomingName: field.incomingName,
     name: field.name === "" ? field.incomingName : field.name,
@@ -71,6 +79,7 @@ function toField(field: FieldMessage): Field {
     ...(field.decimalSeparator === "" ? {} : { decimalSeparator: field.decimalSeparator }),
     trim: field.trim,
     emptyIsNull: field.emptyIsNull,
+    ...(lineage === undefined ? {} : { lineage }),
     nonFinite: NON_FINITE[field.nonFinite] ?? "reject",
     semanticTags: field.semanticTags,
     include: field.include ?? true,

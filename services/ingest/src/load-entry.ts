@@ -162,7 +162,7 @@ function parserOf(
   format: StreamedFormat,
   fields: readonly Field[],
 ): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
-  const wanted = fields.filter(({ include }) => include);
+  const wanted = fields.filter(({ include, lineage }) => include && lineage === undefined);
   switch (format.kind) {
     case "delimited":
       return parseDelimited(format);

@@ -71,7 +71,8 @@ export function castDecimal(
 ): FieldCast {
   return {
     shared: [],
-    value: `if(${matches(text, exactDecimalForm(precision, scale))}, CAST(toDecimal128OrNull(${text}, ${scale}), 'Nullable(Decimal(${precision}, ${scale}))'), NULL)`,
+    // What does not fit is kept from the CAST, which would fail the whole insert.
+    value: `CAST(toDecimal128OrNull(if(${matches(text, exactDecimalForm(precision, scale))}, ${text}, NULL), ${scale}), 'Nullable(Decimal(${precision}, ${scale}))')`,
     present: `isNotNull(${text})`,
     outOfRange: matches(text, "^[+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)$"),
     expectation: `a number of at most ${precision} digits, ${scale} of them after the ${field.decimalSeparator === "," ? "comma" : "point"}`,
