@@ -109,8 +109,9 @@ function openPiece(
     decipher.setAAD(data);
     decipher.setAuthTag(tag);
     const plain = decipher.update(encrypted);
-    decipher.final();
-    return plain;
+    // OCB keeps the bytes after the last whole block until here.
+    const rest = decipher.final();
+    return rest.byteLength === 0 ? plain : Buffer.concat([plain, rest]);
   } catch {
     // OpenSSL says that the tag is wrong, and no more.
     return undefined;

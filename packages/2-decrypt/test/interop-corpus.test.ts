@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StageError } from "@sluice/errors";
+import { decrypt, decryptKey, enums, readMessage, readPrivateKeys } from "openpgp";
 import { describe, expect, test } from "vitest";
+import { createGpg, hasGpg } from "./gpg.ts";
 import { outcome } from "./messages.ts";
 
 const folder = fileURLToPath(
@@ -23,6 +25,35 @@ const REFUSED: Readonly<Record<string, readonly [code: string, words: string]>> 
   // Its secret numbers are longer than the curve's: GnuPG 2.1.5 wrote them with a zero in front.
   "gnupg-v2-1-5-001.json": ["unusable_key", "cannot be read"],
 };
+
+async function byOpenpgp(block: string, passphrase: string, message: string): Promise<Buffer> {
+  const keys = await readPrivateKeys({ armoredKeys: block });
+  const decryptionKeys = await Promise.all(
+    keys.map(async (privateKey) =>
+      privateKey.isDecrypted() ? privateKey : await decryptKey({ privateKey, passphrase }),
+    ),
+  );
+  const { aes128, aes192, aes256, tripledes, cast5, twofish, blowfish } = enums.symmetric;
+  for (const cipher of [aes128, aes192, aes256, tripledes, cast5, twofish, blowfish]) {
+    try {
+      const { data } = await decrypt({
+        message: await readMessage({ armoredMessage: message }),
+        decryptionKeys,
+        format: "binary",
+        config: {
+          allowMissingKeyFlags: true,
+          // It refuses ciphers that a key's owner does not list, unless it looks for them alone.
+          constantTimePKCS1Decryption: true,
+          constantTimePKCS1DecryptionSupportedSymmetricAlgorithms: new Set([cipher]),
+        },
+      });
+      return Buffer.from(data);
+    } catch {
+      // The session key is of another cipher.
+    }
+  }
+  throw new Error("openpgp.js does not open it");
+}
 
 describe.skipIf(!present)(`openpgp-interop messages${present ? "" : " (corpus absent)"}`, () => {
   const counts = new Map<string, number>();
@@ -48,6 +79,41 @@ describe.skipIf(!present)(`openpgp-interop messages${present ? "" : " (corpus ab
       expect(result).toMatchObject({ code: "no_matching_key", expected: "no key is held" });
     }
   });
+
+  test.skipIf(!hasGpg)(
+    "what opens is what openpgp.js and gpg make of it, byte for byte",
+    async () => {
+      let compared = 0;
+      const imported = new Set<string>();
+      using gpg = createGpg("");
+      for (const name of cases) {
+        const declared: Case = JSON.parse(readFileSync(join(folder, name), "utf8"));
+        const message = readFileSync(join(folder, name.replace(/\.json$/, ".asc")), "utf8");
+        const keyFile = join(folder, declared.decryptKey);
+        if (!existsSync(keyFile)) continue;
+        const block = readFileSync(keyFile, "utf8");
+        const ours = await outcome(Buffer.from(message), {
+          privateKeyBlocks: [block],
+          passphrase: declared.passphrase,
+        });
+        if (ours instanceof StageError) continue;
+        expect(await byOpenpgp(block, declared.passphrase, message), name).toEqual(ours);
+        gpg.run(["--import"], Buffer.from(block));
+        // Of two passphrases, gpg takes the last.
+        const withPassphrase = ["--passphrase", declared.passphrase];
+        if (!imported.has(block)) gpg.run([...withPassphrase, "--import"], Buffer.from(block));
+        imported.add(block);
+        // gpg writes literal data that says it is text with the line ends of its system.
+        const gpgs = gpg
+          .run([...withPassphrase, "--decrypt"], Buffer.from(message))
+          .toString("latin1");
+        const theirs = [ours.toString("latin1"), ours.toString("latin1").replaceAll("\r", "")];
+        expect(theirs, name).toContain(gpgs);
+        compared++;
+      }
+      expect(compared).toBe(34);
+    },
+  );
 
   // The three Camellia messages are to a key that the corpus does not hold.
   test("34 of 39 open, and each other one has its code", () => {
