@@ -23,7 +23,7 @@ export async function createDecompress(codec: string, limits: AvroLimits): Promi
     case "snappy":
       return createUnsnappy(limits);
     case "bzip2":
-      return createBunzip2(await Bzip2.init(), limits);
+      return createBunzip2(await loadBzip2(), limits);
   }
   // A name is shown only as far as it can be one: it comes from the file.
   const name = /^[\w.-]{1,32}$/.test(codec) ? codec : "a name that is none";
@@ -119,6 +119,27 @@ function declaredLength(
   return length;
 }
 
+let loading: Promise<Bzip2> | undefined;
+
+/** One for the process: it is a megabyte of code, and each call ends before the next begins. */
+function loadBzip2(): Promise<Bzip2> {
+  loading ??= withoutListeners(() => Bzip2.init());
+  return loading;
+}
+
+/** Runs what puts listeners of its own to the process, for errors that are none of its business, and takes them off. */
+function withoutListeners<T>(run: () => T): T {
+  const events = ["uncaughtException", "unhandledRejection"] as const;
+  const before = new Set(events.flatMap((event) => process.listeners(event as "exit")));
+  const result = run();
+  for (const event of events) {
+    for (const listener of process.listeners(event as "exit")) {
+      if (!before.has(listener)) process.removeListener(event, listener);
+    }
+  }
+  return result;
+}
+
 const BUFFER_FULL = "(BZ_OUTBUFF_FULL)";
 
 /** The decoder wants to know how much comes out, which nothing says: it is asked for more and more. */
@@ -130,6 +151,8 @@ function createBunzip2(bzip2: Bzip2, limits: AvroLimits): Decompress {
       try {
         return bzip2.decompress(bytes, room);
       } catch (cause) {
+        // What is not its own word for bad bytes has broken it: the next file gets a new one.
+        if (!(cause instanceof Error && cause.message.includes("(BZ_"))) loading = undefined;
         const isFull = cause instanceof Error && cause.message.includes(BUFFER_FULL);
         if (!isFull) throw malformed("the block's bytes are not bzip2", { cause });
         if (room === most) throw decompressedTooLarge(limits);

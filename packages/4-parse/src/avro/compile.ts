@@ -28,7 +28,8 @@ export function compileRecord(decoder: Decoder, { root, want }: ColumnPlan): Ste
     const ways = columnsAt(wanted.columns).map((column) => compileWhole(node, column));
     if (hasParts(wanted)) ways.push(compileParts(node, wanted));
     const [only, other] = ways;
-    if (only === undefined) return skip(node);
+    // Only of the whole record: its fields are passed over, and it does not count as a value within itself.
+    if (only === undefined) return node.kind === "record" ? compileParts(node, wanted) : skip(node);
     if (other === undefined) return only;
     return () => {
       const { at, emptyItems } = cursor;
