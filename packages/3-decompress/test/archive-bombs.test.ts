@@ -71,6 +71,20 @@ describe("what says it is 10 GiB", () => {
     expect(seen.bytes).toBeLessThan(100 * 2 ** 20);
   });
 
+  test("in a zip of 1 GiB that says 1 byte is refused before a chunk is given (FAULTS 2.6, B4)", async () => {
+    const { data } = await deflatedZeros(1024);
+    const bomb = writeZip([{ name: "zeros", data, local: { size: 1 }, central: { size: 1 } }]);
+    const file: ZipFile = {
+      size: bomb.byteLength,
+      async *readRange(start, end) {
+        yield bomb.subarray(start, end);
+      },
+    };
+    const seen = await rise(openZip(file));
+    expect(seen).toMatchObject({ size: 0, error: { code: "corrupt" } });
+    expect(seen.bytes).toBeLessThan(100 * 2 ** 20);
+  });
+
   test("in a zip that is 10 GiB of zeros keeps memory flat up to the limit", async () => {
     const { data } = await deflatedZeros(10 * 1024);
     const lies = { size: 0xffffffff, extra: extraField(1, uint64s(10 * GIB)) };

@@ -162,6 +162,13 @@ describe("names", () => {
     expect(await tarOutcome(archive)).toEqual([["a.csv", Buffer.alloc(0)]]);
   });
 
+  test("with a prefix in a GNU header are refused: some readers take it, some do not", async () => {
+    const block = tarHeader({ magic: "gnu" });
+    block.write("in/side", 345);
+    const archive = Buffer.concat([withChecksum(block), Buffer.alloc(1024)]);
+    expect(await tarOutcome(archive)).toBe("corrupt");
+  });
+
   test("of a pax header count before the header's own, the last record of several", async () => {
     const twice = Buffer.concat(
       [pax({ path: "first.csv" }), pax({ path: "zwölf.csv" })].map(

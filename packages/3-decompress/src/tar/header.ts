@@ -43,13 +43,19 @@ export function parseTarHeader(block: Uint8Array, damage: Damage): TarHeader {
   const size = number(block.subarray(124, 136));
   if (size === undefined) throw damage.corrupt("The size in an entry's header is not a number.");
   if (size < 0n) throw damage.corrupt("The size in an entry's header is negative.");
+  // GNU has a time where ustar has the prefix. Go before 1.8 wrote a prefix there, which some readers take.
+  if (magicOf(block) === "ustar " && number(block.subarray(345, 357)) === undefined) {
+    throw damage.corrupt("A GNU header has a name's prefix, which it has no room for.");
+  }
   return { type: String.fromCharCode(block[156] ?? 0), name: nameOf(block), size };
 }
 
+const magicOf = (block: Uint8Array): string =>
+  Buffer.from(block.subarray(257, 263)).toString("latin1");
+
 function nameOf(block: Uint8Array): string | undefined {
   const name = cString(block.subarray(0, 100));
-  const isUstar = Buffer.from(block.subarray(257, 263)).toString("latin1") === "ustar\0";
-  if (!isUstar) return decodeUtf8(name);
+  if (magicOf(block) !== "ustar\0") return decodeUtf8(name);
   // Schily's star keeps times in the last bytes of the prefix, and says so at the block's end.
   const isStar = Buffer.from(block.subarray(508, 512)).toString("latin1") === "tar\0";
   const prefix = cString(block.subarray(345, isStar ? 476 : 500));

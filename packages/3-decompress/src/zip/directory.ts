@@ -4,7 +4,7 @@ import { describeBytes, SNIFF_BYTES } from "../sniff.ts";
 import { parseDirectory, type ZipRecord } from "./directory-record.ts";
 import { findDirectory, noEndRecord, TAIL_BYTES } from "./end-record.ts";
 import { assertSecondReading } from "./second-reader.ts";
-import { readStretch, type Stretch, type ZipFile } from "./zip-file.ts";
+import { readStretch, type ZipFile } from "./zip-file.ts";
 
 export interface ZipDirectory {
   /** In the directory's order. */
@@ -24,24 +24,16 @@ export async function readDirectory(file: ZipFile, limits: ArchiveLimits): Promi
     const head = await readStretch(file, 0, Math.min(SNIFF_BYTES, file.size), short);
     throw noEndRecord(file.size, describeBytes(head.bytes));
   }
-  const whole = await extended(file, tail, place.start, short);
+  // A large directory begins before the tail.
+  const whole =
+    place.start >= tail.start
+      ? tail
+      : await readStretch(file, place.start, tail.start, short, tail.bytes);
   const bytes = whole.bytes.subarray(place.start - whole.start, place.end - whole.start);
   const records = parseDirectory({ start: place.start, bytes }, place.entries);
   const uncommented = whole.bytes.subarray(0, place.commentStart - whole.start);
   await assertSecondReading({ start: whole.start, bytes: uncommented }, records);
   return { records, start: place.start, file: tail.start === 0 ? inMemory(tail.bytes) : file };
-}
-
-/** The tail with what of the directory lies before it. */
-async function extended(
-  file: ZipFile,
-  tail: Stretch,
-  start: number,
-  onShort: () => Error,
-): Promise<Stretch> {
-  if (start >= tail.start) return tail;
-  const before = await readStretch(file, start, tail.start, onShort);
-  return { start, bytes: Buffer.concat([before.bytes, tail.bytes]) };
 }
 
 const inMemory = (bytes: Buffer): ZipFile => ({

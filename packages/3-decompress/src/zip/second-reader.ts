@@ -1,4 +1,3 @@
-import * as fs from "node:fs";
 import StreamZip from "node-stream-zip";
 import { damageOf } from "../damage.ts";
 import type { ZipRecord } from "./directory-record.ts";
@@ -20,10 +19,10 @@ let lastDescriptor = 0;
 
 /**
  * node-stream-zip reads by the `fs` that it is given. This one serves the tails, so that the same code reads
- * a spooled zip and one in S3, and whatever its callbacks throw ends the reading and not the process.
+ * a spooled zip and one in S3, and whatever its callbacks throw ends the reading and not the process. It is set
+ * for the module as a whole: nothing else here may open zips with it.
  */
 const tailFs = {
-  ...fs,
   fstat(fd: number, callback: (error: Error | null, stats?: { size: number }) => void): void {
     const file = tailFiles.get(fd);
     if (file === undefined) return;

@@ -13,20 +13,26 @@ export interface Stretch {
   readonly bytes: Buffer;
 }
 
-/** Reads a range into memory. The caller bounds it; fewer bytes than asked for is an error of `onShort`. */
+/**
+ * Reads a range into memory, in front of what is there already. The caller bounds it; other than the bytes that
+ * were asked for is an error of `onShort`.
+ */
 export async function readStretch(
   file: ZipFile,
   start: number,
   end: number,
   onShort: () => Error,
+  behind: Uint8Array = new Uint8Array(0),
 ): Promise<Stretch> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
+  const length = end - start;
+  const bytes = Buffer.allocUnsafe(length + behind.byteLength);
+  let at = 0;
   for await (const part of file.readRange(start, end)) {
-    parts.push(part);
-    length += part.byteLength;
-    if (length > end - start) break;
+    if (part.byteLength > length - at) throw onShort();
+    bytes.set(part, at);
+    at += part.byteLength;
   }
-  if (length !== end - start) throw onShort();
-  return { start, bytes: Buffer.concat(parts) };
+  if (at !== length) throw onShort();
+  bytes.set(behind, length);
+  return { start, bytes };
 }
