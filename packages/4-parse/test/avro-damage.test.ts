@@ -452,6 +452,19 @@ describe("parseAvro holds limits", () => {
       [],
     ],
     ["maxSchemaDepth", 6, (size) => container(schemaOf(size), []).bytes, []],
+    [
+      "maxNamedTypes",
+      4,
+      (size) => {
+        const types = Array.from({ length: size }, (_, i) => ({
+          type: "fixed",
+          name: `F${i}`,
+          size: 1,
+        }));
+        return container(types, []).bytes;
+      },
+      [],
+    ],
     ["maxDepth", 9, (size) => container(list, [one(chain(size + 1))]).bytes, ["next"]],
     ["maxDepth", 9, (size) => container(record({ l: list }, "O"), [one(chain(size))]).bytes, []],
     ["maxCompressedBlockBytes", 80, (size) => container(strings, [one(blockOf(size))]).bytes, []],
@@ -565,12 +578,12 @@ describe("parseAvro holds limits", () => {
     const { bytes } = container(record({ r: endless }, "O"), [one(Buffer.alloc(10))]);
     await expect(readAvro(bytes, wanted("r"))).rejects.toThrow("maxDepth");
     await expect(readAvro(bytes, [])).rejects.toThrow("maxDepth");
-    const fields = Array.from({ length: 5000 }, (_, i) => ({
+    const fields = Array.from({ length: 1900 }, (_, i) => ({
       name: `f${i}`,
       type: record({ x: i === 0 ? "int" : `T${i - 1}` }, `T${i}`),
     }));
     const deep = container({ type: "record", name: "All", fields } as Json, []).bytes;
-    await expect(readAvro(deep, wanted("f4999"))).rejects.toThrow("maxSchemaDepth");
+    await expect(readAvro(deep, wanted("f1899"))).rejects.toThrow("maxSchemaDepth");
     const brackets = container("int", []).bytes.toString("latin1");
     const schema = "[".repeat(200_000);
     const header = brackets.slice(0, brackets.indexOf("avro.schema") + 11);

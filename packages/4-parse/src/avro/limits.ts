@@ -4,6 +4,8 @@ export interface AvroLimits {
   readonly maxSchemaBytes: number;
   /** Types within types that a schema may have, names that it refers to included. Default 64. */
   readonly maxSchemaDepth: number;
+  /** Records, enums and fixed types that a schema defines. Default 2,000. */
+  readonly maxNamedTypes: number;
   /** Bytes of the whole header, schema included. Default 4 MiB. */
   readonly maxHeaderBytes: number;
   /** Bytes of one Avro block as it stands in the file. Default 64 MiB. */
@@ -32,6 +34,7 @@ export interface AvroLimits {
 export const AVRO_LIMITS: AvroLimits = {
   maxSchemaBytes: 2 ** 20,
   maxSchemaDepth: 64,
+  maxNamedTypes: 2000,
   maxHeaderBytes: 4 * 2 ** 20,
   maxCompressedBlockBytes: 64 * 2 ** 20,
   maxDecompressedBlockBytes: 64 * 2 ** 20,

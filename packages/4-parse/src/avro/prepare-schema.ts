@@ -31,20 +31,28 @@ type Json = { readonly [name: string]: unknown };
  * are numbered, and named types are renamed one to one: any name is read, and none from a file gets into the functions
  * that avsc generates, or into its objects, where `__proto__` would not be a name as others.
  */
-export function prepareSchema(schema: unknown, limits: AvroLimits, depth = 1): Prepared {
-  const whole = (): unknown => {
-    if (typeof schema === "string") return PRIMITIVES.has(schema) ? schema : rename(schema);
-    if (typeof schema !== "object" || schema === null) throw invalid("a type that is none");
+export function prepareSchema(schema: unknown, limits: AvroLimits): Prepared {
+  let named = 0;
+  const prepare = (part: unknown, depth: number): unknown => {
+    if (typeof part === "string") return PRIMITIVES.has(part) ? part : rename(part);
+    if (typeof part !== "object" || part === null) throw invalid("a type that is none");
+    // What wraps a type in JSON is no level of its own; nesting is measured when the names are resolved.
     if (depth > limits.maxSchemaDepth * 2) {
-      throw tooLarge("types within types", "maxSchemaDepth", limits.maxSchemaDepth, {
-        byteOffset: 0,
-      });
+      const { maxSchemaDepth } = limits;
+      throw tooLarge("types within types", "maxSchemaDepth", maxSchemaDepth, { byteOffset: 0 });
     }
-    const inner = (part: unknown): Prepared => prepareSchema(part, limits, depth + 1);
-    if (Array.isArray(schema)) return schema.map(inner);
-    return prepareObject(schema as Json, inner);
+    const inner = (deeper: unknown): Prepared => prepare(deeper, depth + 1) as Prepared;
+    if (Array.isArray(part)) return part.map(inner);
+    const object = prepareObject(part as Json, inner);
+    // Each of them makes avsc generate code: 11,000, which fit into a megabyte, took it 9 seconds.
+    const isNamed = typeof object === "object" && object !== null && "name" in object;
+    if (isNamed && ++named > limits.maxNamedTypes) {
+      const { maxNamedTypes } = limits;
+      throw tooLarge("named types", "maxNamedTypes", maxNamedTypes, { byteOffset: 0 });
+    }
+    return object;
   };
-  return whole() as Prepared;
+  return prepare(schema, 1) as Prepared;
 }
 
 function prepareObject(schema: Json, inner: (part: unknown) => Prepared): unknown {
