@@ -15,20 +15,14 @@ export function decodeLz4Block(
 ): number | undefined {
   let from = 0;
   let to = start;
-  /** A length of 15 goes on in bytes up to and with the first that is not 255. */
-  const more = (nibble: number): number => {
-    let length = nibble;
-    if (nibble !== 15) return length;
-    for (;;) {
-      const byte = block[from++];
-      if (byte === undefined) return Number.POSITIVE_INFINITY;
-      length += byte;
-      if (byte !== 255) return length;
-    }
-  };
   while (from < block.byteLength) {
     const token = block[from++] as number;
-    const literals = more(token >> 4);
+    let literals = token >> 4;
+    // A length of 15 goes on in bytes, up to and with the first that is not 255.
+    for (let more = literals === 15 ? 255 : 0; more === 255; literals += more) {
+      if (from >= block.byteLength) return undefined;
+      more = block[from++] as number;
+    }
     if (from + literals > block.byteLength || to + literals > window.byteLength) return undefined;
     if (literals < SHORT_COPY) {
       for (let i = 0; i < literals; i++) window[to++] = block[from++] as number;
@@ -42,7 +36,12 @@ export function decodeLz4Block(
     if (from + 2 > block.byteLength) return undefined;
     const distance = (block[from] as number) | ((block[from + 1] as number) << 8);
     from += 2;
-    const length = more(token & 15) + MIN_MATCH;
+    let length = token & 15;
+    for (let more = length === 15 ? 255 : 0; more === 255; length += more) {
+      if (from >= block.byteLength) return undefined;
+      more = block[from++] as number;
+    }
+    length += MIN_MATCH;
     const match = to - distance;
     if (distance === 0 || match < oldest || to + length > window.byteLength) return undefined;
     to = copyMatch(window, match, to, length);

@@ -48,7 +48,7 @@ export interface Lzma {
 export function createLzma(): Lzma {
   const probabilities = new Uint16Array(LITERAL + (LITERAL_CODER << MAX_LITERAL_BITS));
   return {
-    decoder: { range: 0, code: 0, input: new Uint8Array(0), at: 0, probabilities },
+    decoder: { registers: new Uint32Array(2), input: new Uint8Array(0), at: 0, probabilities },
     state: 0,
     rep0: 0,
     rep1: 0,
@@ -119,10 +119,8 @@ function readLiteral(lzma: Lzma, window: Uint8Array, at: number): number {
     ((at & lzma.literalPositionMask) << literalContextBits) | (before >> (8 - literalContextBits));
   const base = LITERAL + LITERAL_CODER * context;
   let symbol = 1;
-  if (state < FIRST_MATCH_STATE) {
-    do symbol = (symbol << 1) | readBit(decoder, base + symbol);
-    while (symbol < 0x100);
-  } else {
+  if (state < FIRST_MATCH_STATE) symbol = readTree(decoder, base, 8);
+  else {
     // After a match the byte that would have gone on with it says what to expect.
     let expected = window[at - lzma.rep0 - 1] as number;
     let offset = 0x100;

@@ -1,14 +1,16 @@
 const PROBABILITY_BITS = 11;
 const MOVE_BITS = 5;
 const TOP = 2 ** 24;
+const RANGE = 0;
+const CODE = 1;
 
 /** The probability that both bits are as likely. */
 export const EVEN: number = 1 << (PROBABILITY_BITS - 1);
 
 /** LZMA's entropy coding: each bit is read against a probability that learns from it. */
 export interface RangeDecoder {
-  range: number;
-  code: number;
+  /** The range and the code: in an array, because numbers above 2^31 would be objects elsewhere. */
+  readonly registers: Uint32Array;
   input: Uint8Array;
   /** The next byte of `input`; beyond its end for input that was too short. */
   at: number;
@@ -19,46 +21,74 @@ export interface RangeDecoder {
 export function startRange(decoder: RangeDecoder, input: Uint8Array, at: number): boolean {
   if (at + 5 > input.byteLength || input[at] !== 0) return false;
   decoder.input = input;
-  decoder.range = 0xffff_ffff;
-  decoder.code = 0;
-  for (let i = 1; i < 5; i++)
-    decoder.code = ((decoder.code << 8) | (input[at + i] as number)) >>> 0;
+  decoder.registers[RANGE] = 0xffff_ffff;
+  decoder.registers[CODE] = new DataView(input.buffer, input.byteOffset).getUint32(at + 1);
   decoder.at = at + 5;
   return true;
 }
 
 /** Whether all input was used, no more than it, and nothing is left in the code. */
 export const isRangeOver = (decoder: RangeDecoder): boolean =>
-  decoder.at === decoder.input.byteLength && decoder.code === 0;
+  decoder.at === decoder.input.byteLength && decoder.registers[CODE] === 0;
 
-function normalize(decoder: RangeDecoder): void {
-  if (decoder.range >= TOP) return;
-  decoder.range = (decoder.range << 8) >>> 0;
-  decoder.code = ((decoder.code << 8) | (decoder.input[decoder.at++] as number)) >>> 0;
+function normalize(decoder: RangeDecoder, range: number, code: number): void {
+  const { registers } = decoder;
+  if (range >= TOP) {
+    registers[RANGE] = range;
+    registers[CODE] = code;
+    return;
+  }
+  registers[RANGE] = range << 8;
+  registers[CODE] = (code << 8) | (decoder.input[decoder.at++] as number);
 }
 
 /** One bit against the probability at `index`. */
 export function readBit(decoder: RangeDecoder, index: number): 0 | 1 {
-  const probability = decoder.probabilities[index] as number;
-  const bound = Math.imul(decoder.range >>> PROBABILITY_BITS, probability) >>> 0;
-  if (decoder.code < bound) {
-    decoder.range = bound;
-    decoder.probabilities[index] =
-      probability + (((1 << PROBABILITY_BITS) - probability) >> MOVE_BITS);
-    normalize(decoder);
+  const { probabilities, registers } = decoder;
+  const range = registers[RANGE] as number;
+  const code = registers[CODE] as number;
+  const probability = probabilities[index] as number;
+  const bound = Math.imul(range >>> PROBABILITY_BITS, probability) >>> 0;
+  if (code < bound) {
+    probabilities[index] = probability + (((1 << PROBABILITY_BITS) - probability) >> MOVE_BITS);
+    normalize(decoder, bound, code);
     return 0;
   }
-  decoder.range -= bound;
-  decoder.code -= bound;
-  decoder.probabilities[index] = probability - (probability >> MOVE_BITS);
-  normalize(decoder);
+  probabilities[index] = probability - (probability >> MOVE_BITS);
+  normalize(decoder, (range - bound) >>> 0, (code - bound) >>> 0);
   return 1;
 }
 
-/** A number of `bits` bits, the highest first, each bit's probability chosen by those before. */
+/**
+ * A number of `bits` bits, the highest first, each bit's probability chosen by those before. Most of what is
+ * read is read here, so that the registers are held in variables over all its bits.
+ */
 export function readTree(decoder: RangeDecoder, base: number, bits: number): number {
+  const { probabilities, registers, input } = decoder;
+  let range = registers[RANGE] as number;
+  let code = registers[CODE] as number;
   let symbol = 1;
-  for (let i = 0; i < bits; i++) symbol = (symbol << 1) | readBit(decoder, base + symbol);
+  for (let i = 0; i < bits; i++) {
+    const index = base + symbol;
+    const probability = probabilities[index] as number;
+    const bound = Math.imul(range >>> PROBABILITY_BITS, probability) >>> 0;
+    if (code < bound) {
+      range = bound;
+      probabilities[index] = probability + (((1 << PROBABILITY_BITS) - probability) >> MOVE_BITS);
+      symbol <<= 1;
+    } else {
+      range = (range - bound) >>> 0;
+      code = (code - bound) >>> 0;
+      probabilities[index] = probability - (probability >> MOVE_BITS);
+      symbol = (symbol << 1) | 1;
+    }
+    if (range < TOP) {
+      range = (range << 8) >>> 0;
+      code = ((code << 8) | (input[decoder.at++] as number)) >>> 0;
+    }
+  }
+  registers[RANGE] = range;
+  registers[CODE] = code;
   return symbol - (1 << bits);
 }
 
@@ -78,11 +108,11 @@ export function readReverseTree(decoder: RangeDecoder, base: number, bits: numbe
 export function readDirect(decoder: RangeDecoder, bits: number): number {
   let value = 0;
   for (let i = 0; i < bits; i++) {
-    decoder.range >>>= 1;
-    const bit = decoder.code >= decoder.range ? 1 : 0;
-    if (bit === 1) decoder.code -= decoder.range;
+    const range = (decoder.registers[RANGE] as number) >>> 1;
+    const code = decoder.registers[CODE] as number;
+    const bit = code >= range ? 1 : 0;
     value = (value << 1) | bit;
-    normalize(decoder);
+    normalize(decoder, range, bit === 1 ? code - range : code);
   }
   return value >>> 0;
 }
