@@ -75,7 +75,16 @@ const piece = fc.oneof(
       )
       .map((text) => Buffer.from(text)),
   },
-  { weight: 1, arbitrary: fc.constantFrom(Buffer.of(0xc3), Buffer.of(0xff), Buffer.of(0xa9)) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      Buffer.of(0xc3),
+      Buffer.of(0xff),
+      Buffer.of(0xa9),
+      Buffer.from('{"x":"\xff"}', "latin1"),
+      Buffer.from('{"\xe9":1,"rows":[]}', "latin1"),
+    ),
+  },
 );
 
 test("parseJson gives the same blocks, findings and errors whatever the chunks are", async () => {
@@ -93,6 +102,10 @@ test("parseJson gives the same blocks, findings and errors whatever the chunks a
       fc.record({
         maxRecordBytes: fc.constantFrom(10, 30, 50, 1000),
         maxValueBytes: fc.constantFrom(10, 30, 1000),
+        maxRowBytes: fc.constantFrom(20, 1000),
+        maxExplodedBytes: fc.constantFrom(20, 1000),
+        maxKeyBytes: fc.constantFrom(3, 1000),
+        maxKeys: fc.constantFrom(2, 1000),
         maxDepth: fc.constantFrom(4, 256),
         maxBlockRows: fc.constantFrom(1, 2, 100),
         maxBlockBytes: fc.constantFrom(40, 1000),
@@ -115,7 +128,7 @@ test("parseJson gives the same blocks, findings and errors whatever the chunks a
         }
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
   console.log(JSON.stringify(seen));
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(100);

@@ -1,5 +1,6 @@
+import { isAscii } from "node:buffer";
 import type { FieldNode } from "./field-tree.ts";
-import { BACKSLASH, QUOTE } from "./scan.ts";
+import { QUOTE } from "./scan.ts";
 
 /** A name that members of the objects at one place of the tree have. */
 export interface Member {
@@ -29,8 +30,9 @@ export interface Holder {
 /** A member's name as some file writes it. */
 export interface Spelling {
   readonly member: Member;
-  /** The bytes between the quotes and the closing quote. */
-  readonly bytes: Uint8Array;
+  /** Where its bytes, those between the quotes and the closing quote, stand in the names' `written`. */
+  readonly from: number;
+  readonly to: number;
   /** The one that followed it last. */
   next: Spelling | undefined;
 }
@@ -45,6 +47,9 @@ export interface Names {
   /** Counts objects; each has its own number. */
   object: number;
   readonly spellings: Map<string, Spelling>;
+  /** The bytes of all spellings, one after the other. */
+  written: Uint8Array;
+  writtenEnd: number;
   readonly members: Map<string, Member>;
   readonly exact: ReadonlyMap<string, { node: FieldNode; holder: Holder }>;
   readonly folded: ReadonlyMap<string, readonly string[]>;
@@ -73,6 +78,8 @@ export function createNames(
     first: undefined,
     object: 0,
     spellings: new Map(),
+    written: new Uint8Array(256),
+    writtenEnd: 0,
     members: new Map(),
     exact,
     folded,
@@ -90,6 +97,7 @@ export function beginObject(names: Names): number {
   if (names.spellings.size > MAX_SPELLINGS) {
     names.spellings.clear();
     names.members.clear();
+    names.writtenEnd = 0;
     names.first = undefined;
   }
   return ++names.object;
@@ -97,43 +105,68 @@ export function beginObject(names: Names): number {
 
 /** The likely spelling whose bytes stand at `at`, behind the opening quote; undefined when none does. */
 export function guess(
+  { written }: Names,
   likely: Spelling | undefined,
   bytes: Uint8Array,
   at: number,
 ): Spelling | undefined {
   let spelling = likely;
   for (let left = GUESSES; left > 0 && spelling !== undefined; left--) {
-    if (isAt(spelling.bytes, bytes, at)) return spelling;
+    if (isAt(written, spelling.from, spelling.to, bytes, at)) return spelling;
     spelling = spelling.next;
   }
   return undefined;
 }
 
-function isAt(text: Uint8Array, bytes: Uint8Array, at: number): boolean {
-  for (let k = 0; k < text.length; k++) if (bytes[at + k] !== text[k]) return false;
+function isAt(text: Uint8Array, from: number, to: number, bytes: Uint8Array, at: number): boolean {
+  for (let i = from, k = at; i < to; i++, k++) if (bytes[k] !== text[i]) return false;
   return true;
 }
 
-/** The spelling `bytes[from .. to)` of a name, made when it is new. */
-export function spell(names: Names, bytes: Uint8Array, from: number, to: number): Spelling {
+/** The spelling `bytes[from .. to)` of a name, made when it is new; `isEscaped` when escapes stand in it. */
+export function spell(
+  names: Names,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  isEscaped: boolean,
+): Spelling {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from);
   // One character for each byte: exact for whatever bytes.
   const raw = view.toString("latin1");
   const known = names.spellings.get(raw);
   if (known !== undefined) return known;
-  const text = view.toString("utf8");
-  const name = view.includes(BACKSLASH) ? (JSON.parse(`"${text}"`) as string) : text;
+  const name = isEscaped || !isAscii(view) ? readName(view, isEscaped) : raw;
   let member = names.members.get(name);
   if (member === undefined) {
     member = { name, targets: toTargets(names, name), object: 0, isKnown: false };
     names.members.set(name, member);
   }
-  const copy = new Uint8Array(to - from + 1);
-  copy.set(view);
-  copy[to - from] = QUOTE;
-  const spelling = { member, bytes: copy, next: undefined };
+  const start = names.writtenEnd;
+  const spelling = { member, from: start, to: write(names, view), next: undefined };
   names.spellings.set(raw, spelling);
   return spelling;
+}
+
+/** The name that the bytes between two quotes stand for. */
+export function readName(bytes: Buffer, isEscaped: boolean): string {
+  const text = bytes.toString("utf8");
+  return isEscaped ? (JSON.parse(`"${text}"`) as string) : text;
+}
+
+/** Keeps a name's bytes and a quote behind them; gives the position behind that. */
+function write(names: Names, bytes: Uint8Array): number {
+  const at = names.writtenEnd;
+  const end = at + bytes.length + 1;
+  if (end > names.written.length) {
+    const grown = new Uint8Array(end * 2);
+    grown.set(names.written.subarray(0, at));
+    names.written = grown;
+  }
+  names.written.set(bytes, at);
+  names.written[end - 1] = QUOTE;
+  names.writtenEnd = end;
+  return end;
 }
 
 function toTargets(names: Names, name: string): Target[] {

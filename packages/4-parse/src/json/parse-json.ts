@@ -105,7 +105,7 @@ function checked(cut: Cut, { window }: Reader, { block }: Rows): boolean {
   } catch (error) {
     if (error instanceof StageError) {
       const { byteOffset = 0 } = error.coordinate;
-      assertUtf8(window, from, Math.max(from, byteOffset - window.base), block);
+      assertUtf8(window, from, Math.max(window.start, byteOffset - window.base), block);
     }
     throw error;
   }

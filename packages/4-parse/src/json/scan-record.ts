@@ -100,17 +100,17 @@ function scanObject(
     if (bytes[i] !== QUOTE) return stop(scan, i, "a key in double quotes is expected");
     i++;
     const likely = previous === undefined ? names.first : previous.next;
-    let spelling = guess(likely, bytes, i);
+    let spelling = guess(names, likely, bytes, i);
     let close: number;
     if (spelling === undefined) {
       close = endOfString(scan, bytes, i);
       if (close < 0) return STOPPED;
       if (close - i > scan.limits.maxKeyBytes) return stopAtKeyBytes(scan, close);
-      spelling = spell(names, bytes, i, close);
+      spelling = spell(names, bytes, i, close, scan.hasEscapes);
       if (previous === undefined) names.first = spelling;
       else previous.next = spelling;
     } else {
-      close = i + spelling.bytes.length - 1;
+      close = i + (spelling.to - spelling.from) - 1;
     }
     previous = spelling;
     if (count > scan.limits.maxKeys) return stopAtKeys(scan, close);

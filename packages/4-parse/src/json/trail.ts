@@ -1,5 +1,5 @@
 import type { FieldPath } from "@sluice/schema";
-import { fold } from "./names.ts";
+import { fold, readName } from "./names.ts";
 import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE } from "./scan.ts";
 
 /** A container that is open around the place where the walk through a text stands. */
@@ -79,7 +79,6 @@ export function createTrail(path: FieldPath): Trail {
 }
 
 function readKey(bytes: Uint8Array, from: number, to: number): string {
-  const key = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from);
-  const text = key.toString("utf8");
-  return key.includes(BACKSLASH) ? (JSON.parse(text) as string) : text.slice(1, -1);
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, to - from - 2);
+  return readName(key, key.includes(BACKSLASH));
 }
