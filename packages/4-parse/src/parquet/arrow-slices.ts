@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { Slice } from "@sluice/schema";
 import { type ArrowDecoderOptions, createArrowDecoder } from "./arrow-decoder.ts";
+import { assertPages } from "./pages.ts";
 import type { RowGroup } from "./row-group.ts";
 
 /** One insert takes at most so many rows, to stay one block. */
@@ -21,6 +22,8 @@ export interface DecodableGroup extends RowGroup {
 
 export interface ArrowSliceOptions extends ArrowDecoderOptions {
   readonly fromOrdinal: number;
+  /** A larger page is `parse.record_too_large`. */
+  readonly maxPageBytes: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -64,6 +67,8 @@ async function* decodeGroup(
     file.set(chunk, filled);
     filled += chunk.byteLength;
   }
+  signal?.throwIfAborted();
+  assertPages(file, group, options.maxPageBytes);
   await using decoder = createArrowDecoder(file, options);
   const skipped = Math.max(0, fromOrdinal - firstOrdinal);
   for (let piece = skipped; piece * step < group.rows; piece++) {

@@ -22,6 +22,8 @@ export interface ParquetOptions {
   readonly maxSchemaDepth?: number;
   /** On the Arrow route, which holds it, a larger row group is `parse.record_too_large`. Default 64 MiB. */
   readonly maxDecodedRowGroupBytes?: number;
+  /** On the Arrow route, a larger page, compressed or not, is `parse.record_too_large`. Default 64 MiB. */
+  readonly maxPageBytes?: number;
   /** Bytes that the decoder's memory may grow to; more is `parse.record_too_large`. Default 256 MiB. */
   readonly maxDecoderBytes?: number;
   /** A longer run of the decoder for one piece is `parse.decoder_crashed`. Default 5 minutes. */
@@ -75,7 +77,11 @@ export async function openParquet(options: ParquetOptions): Promise<ParquetFile>
       assertHolds("maxDecodedRowGroupBytes", maxDecodedRowGroupBytes, where.ordinal, group);
       return toDecodable(footer, bytes, group, { ...where, readRange });
     });
-    const { maxDecoderBytes = 2 ** 28, decodeTimeoutMs = 300_000 } = options;
+    const {
+      maxPageBytes = 2 ** 26,
+      maxDecoderBytes = 2 ** 28,
+      decodeTimeoutMs = 300_000,
+    } = options;
     return {
       ...place,
       ...columnsOf(schema, arrowType),
@@ -83,7 +89,13 @@ export async function openParquet(options: ParquetOptions): Promise<ParquetFile>
         throw new Error("a Parquet file of the Arrow route has units, not slices");
       },
       units: ({ fromOrdinal = 0, signal } = {}) =>
-        arrowSlices(decodable, { fromOrdinal, signal, maxDecoderBytes, decodeTimeoutMs }),
+        arrowSlices(decodable, {
+          fromOrdinal,
+          signal,
+          maxPageBytes,
+          maxDecoderBytes,
+          decodeTimeoutMs,
+        }),
     };
   }
   const hidden = ambiguousPaths(schema);

@@ -21,6 +21,8 @@ export interface RowGroup {
   readonly rows: number;
   readonly start: number;
   readonly end: number;
+  /** Its column chunks' bytes, in the file's order. */
+  readonly chunks: readonly { readonly start: number; readonly end: number }[];
   /** Bytes of its pages before compression, as the footer says: a hint, never a promise. */
   readonly uncompressedBytes: number;
 }
@@ -48,7 +50,13 @@ export function readRowGroup(bytes: Uint8Array, leaves: number, dataEnd: number)
     throw malformed(`a row group has ${chunks.length} columns, its schema ${leaves}`);
   }
   // Writers put nothing sensible where there is nothing.
-  const nothing = { rows, start: MAGIC.length, end: MAGIC.length, uncompressedBytes: 0 };
+  const nothing = {
+    rows,
+    start: MAGIC.length,
+    end: MAGIC.length,
+    chunks: [],
+    uncompressedBytes: 0,
+  };
   if (rows === 0) return nothing;
   const spans = chunks.map((chunk) => spanOf(readStruct(chunk), dataEnd));
   spans.sort((a, b) => a.start - b.start);
@@ -61,7 +69,7 @@ export function readRowGroup(bytes: Uint8Array, leaves: number, dataEnd: number)
   if (first === undefined || last === undefined) return nothing;
   const total = group.get(GROUP.totalBytes);
   const uncompressedBytes = Math.max(0, total === undefined ? 0 : readInteger(total));
-  return { rows, start: first.start, end: last.end, uncompressedBytes };
+  return { rows, start: first.start, end: last.end, chunks: spans, uncompressedBytes };
 }
 
 /**

@@ -33,12 +33,20 @@ const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** Reads the fields of a struct; bytes behind its end are left alone. */
 export function readStruct(bytes: Uint8Array): ThriftStruct {
+  return readStructAt(bytes, 0).fields;
+}
+
+/** Reads the fields of the struct that starts at a position, and says where it ends. */
+export function readStructAt(
+  bytes: Uint8Array,
+  from: number,
+): { fields: ThriftStruct; end: number } {
   const fields = new Map<number, ThriftValue>();
-  walkStruct(bytes, 0, 0, (id, type, start, end) => {
+  const end = walkStruct(bytes, from, 0, (id, type, start, behind) => {
     if (fields.has(id)) throw malformed(`field ${id} stands twice in one struct`);
-    fields.set(id, { type, bytes: bytes.subarray(start, end) });
+    fields.set(id, { type, bytes: bytes.subarray(start, behind) });
   });
-  return fields;
+  return { fields, end };
 }
 
 /** Reads the elements of a list, each as a value. */
