@@ -131,9 +131,7 @@ async function measure(
   const { workflow } = await running.workflows.getWorkflow({ id: workflowId });
   const wanted = each.isSlow ? Workflow_State.STOPPED : Workflow_State.SUCCEEDED;
   if (workflow?.state !== wanted) {
-    throw new Error(
-      `${each.name}: ${Workflow_State[workflow?.state ?? 0]} ${workflow?.failure?.message}`,
-    );
+    throw new Error(`${each.name}: state ${workflow?.state}, ${workflow?.failure?.message}`);
   }
   const peak = peakBytes(pid);
   const { rows: loaded = 0n, bytesRead = 0n } = workflow.totals ?? {};

@@ -54,6 +54,7 @@ function unsnap(data: Buffer): Buffer {
 
 function toText(value: unknown): string | null {
   if (value === null || value === undefined) return null;
+  if (Buffer.isBuffer(value)) return value.toString("latin1");
   if (typeof value === "object")
     return JSON.stringify(value, (_, each) => (typeof each === "bigint" ? Number(each) : each));
   return String(value);

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { Stage, type StageFailure } from "@sluice/api/control/v1/failure_pb";
 import { Lineage } from "@sluice/api/control/v1/feed_pb";
-import { Workflow_State } from "@sluice/api/control/v1/workflow_pb";
+import { Task_Kind, type Workflow, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { DAY, type FileSettings, INTEGER, type Story } from "../e2e/story.ts";
 import { type CorpusCase, type LoadedRow, TEXT } from "./corpus-case.ts";
 
@@ -19,8 +19,12 @@ export type Outcome =
     }
   | { readonly kind: "hung" };
 
-/** A file that takes longer counts as a hang. */
-const DEADLINE_MS = 10_000;
+const STAGES = Object.entries(Stage);
+
+/** A file whose load runs longer counts as a hang; waiting for a worker does not count. */
+const LOAD_DEADLINE_S = 10;
+/** A workflow that has not ended after so long never will. */
+const WORKFLOW_DEADLINE_MS = 120_000;
 
 /** Codes that say no more than that something went wrong. */
 const UNTYPED = new Set([
@@ -52,14 +56,21 @@ export async function loadCase(story: Story, name: string, each: CorpusCase): Pr
   });
   const ended = await Promise.race([
     story.run(courierId, DAY),
-    setTimeout(DEADLINE_MS, undefined, { ref: false }),
+    setTimeout(WORKFLOW_DEADLINE_MS, undefined, { ref: false }),
   ]);
-  if (ended === undefined) return { kind: "hung" };
+  if (ended === undefined || hasHung(ended)) return { kind: "hung" };
   if (ended.state !== Workflow_State.SUCCEEDED) return toRefusal(ended.failure);
   if (each.expect === "refused") return { kind: "wrong", why: "loaded, though it must be refused" };
   const rows = await readRows(story, name, each);
   const why = each.judge?.(rows);
   return why === undefined ? { kind: "right" } : { kind: "wrong", why };
+}
+
+function hasHung({ tasks }: Workflow): boolean {
+  return tasks.some(
+    ({ kind, progress }) =>
+      kind === Task_Kind.LOAD_OBJECT && Number(progress?.elapsed?.seconds ?? 0n) >= LOAD_DEADLINE_S,
+  );
 }
 
 async function withKeys(story: Story, name: string, each: CorpusCase): Promise<FileSettings> {
@@ -74,7 +85,7 @@ async function withKeys(story: Story, name: string, each: CorpusCase): Promise<F
 }
 
 function toRefusal(failure: StageFailure | undefined): Outcome {
-  const stage = Stage[failure?.stage ?? Stage.UNSPECIFIED]?.toLowerCase() ?? "";
+  const stage = STAGES.find(([, value]) => value === failure?.stage)?.[0].toLowerCase() ?? "";
   const code = `${stage}.${failure?.code ?? ""}`;
   const isTyped = failure !== undefined && failure.code !== "" && !UNTYPED.has(code);
   return { kind: "refused", code, message: failure?.message ?? "", isTyped };
