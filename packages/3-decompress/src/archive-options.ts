@@ -6,7 +6,7 @@ export interface ArchiveLimits {
   readonly maxEntries: number;
   /** UTF-8 bytes of an entry's name. Default 1,024; a longer one is `unsafe_entry`. */
   readonly maxNameBytes: number;
-  /** Bytes of one entry. Default 256 GiB. */
+  /** Bytes of one entry; in a zip, of one that is wanted. Default 256 GiB. */
   readonly maxEntryBytes: number;
   /** Bytes of all entries that are read. Default 1 TiB. */
   readonly maxOutputBytes: number;

@@ -228,6 +228,15 @@ describe("sizes", () => {
     },
   );
 
+  test("behind a folder may be promised and left out", async () => {
+    const flags = { local: { flags: 8 }, central: { flags: 8 } };
+    const archive = writeZip([
+      { name: "in/", method: 0, ...flags },
+      { name: "in/a.csv", content: text, descriptor: 16 },
+    ]);
+    expect(await zipOutcome(archive)).toEqual([["in/a.csv", text]]);
+  });
+
   test("in a zip64 field beside the same sizes in the header are read, others refused", async () => {
     const size = text.byteLength;
     const part = { name: "a.csv", content: text, method: 0 };

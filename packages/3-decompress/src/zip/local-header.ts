@@ -78,7 +78,9 @@ export async function assertEntryEnd(
   const damage = damageOf("zip", () => dataEnd);
   const length = next - dataEnd;
   const isLater = (record.flags & DESCRIPTOR_FLAG) !== 0;
-  if (!isLater && length === 0) return;
+  // Some writers promise a descriptor for folders too, and leave it out.
+  const isEmpty = record.compressedSize === 0 && record.size === 0;
+  if (length === 0 && (!isLater || isEmpty)) return;
   if (!isLater || ![12, 16, 20, 24].includes(length)) {
     throw damage.corrupt("Bytes that belong to no entry stand behind an entry's data.");
   }
