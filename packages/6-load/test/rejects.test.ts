@@ -135,7 +135,7 @@ describe("an export", () => {
   test("asks for no more at one time than a page of bytes, or one record", async () => {
     await prepareDomainTable(server.warehouse, feed);
     await server.admin(
-      "INSERT INTO refused.customers__rejects (_workflow, _row, record) SELECT 'w', number, concat(toString(number), repeat('x', 3000000)) FROM numbers(5)",
+      "INSERT INTO refused.customers__rejects (_workflow, _row, record) SELECT 'w', number, concat(toString(number), repeat('xxx', 1000000)) FROM numbers(5)",
     );
     const sizes: number[] = [];
     const { warehouse } = server;

@@ -43,7 +43,7 @@ export async function startTestServer(): Promise<TestServer> {
     return warehouse;
   };
   const bytes = async (statement: string): Promise<Uint8Array> => {
-    const response = await fetch(url, {
+    const response = await fetch(`${url}/?max_query_size=100000000`, {
       method: "POST",
       body: statement,
       headers: { "X-ClickHouse-User": users.admin.name, "X-ClickHouse-Key": users.admin.password },
@@ -126,10 +126,13 @@ export const textColumns = (names: readonly string[]): SourceColumn[] =>
   names.map((name) => ({ name, type: "Nullable(String)" }));
 
 /** A row of a batch: cells by column, or a record that could not be cut. */
-export type TestRow = readonly (string | null)[] | { readonly code: string; readonly raw: string };
+export type TestRow =
+  | readonly (string | Uint8Array | null)[]
+  | { readonly code: string; readonly raw: string };
 
-const literal = (value: string | null): string =>
-  value === null ? "NULL" : `unhex('${Buffer.from(value, "utf8").toString("hex")}')`;
+/** Bytes as hexadecimal digits, null as a sign that is none. */
+const hex = (value: string | Uint8Array | null): string =>
+  value === null ? "-" : Buffer.from(value).toString("hex");
 
 /** A batch as 5-batch makes it, its Arrow body written by the server itself. */
 export async function batchOf(
@@ -139,26 +142,24 @@ export async function batchOf(
 ): Promise<Batch & { readonly released: boolean }> {
   const { ordinal = 0, firstRow = 1 } = place;
   const width = rows.reduce((most, row) => Math.max(most, "code" in row ? 0 : row.length), 0);
-  const tuples = rows.map((row, at) => {
+  const lines = rows.map((row, at) => {
     const cells = Array.from({ length: width }, (_, i) =>
-      literal("code" in row ? null : (row[i] ?? null)),
+      "code" in row ? null : (row[i] ?? null),
     );
-    const fault =
-      "code" in row
-        ? [literal(row.code), literal("broken"), literal(row.raw)]
-        : ["NULL", "NULL", "NULL"];
-    return `(${[...cells, firstRow + at, (firstRow + at) * 10, ...fault].join(", ")})`;
+    const fault = "code" in row ? [row.code, "broken", row.raw] : [null, null, null];
+    return [firstRow + at, (firstRow + at) * 10, ...[...cells, ...fault].map(hex)].join("\t");
   });
-  const structure = [
-    ...Array.from({ length: width }, (_, i) => `c${i} Nullable(String)`),
-    "_row UInt64",
-    "_offset UInt64",
-    "_fault_code Nullable(String)",
-    "_fault_message Nullable(String)",
-    "_fault_raw Nullable(String)",
-  ].join(", ");
+  const names = [
+    ...Array.from({ length: width }, (_, i) => `c${i}`),
+    "_fault_code",
+    "_fault_message",
+    "_fault_raw",
+  ];
+  const texts = names.map((name) => `if(x_${name} = '-', NULL, unhex(x_${name})) AS ${name}`);
+  const columns = [...texts.slice(0, width), "_row", "_offset", ...texts.slice(width)];
+  const structure = ["_row UInt64", "_offset UInt64", ...names.map((name) => `x_${name} String`)];
   const body = await bytes(
-    `SELECT * FROM values('${structure}', ${tuples.join(", ")}) SETTINGS output_format_arrow_string_as_string = 1, max_query_size = 10000000 FORMAT ArrowStream`,
+    `SELECT ${columns.join(", ")} FROM format(TSV, '${structure.join(", ")}', '${lines.map((line) => `${line}\n`).join("")}') SETTINGS output_format_arrow_string_as_string = 1, max_threads = 1 FORMAT ArrowStream`,
   );
   let released = false;
   return {

@@ -71,8 +71,8 @@ export function castDecimal(
 ): FieldCast {
   return {
     shared: [],
-    // What does not fit is kept from the CAST, which would fail the whole insert.
-    value: `CAST(toDecimal128OrNull(if(${matches(text, exactDecimalForm(precision, scale))}, ${text}, NULL), ${scale}), 'Nullable(Decimal(${precision}, ${scale}))')`,
+    // What does not fit is kept from the CAST, which fails the whole insert even for values below a null.
+    value: `CAST(toDecimal128OrNull(if(${matches(text, exactDecimalForm(precision, scale))}, ${text}, ''), ${scale}), 'Nullable(Decimal(${precision}, ${scale}))')`,
     present: `isNotNull(${text})`,
     outOfRange: matches(text, "^[+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)$"),
     expectation: `a number of at most ${precision} digits, ${scale} of them after the ${field.decimalSeparator === "," ? "comma" : "point"}`,

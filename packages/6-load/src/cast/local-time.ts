@@ -18,27 +18,82 @@ export function zoneName(name: string): string | undefined {
 const DAY_SECONDS = 86_400;
 
 /**
- * Where clocks were set forward by a whole day: when, in seconds since 1970, and by how many seconds they
- * were ahead of UTC then. ClickHouse looks offsets up by the day, and takes the day after for the one before.
+ * Zones whose clocks were once set forward by a whole day, when their islands changed to the other side of
+ * the date line. ClickHouse looks offsets up by the local day, and is a day off ever after; for these
+ * their changes are written into the statement.
  */
-const PASSED_DAYS: ReadonlyMap<string, readonly [number, number]> = new Map([
-  ["Pacific/Apia", [1_325_239_200, 50_400]],
-  ["Pacific/Fakaofo", [1_325_242_800, 46_800]],
-  ["Pacific/Kwajalein", [745_934_400, 43_200]],
-  ["Kwajalein", [745_934_400, 43_200]],
-  ["Pacific/Kiritimati", [788_868_000, 50_400]],
-  ["Pacific/Enderbury", [788_871_600, 46_800]],
-  ["Pacific/Kanton", [788_871_600, 46_800]],
+const PASSED_A_DAY: ReadonlySet<string> = new Set([
+  "Pacific/Apia",
+  "Pacific/Fakaofo",
+  "Pacific/Kwajalein",
+  "Kwajalein",
+  "Pacific/Kiritimati",
+  "Pacific/Enderbury",
+  "Pacific/Kanton",
 ]);
 
 /** Seconds that clocks of the zone are ahead of UTC at a moment. */
 function offsetAt(moment: string, zone: string): string {
-  const offset = `timezoneOffset(toTimeZone(${moment}, ${quoteText(zone)}))`;
-  const passed = PASSED_DAYS.get(zone);
-  if (passed === undefined) return offset;
-  const [from, after] = passed;
+  if (!PASSED_A_DAY.has(zone)) {
+    return `timezoneOffset(toTimeZone(${moment}, ${quoteText(zone)}))`;
+  }
+  const changes = changesOf(zone);
+  const [first, ...others] = changes.map(({ seconds }) => seconds);
+  const since = changes.slice(1).map(({ at }) => at);
   const seconds = `intDiv(toUnixTimestamp64Micro(${moment}), 1000000)`;
-  return `if(${seconds} >= ${from} AND ${seconds} < ${from + 2 * DAY_SECONDS}, toInt32(${after}), toInt32(${offset}))`;
+  return `toInt32([${[first, ...others].join(", ")}][1 + arrayCount(_t -> _t <= ${seconds}, [${since.join(", ")}])])`;
+}
+
+interface Change {
+  /** Seconds since 1970 from which on clocks are `seconds` ahead of UTC. */
+  readonly at: number;
+  readonly seconds: number;
+}
+
+const STEP_SECONDS = 10 * DAY_SECONDS;
+const known = new Map<string, readonly Change[]>();
+
+/** The changes of a zone's clocks from 1900 to 2100, by this process's own time zone database. */
+function changesOf(zone: string): readonly Change[] {
+  const there = known.get(zone);
+  if (there !== undefined) return there;
+  const ahead = aheadOfUtc(zone);
+  const start = Date.UTC(1900, 0, 1) / 1000;
+  const changes: Change[] = [{ at: start, seconds: ahead(start) }];
+  for (let at = start; at < Date.UTC(2100, 0, 1) / 1000; at += STEP_SECONDS) {
+    let [low, high] = [at, at + STEP_SECONDS];
+    if (ahead(low) === ahead(high)) continue;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (ahead(middle) === ahead(low)) low = middle;
+      else high = middle;
+    }
+    changes.push({ at: high, seconds: ahead(high) });
+  }
+  known.set(zone, changes);
+  return changes;
+}
+
+function aheadOfUtc(zone: string): (seconds: number) => number {
+  const format = new Intl.DateTimeFormat("en", {
+    timeZone: zone,
+    hourCycle: "h23",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  });
+  return (seconds) => {
+    const shown = new Map(
+      format.formatToParts(seconds * 1000).map(({ type, value }) => [type, Number(value)]),
+    );
+    const part = (type: Intl.DateTimeFormatPartTypes): number => shown.get(type) ?? 0;
+    const [hour, minute, second] = [part("hour"), part("minute"), part("second")];
+    const wall = Date.UTC(part("year"), part("month") - 1, part("day"), hour, minute, second);
+    return wall / 1000 - seconds;
+  };
 }
 
 /**
