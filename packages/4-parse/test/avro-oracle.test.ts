@@ -1,3 +1,4 @@
+import { StageError } from "@sluice/errors";
 import { chunked } from "@sluice/streams/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -147,6 +148,40 @@ const file = fc.array(types, { minLength: 1, maxLength: 6 }).chain((parts) =>
     chosen: fc.subarray(parts.map((_, index) => index)),
   }),
 );
+
+describe("parseAvro of bytes that nobody wrote", () => {
+  test("gives rows or one of our errors, for any schema, wanted or passed over", async () => {
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc
+        .array(fc.constantFrom(0, 1, 2, 3, 4, 0x41, 0x80, 0xff), { maxLength: 200 })
+        .map(Buffer.from),
+    );
+    const given = fc.record({
+      parts: fc.array(types, { minLength: 1, maxLength: 4 }),
+      noise,
+      count: fc.integer({ min: 0, max: 40 }),
+      codec: fc.constantFrom(...CODECS),
+      isWanted: fc.boolean(),
+    });
+    let rows = 0;
+    await fc.assert(
+      fc.asyncProperty(given, async ({ parts, noise: data, count, codec, isWanted }) => {
+        const { bytes } = container(recordOf(parts).schema, [{ count, data }], codec);
+        const fields = isWanted ? wanted(...parts.map((_, index) => `f${index}`)) : [];
+        try {
+          rows += (await readAvro(bytes, fields, {}, 300)).rows.length;
+        } catch (error) {
+          expect(error).toBeInstanceOf(StageError);
+          expect((error as StageError).coordinate.row).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 1500 },
+    );
+    // Not all of it is refused at once.
+    expect(rows).toBeGreaterThan(0);
+  });
+});
 
 describe("parseAvro agrees with avsc", () => {
   test("on random schemas and values, in every codec, block size and chunks", async () => {

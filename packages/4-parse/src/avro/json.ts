@@ -13,7 +13,7 @@ import { assertRecordBytes, type Decoder, type Step } from "./decoder.ts";
 import { putJsonBytes, putJsonString } from "./json-strings.ts";
 import { dateText, timestampText } from "./moments.ts";
 import { putDouble } from "./numbers.ts";
-import { compileScalar, readBigLong, readFloat, take } from "./scalar.ts";
+import { compileScalar, readBigLong, readFloat, takeText } from "./scalar.ts";
 import type { SchemaNode } from "./schema.ts";
 import { isEmpty } from "./skip.ts";
 import { put, putAscii } from "./text.ts";
@@ -70,7 +70,7 @@ export function createCompileJson(
       }
       case "string":
         return () => {
-          const from = take(decoder, readLength(cursor));
+          const from = takeText(decoder, readLength(cursor));
           putJsonString(cursor.bytes, column, from, cursor.at);
         };
       case "bytes":
@@ -89,7 +89,7 @@ export function createCompileJson(
       case "map": {
         const item = compileJson(node.items);
         return compileParts("{", "}", false, () => {
-          const from = take(decoder, readLength(cursor));
+          const from = takeText(decoder, readLength(cursor));
           putJsonString(cursor.bytes, column, from, cursor.at);
           text(":");
           item();
@@ -106,7 +106,7 @@ export function createCompileJson(
     if (node.logical.kind !== "none") return quoted(scalar);
     return () => {
       const length = node.kind === "fixed" ? node.size : readLength(cursor);
-      const from = take(decoder, length);
+      const from = takeText(decoder, length);
       putJsonBytes(cursor.bytes, column, from, cursor.at);
     };
   };

@@ -1,7 +1,7 @@
 import type { ColumnBuilder } from "../blocks/column-builder.ts";
 import { readIndex, readInt, readLength, readLong } from "./cursor.ts";
 import { putDecimal } from "./decimals.ts";
-import type { Decoder, Step } from "./decoder.ts";
+import { assertRecordBytes, type Decoder, type Step } from "./decoder.ts";
 import { malformed } from "./fault.ts";
 import { durationText, timeText, uuidText } from "./moments.ts";
 import { putDouble, putInteger, putLong } from "./numbers.ts";
@@ -49,9 +49,7 @@ export function compileScalar(
     case "bytes": {
       const { logical } = node;
       return () => {
-        const length = readLength(cursor);
-        const from = cursor.at;
-        cursor.at += length;
+        const from = takeText(decoder, readLength(cursor));
         if (logical.kind === "decimal") {
           putDecimal(decoder, column, from, cursor.at, logical.scale);
         } else putFrom(cursor, column, from, cursor.at);
@@ -86,7 +84,7 @@ function compileFixed(
       };
     default:
       return () => {
-        const from = take(decoder, size);
+        const from = takeText(decoder, size);
         putFrom(cursor, column, from, from + size);
       };
   }
@@ -102,6 +100,12 @@ export function take({ cursor }: Decoder, size: number): number {
   if (size > cursor.end - from) throw malformed("a value goes on beyond the block's end");
   cursor.at = from + size;
   return from;
+}
+
+/** The same for what is written out whole: too long a text is refused before there is room made for it. */
+export function takeText(decoder: Decoder, size: number): number {
+  assertRecordBytes(size, decoder.limits);
+  return take(decoder, size);
 }
 
 export function readBoolean(decoder: Decoder): boolean {
