@@ -52,13 +52,17 @@ export function createRows(
     for (let column = 0; column < columns.length; column++) {
       const { shared, steps } = columns[column] as FieldSteps;
       const anchor = chain[shared];
-      if (explode.length === 0 || anchor !== anchors[column]) {
-        anchors[column] = anchor;
+      let text: string | null;
+      if (explode.length > 0 && anchor === anchors[column]) text = texts[column] ?? null;
+      else {
         const value = follow(anchor, steps, 0);
         if (value !== undefined) wasSeen[column] = 1;
-        texts[column] = toText(value);
+        text = toText(value);
+        if (explode.length > 0) {
+          anchors[column] = anchor;
+          texts[column] = text;
+        }
       }
-      const text = texts[column] ?? null;
       if (text === null) {
         setNull(block, column);
         continue;
