@@ -28,6 +28,7 @@ export async function* bunzip2(
   try {
     do {
       yield* stream();
+      meter.endFrame(reader.offset);
     } while (await hasNextFrame(reader, damage, (byte) => byte === 0x42));
   } finally {
     await reader.close();

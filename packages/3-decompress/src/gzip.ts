@@ -22,6 +22,7 @@ export async function* gunzip(
     do {
       await readGzipHeader(reader, damage);
       yield* inflateMember();
+      meter.endFrame(reader.offset);
     } while (await hasNextFrame(reader, damage, (byte) => byte === 0x1f));
   } finally {
     await reader.close();

@@ -18,6 +18,11 @@ export interface Limits {
    * of any of the formats holds is bzip2's, 45.9 MB.
    */
   readonly maxOutputWithoutInput: number;
+  /**
+   * Members, frames, streams or chunks one after the other that give no content. Default 10,000: each costs far
+   * more time than the few bytes it takes.
+   */
+  readonly maxEmptyFrames: number;
   /** Bytes of history that a zstd frame may ask for. Default 128 MiB (`zstd --long=27`). */
   readonly maxZstdWindowBytes: number;
   /** Bytes of history that an xz block may ask for. Default 64 MiB (`xz -9`). */
@@ -30,6 +35,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxZstdRatio: 40_000,
   ratioFromBytes: 2 ** 30,
   maxOutputWithoutInput: 2 ** 26,
+  maxEmptyFrames: 10_000,
   maxZstdWindowBytes: 2 ** 27,
   maxXzDictionaryBytes: 2 ** 26,
 };
@@ -56,6 +62,8 @@ export function overLimit(
 export interface Meter {
   /** Counts `output` more bytes, with `input` bytes of the container used so far in all. */
   count(output: number, input: number): void;
+  /** Counts one more member, frame, stream or chunk that ends at `input`, whether it gave content or not. */
+  endFrame(input: number): void;
 }
 
 /** Creates the meter of one object; `ratio` is the codec's own ratio rule, if its format bounds it. */
@@ -67,7 +75,17 @@ export function createMeter(
   let total = 0;
   let lastInput = 0;
   let atLastInput = 0;
+  let atLastFrame = 0;
+  let emptyFrames = 0;
   return {
+    endFrame(input) {
+      emptyFrames = total === atLastFrame ? emptyFrames + 1 : 0;
+      atLastFrame = total;
+      if (emptyFrames > limits.maxEmptyFrames) {
+        const subject = "One after the other there are more frames without content than";
+        throw overLimit(kind, input, subject, "maxEmptyFrames", limits);
+      }
+    },
     count(output, input) {
       if (input !== lastInput) {
         lastInput = input;

@@ -28,6 +28,7 @@ export async function* unlz4(
   const damage = damageOf("lz4", () => reader.offset);
   const meter = createMeter("lz4", limits);
   const { create32, h32Raw } = await hashes;
+  let window = Buffer.alloc(0);
   const take = (length: number, where: string): Promise<Buffer> =>
     takeWhole(reader, length, damage, where);
   try {
@@ -38,6 +39,7 @@ export async function* unlz4(
         assertLz4Frame(magic, damage);
         yield* frame();
       }
+      meter.endFrame(reader.offset);
     } while (await hasNextFrame(reader, damage, mayBeginFrame));
   } finally {
     await reader.close();
@@ -45,7 +47,9 @@ export async function* unlz4(
 
   async function* frame(): AsyncGenerator<Uint8Array> {
     const header = await readLz4FrameHeader(reader, h32Raw, damage);
-    const window = Buffer.allocUnsafe(HISTORY_BYTES + header.maxBlockBytes);
+    // The window is kept from frame to frame. None reads what another wrote: matches end at its history.
+    const size = HISTORY_BYTES + header.maxBlockBytes;
+    if (window.byteLength !== size) window = Buffer.allocUnsafe(size);
     const content = header.hasContentChecksum ? create32() : undefined;
     let history = 0;
     let total = 0;
@@ -79,7 +83,7 @@ export async function* unlz4(
       content?.update(output);
       total += output.byteLength;
       meter.count(output.byteLength, reader.offset);
-      yield output;
+      if (output.byteLength > 0) yield output;
     }
     if (header.contentBytes !== undefined && header.contentBytes !== BigInt(total)) {
       throw damage.corrupt("The content of an lz4 frame has not the length that its header says.");

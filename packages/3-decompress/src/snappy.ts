@@ -50,6 +50,7 @@ export async function* unsnappy(
         const seen = `chunk type ${type}`;
         throw damage.unsupported("A snappy chunk has a reserved type.", seen, "types 0 and 1");
       }
+      meter.endFrame(reader.offset);
     }
   } finally {
     await reader.close();

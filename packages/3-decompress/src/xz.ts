@@ -27,6 +27,7 @@ export async function* unxz(
   try {
     do {
       yield* stream();
+      meter.endFrame(reader.offset);
     } while (await hasNextStream(reader, damage));
   } finally {
     await reader.close();
@@ -74,6 +75,7 @@ export async function* unxz(
     if (!check.digest().equals(digest)) {
       throw damage.mismatch("The content of an xz block does not match its check.");
     }
+    meter.endFrame(reader.offset);
     blocks.add(header.headerBytes + compressedBytes + digest.byteLength, contentBytes);
   }
 }

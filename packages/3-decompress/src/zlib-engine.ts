@@ -80,14 +80,20 @@ export function driveEngine(engine: Engine, toError: (cause: EngineError) => Err
 /** What zlib and brotli say when they are told that no more input comes. */
 export const isEarlyEnd = (error: EngineError): boolean => error.code === "Z_BUF_ERROR";
 
-/** Runs an engine to the end of its format and puts back what the reader gave beyond it. */
+/**
+ * Runs an engine to the end of its format and puts back what the reader gave beyond it. The first input is
+ * of `firstBytes` at most, if that is given.
+ */
 export async function* runToEnd(
   reader: ByteReader,
   engine: DrivenEngine,
+  firstBytes?: number,
 ): AsyncGenerator<Uint8Array> {
   let fed = 0;
   while (!engine.ended) {
-    const input = await reader.chunk();
+    const isFirst = fed === 0 && firstBytes !== undefined;
+    const chunk = isFirst ? await reader.take(firstBytes) : await reader.chunk();
+    const input = chunk?.byteLength === 0 ? undefined : chunk;
     fed += input?.byteLength ?? 0;
     yield* engine.feed(input);
     const left = fed - engine.used;

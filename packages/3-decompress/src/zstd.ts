@@ -37,6 +37,7 @@ export async function* unzstd(
       const magic = await takeWhole(reader, 4, damage, "inside a frame's magic number");
       if (isSkippableMagic(magic.readUInt32LE(0))) {
         skipped += 4 + (await skipFrame(reader, damage));
+        meter.endFrame(reader.offset);
         continue;
       }
       if (magic.readUInt32LE(0) !== ZSTD_MAGIC) {
@@ -48,6 +49,7 @@ export async function* unzstd(
           yield output;
         }
       }
+      meter.endFrame(reader.offset);
     } while (await hasNextFrame(reader, damage, mayBeginFrame));
   } finally {
     engine.close();

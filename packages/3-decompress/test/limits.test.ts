@@ -2,7 +2,8 @@ import { brotliCompressSync, constants, crc32, deflateRawSync, gzipSync } from "
 import { describe, expect, test } from "vitest";
 import { type DecompressOptions, decompress } from "../src/index.ts";
 import { bytesOf, outcome } from "./bytes-of.ts";
-import { file, rows, SAMPLES, sample } from "./samples.ts";
+import { type CompressionName, file, rows, SAMPLES, sample } from "./samples.ts";
+import { skippable } from "./skippable.ts";
 
 const MIB = 2 ** 20;
 
@@ -113,6 +114,37 @@ describe("maxOutputWithoutInput", () => {
     await expect(bytesOf(run(repeated(BZIP2_ZEROS, 1)))).rejects.toThrow(
       "maxOutputWithoutInput = 1000",
     );
+  });
+});
+
+describe("maxEmptyFrames", () => {
+  const EMPTY: readonly [CompressionName, Buffer][] = [
+    ["gzip", gzipSync("")],
+    ["zstd", Buffer.from("28b52ffd2000010000", "hex")],
+    ["zstd", skippable(Buffer.from("passed over"))],
+    ["bzip2", Buffer.from("425a683917724538509000000000", "hex")],
+    ["lz4", Buffer.from("04224d1860408200000000", "hex")],
+    ["snappy", Buffer.from("ff060000734e61507059", "hex")],
+  ];
+
+  test.each(EMPTY)("stops one above itself: %s", async (compression, empty) => {
+    const full = sample(compression);
+    const five = Array.from({ length: 5 }, () => empty);
+    const at = (maxEmptyFrames: number) =>
+      outcome(Buffer.concat([full, ...five]), { compression, maxEmptyFrames });
+    expect(await at(4)).toBe("limit_exceeded");
+    expect(await at(5)).toEqual(rows);
+    expect(await at(6)).toEqual(rows);
+    // Content between them begins the count anew; snappy's own identifier is one more.
+    const parted = Buffer.concat([...five, full, ...five]);
+    expect(await outcome(parted, { compression, maxEmptyFrames: 6 })).toEqual(rows);
+  });
+
+  test("stops a file of nothing but empty members by default", async () => {
+    const empty = Buffer.from("425a683917724538509000000000", "hex");
+    const many = (count: number) => Buffer.alloc(14 * count, empty);
+    expect(await outcome(many(10_000), { compression: "bzip2" }, 65_536)).toHaveLength(0);
+    expect(await outcome(many(10_001), { compression: "bzip2" }, 65_536)).toBe("limit_exceeded");
   });
 });
 

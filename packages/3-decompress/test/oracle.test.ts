@@ -75,6 +75,18 @@ for (const [compression, commands] of TOOLS) {
   );
 }
 
+const xz = isPresent("xz", "--version");
+test.skipIf(!xz)(
+  `xz's window moves on over more content than it holds${xz ? "" : " (the tool is absent: skipped)"}`,
+  async () => {
+    const content = Buffer.concat(Array.from({ length: 20 }, () => text));
+    const options = ["--lzma2=preset=0,dict=512KiB", "-c"];
+    const bytes = execFileSync("xz", options, { input: content, maxBuffer: 2 ** 26 });
+    expect(content.byteLength).toBeGreaterThan(5 * MIB);
+    expect(same(await outcome(bytes, { compression: "xz" }, 40_000), content)).toBe(true);
+  },
+);
+
 // There is no brotli tool here: Node's own encoder is the second side. zlib's format is written by it too.
 describe("what Node writes", () => {
   test.each([0, 5, 11])("brotli of quality %i comes back", async (quality) => {
