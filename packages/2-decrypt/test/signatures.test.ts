@@ -14,9 +14,8 @@ import {
   revokeKey,
   sign,
 } from "openpgp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decrypt, inspectSignerKeys } from "../src/index.ts";
-import { createGpg, type Gpg, hasGpg } from "./gpg.ts";
 import { joined, literal, packet, sealHashed, sessionKeyFor } from "./made-messages.ts";
 import { bytesOf, newKey, outcome } from "./messages.ts";
 
@@ -272,53 +271,5 @@ describe("signers' keys", () => {
       code: "unusable_signer_key",
       seen: "a key that does not sign",
     });
-  });
-});
-
-describe.skipIf(!hasGpg)(`messages signed by gpg${hasGpg ? "" : " (gpg absent)"}`, () => {
-  let gpg: Gpg;
-  let held: PgpKeys;
-  beforeAll(() => {
-    gpg = createGpg("correct horse");
-    const parameters =
-      "Key-Type: RSA\nKey-Length: 2048\nSubkey-Type: ECDH\nSubkey-Curve: nistp256\n";
-    gpg.run(
-      ["--gen-key"],
-      Buffer.from(`${parameters}Name-Email: rsa@example.org\nExpire-Date: 0\n`),
-    );
-    gpg.run(
-      ["--gen-key"],
-      Buffer.from(
-        "Key-Type: EDDSA\nKey-Curve: ed25519\nName-Email: ecc@example.org\nExpire-Date: 0\n",
-      ),
-    );
-    held = {
-      privateKeyBlocks: [
-        gpg.run(["--armor", "--export-secret-keys", "rsa@example.org"]).toString(),
-      ],
-      passphrase: "correct horse",
-      signerPublicKeys: [gpg.run(["--armor", "--export"]).toString()],
-    };
-  }, 60_000);
-  afterAll(() => gpg[Symbol.dispose]());
-
-  test.each([
-    ["RSA and SHA-512", ["--digest-algo", "SHA512", "--local-user", "rsa@example.org"]],
-    ["Ed25519", ["--local-user", "ecc@example.org"]],
-    ["two keys", ["--local-user", "rsa@example.org", "--local-user", "ecc@example.org"]],
-    ["text with line ends", ["--textmode", "--local-user", "rsa@example.org"]],
-    ["data that is not packed", ["--compress-algo", "none", "--local-user", "ecc@example.org"]],
-  ])("open: %s", async (name, args) => {
-    const message = gpg.run(
-      ["--sign", "--encrypt", "--recipient", "rsa@example.org", ...args],
-      text,
-    );
-    // gpg writes text with CR LF, as its signature has it.
-    const expected = name.startsWith("text")
-      ? Buffer.from(text.toString().replaceAll("\n", "\r\n"))
-      : text;
-    expect(await outcome(message, held)).toEqual(expected);
-    const stranger = { ...held, signerPublicKeys: [publicOf(other.key)] };
-    expect(await outcome(message, stranger)).toMatchObject({ code: "signature_invalid" });
   });
 });

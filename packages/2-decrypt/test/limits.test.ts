@@ -1,0 +1,108 @@
+import type { PgpKeys } from "@sluice/schema";
+import { enums } from "openpgp";
+import { describe, expect, test } from "vitest";
+import { type DecryptOptions, decrypt } from "../src/index.ts";
+import { joined, literal, packet, sealHashed, sessionKeyFor, zipped } from "./made-messages.ts";
+import { bytesOf, newKey, outcome } from "./messages.ts";
+
+const text = Buffer.from("id,name\n1,Ada\n2,Grace\n".repeat(20));
+const mine = await newKey();
+const other = await newKey();
+const held: PgpKeys = { privateKeyBlocks: [mine.armored], passphrase: "secret" };
+const toKey = await sessionKeyFor({ key: mine.key.toPublic() });
+const toOther = await sessionKeyFor({ key: other.key.toPublic() });
+const toPassphrase = await sessionKeyFor({ password: "secret" });
+
+/** A SEIPD 1 message that holds these packets. */
+const holding = async (packets: readonly Uint8Array[], to = toKey): Promise<Buffer> =>
+  await bytesOf(joined(to.packet, sealHashed(to.sessionKey, packets)));
+
+const plain = await holding([literal(text)]);
+const data = plain.subarray(toKey.packet.byteLength);
+/** Passphrase recipients that openpgp.js would work for ever on, or with all of the memory. */
+const skesk = (s2k: readonly number[]): Buffer =>
+  packet(3, Uint8Array.of(4, enums.symmetric.aes256, ...s2k));
+const iterated = (octet: number): Buffer => skesk([3, 8, ...Array<number>(8).fill(7), octet]);
+describe("limits hold to the byte:", () => {
+  const nested = (layers: number): Buffer => {
+    let content = literal(text);
+    for (let i = 1; i < layers; i++) content = zipped(content);
+    return content;
+  };
+  const markers = (count: number): Uint8Array[] =>
+    Array<Uint8Array>(count).fill(packet(10, Buffer.from("PGP")));
+  const CASES: readonly (readonly [
+    option: keyof DecryptOptions,
+    limit: number,
+    make: (size: number) => Promise<Uint8Array>,
+  ])[] = [
+    ["maxOutputBytes", 3000, async (size) => await holding([literal(Buffer.alloc(size))])],
+    ["maxOutputBytes", 3001, async (size) => await holding([zipped(literal(Buffer.alloc(size)))])],
+    ["maxNestedDepth", 3, async (size) => await holding([nested(size)])],
+    // The packet of the session key, that of the data, and the literal data count too.
+    ["maxPackets", 10, async (size) => await holding([...markers(size - 3), literal(text)])],
+    [
+      "maxRecipients",
+      4,
+      async (size) => Buffer.concat([...Array<Uint8Array>(size - 1).fill(toOther.packet), plain]),
+    ],
+    [
+      "maxPassphraseTries",
+      3,
+      async (size) => {
+        const wrong = (await sessionKeyFor({ password: "wrong" })).packet;
+        const right = await holding([literal(text)], toPassphrase);
+        return Buffer.concat([...Array<Uint8Array>(size - 1).fill(wrong), right]);
+      },
+    ],
+  ];
+  test.each(CASES)("%s = %i", async (option, limit, make) => {
+    for (const [size, isTaken] of [
+      [limit - 1, true],
+      [limit, true],
+      [limit + 1, false],
+    ] as const) {
+      const seen = await outcome(await make(size), held, { [option]: limit });
+      if (isTaken) expect(seen, `${option} with ${size}`).toBeInstanceOf(Buffer);
+      else
+        expect(seen).toMatchObject({
+          code: "limit_exceeded",
+          rawMessage: expect.stringContaining(`${option} = ${limit}`),
+        });
+    }
+  });
+
+  test.each([
+    [1, 11, undefined],
+    [1, 12, undefined],
+    [1, 13, "limit_exceeded"],
+    [16, 8, undefined],
+    [17, 8, "limit_exceeded"],
+  ])("%i passes of Argon2 with 2^%i KiB", async (passes, exponent, code) => {
+    const s2k = [4, ...Array<number>(16).fill(7), passes, 1, exponent];
+    const seen = await outcome(Buffer.concat([skesk(s2k), data]), held, {
+      maxArgon2MemoryExponent: 12,
+    });
+    expect(seen).toMatchObject({ code: code ?? "bad_passphrase" });
+  });
+
+  test.each([
+    [95, undefined],
+    [96, undefined],
+    [97, "limit_exceeded"],
+  ])("maxS2kIterationCount = 65,536 and the octet %i", async (octet, code) => {
+    const seen = await outcome(Buffer.concat([iterated(octet), data]), held, {
+      maxS2kIterationCount: 65_536,
+    });
+    expect(seen).toMatchObject({ code: code ?? "bad_passphrase" });
+  });
+
+  test("more memory for Argon2 than 1 GiB is no limit", async () => {
+    expect(() => decryptWith(21)).toThrow("maxArgon2MemoryExponent");
+    expect(() => decryptWith(20)).not.toThrow();
+    expect(() => decryptWith(-1)).toThrow(RangeError);
+  });
+});
+
+const decryptWith = (maxArgon2MemoryExponent: number): unknown =>
+  decrypt({ keys: held, maxArgon2MemoryExponent });
