@@ -1,4 +1,5 @@
 import {
+  appendBytes,
   type BlockBuilder,
   clearCell,
   createBlockBuilder,
@@ -29,9 +30,6 @@ export interface Cells {
   explodedFrom: number;
   explodedTo: number;
 }
-
-/** Below this length a loop copies faster than the call of a built-in. */
-const SHORT_BYTES = 48;
 
 export function createCells(block: BlockBuilder): Cells {
   return {
@@ -75,7 +73,7 @@ export function takeBytes(
   cells.bytes += length;
   if (cells.bytes > scan.limits.maxRowBytes) return stopAtRow(scan, to);
   cells.rows[column] = cells.row;
-  copyInto(cells.block, column, bytes, from, to);
+  appendBytes(cells.block, column, bytes, from, to);
   return to;
 }
 
@@ -114,23 +112,6 @@ export function clearBelow(cells: Cells, node: FieldNode): void {
     cells.broken.delete(column);
   }
   if (node.holdsExploded) cells.explodedFrom = -1;
-}
-
-/** Puts `bytes[from .. to)` behind what the column has. */
-export function copyInto(
-  block: BlockBuilder,
-  column: number,
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-): void {
-  const length = to - from;
-  const at = block.ends[column] as number;
-  let data = block.data[column] as Uint8Array;
-  if (at + length > data.length) data = growData(block, column, length);
-  if (length >= SHORT_BYTES) data.set(bytes.subarray(from, to), at);
-  else for (let i = from, k = at; i < to; i++, k++) data[k] = bytes[i] as number;
-  block.ends[column] = at + length;
 }
 
 function stopAtRow(scan: Scan, at: number): number {

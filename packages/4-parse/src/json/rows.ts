@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import {
+  appendBytes,
   type BlockBuilder,
   createBlockBuilder,
   endRecord,
@@ -7,7 +8,7 @@ import {
   rollBack,
   setNull,
 } from "../blocks/block-builder.ts";
-import { beginRow, type Cells, copyInto, createCells, createSharedCells } from "./cells.ts";
+import { beginRow, type Cells, createCells, createSharedCells } from "./cells.ts";
 import { addRefused } from "./fault.ts";
 import type { FieldTrees } from "./field-tree.ts";
 import { createNotes, type Notes, note } from "./findings.ts";
@@ -139,7 +140,7 @@ export function createRows(scan: Scan, trees: FieldTrees, names: readonly string
       const data = record.block.data[column];
       if (isNull) setNull(block, column);
       else if (data !== undefined) {
-        copyInto(block, column, data, 0, record.block.ends[column] as number);
+        appendBytes(block, column, data, 0, record.block.ends[column] as number);
       }
     }
     endRow(window, at, end, elementColumns);

@@ -149,7 +149,8 @@ export function createTextCut(
     if (end - i > limits.maxRecordBytes) throw recordTooLarge(block, limits, window.base + i);
     text.hasRecords = true;
     if (isObject) {
-      if (!isElement && recordPath.length === 0) text.isLine = !hasLineBreak(bytes, i, end);
+      if (isOneText && !isElement && recordPath.length === 0)
+        text.isLine = !hasLineBreak(bytes, i, end);
       rows.commit(window, i, end);
     } else {
       rows.refuse(window, i, end, "malformed", "a record is an object, and begins with {");
