@@ -21,12 +21,10 @@ export function openEntry(name: string, bytes: AsyncGenerator<Uint8Array>): Open
     }
   };
   async function* read(): AsyncGenerator<Uint8Array> {
-    assertOpen();
     if (isTaken) throw new TypeError("an entry's bytes are read only once");
     isTaken = true;
     try {
       for (;;) {
-        assertOpen();
         const next = await bytes.next();
         assertOpen();
         if (next.done) return;

@@ -48,6 +48,15 @@ describe("behind the end blocks", () => {
     }
   });
 
+  test("nothing may have been announced: a header for an entry that does not come is refused", async () => {
+    for (const header of [
+      pax({ path: "b.csv" }),
+      { type: "L", content: b, magic: "gnu" } as const,
+    ]) {
+      expect(await tarOutcome(writeTar([{ name: "a" }, header]))).toBe("corrupt");
+    }
+  });
+
   test("is not where one zero block stands between two entries", async () => {
     const archive = Buffer.concat([
       tarBody([{ name: "a" }]),

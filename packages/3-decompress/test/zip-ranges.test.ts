@@ -92,6 +92,17 @@ describe("a zip that lies in a store is read by few ranges", () => {
     ]);
   });
 
+  test("and what a store gives beyond a range is left out", async () => {
+    const archive = writeZip(["a", "b", "c"].map((name) => stored(name, big)));
+    const file: ZipFile = {
+      size: archive.byteLength,
+      readRange: (start, end) =>
+        chunked(archive.subarray(start, end < archive.byteLength ? end + 5000 : end), 65_536),
+    };
+    const wants = (name: string): boolean => name === "b";
+    expect(await contentsOf(openZip(file, { wants }))).toEqual([["b", big]]);
+  });
+
   test("descriptors behind large entries that are not wanted are verified all the same", async () => {
     const parts = [
       { ...stored("a", big), descriptor: 24, descriptorLies: { size: 1 } },

@@ -281,6 +281,10 @@ describe("bytes that belong to nothing (FAULTS 2.6, S3)", () => {
     ["between two entries", writeZip([{ ...part, behind: junk }, other])],
     ["between the last entry and the directory", writeZip([part, { ...other, behind: junk }])],
     ["between the directory and the end record", writeZip([part], { behindDirectory: junk })],
+    [
+      "behind the last record, counted as directory",
+      writeZip([part], { behindDirectory: junk, size: 51 + junk.byteLength }),
+    ],
     ["between zip64's records", writeZip([part], { isZip64: true, behindDirectory: junk })],
     ["an entry that the directory leaves out", hidden()],
   ])("%s are refused", async (_, bytes) => {

@@ -6,7 +6,7 @@ import { parseDirectory } from "../src/zip/directory-record.ts";
 import { assertSecondReading } from "../src/zip/second-reader.ts";
 import { zipOutcome } from "./archive-outcome.ts";
 import { inFolder, isInstalled, needs, python } from "./archive-programs.ts";
-import { writeZip } from "./zip-writer.ts";
+import { extraField, writeZip } from "./zip-writer.ts";
 
 const names = ["a.csv", "größe.csv", "in/c.csv"];
 const parts = names.map((name) => ({ name, flags: 0x800, content: Buffer.from(name.repeat(9)) }));
@@ -44,6 +44,15 @@ describe("node-stream-zip, the second reader", () => {
     });
     const more = [...records, ...records.slice(2)];
     await expect(assertSecondReading(tail, more)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  test("has its say on every zip: a record too long for its window is refused, though the first can read it", async () => {
+    const archive = (length: number): Buffer => {
+      const extra = extraField(0x9999, Buffer.alloc(length - 4));
+      return writeZip([{ name: "a.csv", central: { extra, comment: Buffer.alloc(0xffff) } }]);
+    };
+    expect(await zipOutcome(archive(0xffff - 100))).toEqual([["a.csv", Buffer.alloc(0)]]);
+    expect(await zipOutcome(archive(0xffff))).toBe("corrupt");
   });
 
   test("that is led outside of the directory, or in circles, is stopped", async () => {

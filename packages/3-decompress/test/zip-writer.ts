@@ -12,6 +12,8 @@ export interface HeaderLies {
   readonly offset?: number;
   readonly disk?: number;
   readonly extra?: Buffer;
+  /** Of the central header. */
+  readonly comment?: Buffer;
 }
 
 export interface ZipPart {
@@ -108,6 +110,7 @@ function writePart(part: ZipPart, offset: number): { local: Buffer; central: Buf
     offset,
     disk: 0,
     extra: part.extra ?? Buffer.alloc(0),
+    comment: Buffer.alloc(0),
   };
   const long = part.isZip64 === true;
   const sizes = [truth.size, truth.compressedSize];
@@ -150,6 +153,7 @@ function writePart(part: ZipPart, offset: number): { local: Buffer; central: Buf
   common(centralHead, 8, central);
   centralHead.writeUInt16LE(central.name.byteLength, 28);
   centralHead.writeUInt16LE(central.extra.byteLength, 30);
+  centralHead.writeUInt16LE(central.comment.byteLength, 32);
   centralHead.writeUInt16LE(central.disk, 34);
   centralHead.writeUInt32LE(((part.mode ?? 0) << 16) >>> 0, 38);
   centralHead.writeUInt32LE(central.offset, 42);
@@ -163,7 +167,7 @@ function writePart(part: ZipPart, offset: number): { local: Buffer; central: Buf
       writeDescriptor(descriptor, { ...truth, ...part.descriptorLies }),
       part.behind ?? Buffer.alloc(0),
     ]),
-    central: Buffer.concat([centralHead, central.name, central.extra]),
+    central: Buffer.concat([centralHead, central.name, central.extra, central.comment]),
   };
 }
 
