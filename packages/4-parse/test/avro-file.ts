@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { constants, crc32, deflateRawSync, zstdCompressSync } from "node:zlib";
 import type { WantedField } from "@sluice/schema";
 import { chunked } from "@sluice/streams/testing";
@@ -10,7 +11,7 @@ export type Json = string | { readonly [name: string]: unknown } | readonly Json
 
 /** One Avro block: how many records it says, and their bytes. */
 export interface WrittenBlock {
-  readonly count: number;
+  readonly count: number | bigint;
   readonly data: Uint8Array;
 }
 
@@ -142,3 +143,38 @@ export async function readAvro(
 export async function fieldsOf(bytes: Uint8Array): Promise<WantedField[]> {
   return wanted(...(await readAvro(bytes, [])).extra);
 }
+
+/** One record of the fields, each with a value as avsc takes it. */
+export async function one(
+  fields: Readonly<Record<string, readonly [type: Json, value: unknown]>>,
+  wants: readonly WantedField[] = wanted(...Object.keys(fields)),
+): Promise<AvroTable> {
+  const types = Object.entries(fields).map(([name, [type]]) => [name, type] as const);
+  const schema = record(Object.fromEntries(types));
+  const values = Object.entries(fields).map(([name, [, value]]) => [name, value] as const);
+  return await readAvro(
+    container(schema, encode(schema, [Object.fromEntries(values)])).bytes,
+    wants,
+  );
+}
+
+export const logical = (type: string, logicalType: string, more: object = {}): Json => ({
+  type,
+  logicalType,
+  ...more,
+});
+
+export const join = (...parts: Uint8Array[]): Buffer => Buffer.concat(parts);
+
+/** A block that says to have `count` records, whatever it has. */
+export const block = (data: Uint8Array, count: number | bigint = 1): WrittenBlock => ({
+  count,
+  data,
+});
+
+/** The weather of the Apache corpus in two blocks of codec bzip2, which bzip2 itself wrote: nothing here writes it. */
+export const BZIP2_FILE: Buffer = readFileSync(new URL("avro-weather-bzip2.avro", import.meta.url));
+
+/** Where the file goes on behind the next sync marker. */
+export const behindSync = (bytes: Buffer, from = 0): number =>
+  bytes.indexOf(SYNC, from) + SYNC.length;

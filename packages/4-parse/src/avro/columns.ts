@@ -1,4 +1,10 @@
-import { parseFieldPath, type SourceColumn, type WantedField } from "@sluice/schema";
+import { StageError } from "@sluice/errors";
+import {
+  type FieldPath,
+  parseFieldPath,
+  type SourceColumn,
+  type WantedField,
+} from "@sluice/schema";
 import { columnType } from "./column-type.ts";
 import { type RecordField, type SchemaNode, withoutNull } from "./schema.ts";
 
@@ -30,8 +36,28 @@ export interface ColumnPlan {
 const VALUE = "value";
 const MAX_EXTRA = 100;
 
+/** A wanted field and the steps to its value. */
+export interface WantedPlace {
+  readonly field: WantedField;
+  readonly steps: FieldPath;
+}
+
+/** Reads the paths of wanted fields; throws `parse.unsupported_feature` for one that is none. */
+export function readPlaces(wanted: readonly WantedField[]): readonly WantedPlace[] {
+  return wanted.map((field) => {
+    try {
+      const isPath = field.path !== undefined;
+      return { field, steps: isPath ? parseFieldPath(field.path) : [field.incomingName] };
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : "not a path";
+      const message = `the path of the field ${field.incomingName}: ${reason}`;
+      throw new StageError("parse", "unsupported_feature", message, { cause });
+    }
+  });
+}
+
 /** Finds the wanted fields in a schema, in their order; one that is wanted twice gives one column. */
-export function planColumns(schema: SchemaNode, wanted: readonly WantedField[]): ColumnPlan {
+export function planColumns(schema: SchemaNode, wanted: readonly WantedPlace[]): ColumnPlan {
   const inner = withoutNull(schema);
   const isRecord = inner.kind === "record";
   const root: SchemaNode = isRecord
@@ -43,8 +69,7 @@ export function planColumns(schema: SchemaNode, wanted: readonly WantedField[]):
   const columns: SourceColumn[] = [];
   const textColumns: number[] = [];
   const seen = new Set<string>();
-  for (const field of wanted) {
-    const steps = field.path === undefined ? [field.incomingName] : parseFieldPath(field.path);
+  for (const { field, steps } of wanted) {
     const found = find(root, want, steps);
     if (found === undefined) continue;
     const { node, name, place } = found;
@@ -79,11 +104,7 @@ interface Found {
   readonly place: () => Want;
 }
 
-function find(
-  root: SchemaNode,
-  want: Want,
-  steps: readonly (string | number)[],
-): Found | undefined {
+function find(root: SchemaNode, want: Want, steps: FieldPath): Found | undefined {
   let node = root;
   let name = "";
   let place = (): Want => want;

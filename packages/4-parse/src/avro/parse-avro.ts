@@ -2,7 +2,7 @@ import { StageError } from "@sluice/errors";
 import type { Block, ParsedEntry, WantedField } from "@sluice/schema";
 import { takeRows } from "../blocks/column-builder.ts";
 import { createDecompress, type Decompress } from "./codecs.ts";
-import { type ColumnPlan, planColumns } from "./columns.ts";
+import { type ColumnPlan, planColumns, readPlaces } from "./columns.ts";
 import { compileRecord } from "./compile.ts";
 import { readDataBlock } from "./data-blocks.ts";
 import { createDecoder } from "./decoder.ts";
@@ -29,7 +29,7 @@ import { assertTextColumns } from "./text-columns.ts";
  * Rows count from 1. A row's byte offset is its own under the codec null, its block's under others.
  *
  * Throws `parse.malformed`, `parse.bad_encoding` (a wanted string that is not UTF-8), `parse.record_too_large` (a
- * limit, named) and `parse.unsupported_feature` (a codec; Avro before 1.3), with the byte offset, and with the row from
+ * limit, named) and `parse.unsupported_feature` (a codec; Avro before 1.3; at once, a path that is none), with the byte offset, and with the row from
  * which on the file cannot be read. Whoever does not read `blocks` closes the source by their iterator's `return`.
  */
 export function parseAvro(
@@ -37,12 +37,13 @@ export function parseAvro(
   options: Partial<AvroLimits> = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const limits = { ...AVRO_LIMITS, ...options };
+  const wanted = readPlaces(fields);
   return async (source) => {
     const input = createInput(source);
     try {
       const header = await readHeader(input, limits);
       const decompress = await createDecompress(header.codec, limits);
-      const plan = planColumns(parseSchema(header.schema, limits), fields);
+      const plan = planColumns(parseSchema(header.schema, limits), wanted);
       const file: File = { header, decompress, plan, limits, warnings: [] };
       return {
         columns: plan.columns,
