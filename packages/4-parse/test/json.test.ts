@@ -117,6 +117,18 @@ describe("parseJson finds a field", () => {
     expect(findings).toEqual({ absent: [2, 3, 4], extra: ["x", "z"], warnings: [] });
   });
 
+  test("however many names the file has", async () => {
+    const lines = Array.from(
+      { length: 3000 },
+      (_, i) => `{"id":${i},"x${i}":1,"ID":2,"y${i}":{"z${i}":3},"x${i}":4}`,
+    );
+    const { rows, findings } = await readJson(lines.join("\n"), "id y=y2999.z2999", { size: 4096 });
+    expect(rows.map(([id]) => id)).toEqual(lines.map((_, i) => String(i)));
+    expect(rows.at(-1)).toEqual(["2999", "3"]);
+    expect(findings.extra.slice(0, 4)).toEqual(["x0", "ID", "y0", "x1"]);
+    expect(findings.warnings[0]).toMatch(/^3000 records have a key twice/);
+  });
+
   test("keeping the first 100 names that no field takes", async () => {
     const members = Array.from({ length: 150 }, (_, i) => `"x${i}":${i}`);
     const { findings } = await readJson(`{${members.join(",")}}`, "a");
