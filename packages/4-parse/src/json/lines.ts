@@ -203,9 +203,11 @@ function skipBlank(bytes: Uint8Array, from: number): number {
 
 /** The first end of a line from `from` on, else `end`. */
 function findLineEnd(bytes: Uint8Array, from: number, end: number): number {
-  let i = from;
-  while (i < end && bytes[i] !== LF && bytes[i] !== CR) i++;
-  return i;
+  const rest = bytes.subarray(from, end);
+  const feed = rest.indexOf(LF);
+  const line = feed < 0 ? rest : rest.subarray(0, feed);
+  const back = line.indexOf(CR);
+  return from + (back < 0 ? line.length : back);
 }
 
 /** `end`, or a little before it when the last character's bytes are not all there. */
