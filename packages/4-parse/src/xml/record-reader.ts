@@ -50,10 +50,14 @@ export function createRecordReader(
   let records: XmlRecord[] = [];
   let root: string | undefined;
   let depth = 0;
+  let isBeginning = true;
   let attributes: string[] = [];
   /** Where the markup or text at hand begins: in code units, and in bytes if that was in an earlier piece. */
   let tokenUnit = 0;
   let tokenByte = 0;
+  /** Where the last text outside of the root began, in bytes, and ended, in code units. */
+  let textOutsideByte = 0;
+  let textOutsideEnd = -1;
   let recordByte = 0;
   /** Elements and attributes of the record so far. */
   let members = 0;
@@ -64,10 +68,20 @@ export function createRecordReader(
 
   const byteOfToken = (): number =>
     tokenUnit >= place.start ? place.byteAt(tokenUnit) : tokenByte;
-  const beginToken = (unit: number): void => {
-    if (unit - tokenUnit > maxTextLength) {
-      throw over("maxTextLength", maxTextLength, "characters in one text or tag", byteOfToken());
+  const textOver = (): StageError =>
+    over("maxTextLength", maxTextLength, "characters in one text or tag", byteOfToken());
+  /** The limit that the text up to here has passed first, if it has passed one. */
+  const overrun = (unit: number): StageError | undefined => {
+    const isOver = (at: number): boolean =>
+      elements.depth > 0 && place.byteAt(at) - recordByte > maxRecordBytes;
+    const firstOver = tokenUnit + maxTextLength + 1;
+    if (isOver(Math.min(unit, firstOver))) {
+      return over("maxRecordBytes", maxRecordBytes, "bytes in one record", recordByte);
     }
+    return unit >= firstOver ? textOver() : undefined;
+  };
+  const beginToken = (unit: number): void => {
+    if (unit - tokenUnit > maxTextLength) throw textOver();
     tokenUnit = unit;
   };
   const assertName = (name: string): void => {
@@ -79,7 +93,10 @@ export function createRecordReader(
   parser.on("error", (error) => {
     // A closing tag that does not match is told of once its record seems complete.
     if (recordEnd === parser.position) isUndone = records.pop() !== undefined;
-    throw toMalformed(error, place.byteAt(parser.position));
+    // A text outside of the root may have been told of already: then it ended just now.
+    const isTextOver = textOutsideEnd === parser.position;
+    const tokenOffset = isTextOver ? textOutsideByte : byteOfToken();
+    throw toMalformed(error, place.byteAt(parser.position), tokenOffset);
   });
   parser.on("xmldecl", ({ encoding }) => {
     assertLabel(encoding, charset);
@@ -120,6 +137,10 @@ export function createRecordReader(
     beginToken(parser.position);
   });
   parser.on("text", (text) => {
+    if (depth === 0) {
+      textOutsideByte = byteOfToken();
+      textOutsideEnd = parser.position;
+    }
     // Told of behind the `<` that ends it.
     beginToken(parser.position - 1);
     if (elements.depth > 0) elements.text(text);
@@ -166,14 +187,18 @@ export function createRecordReader(
       const { text } = piece;
       place.take(piece);
       // The parser takes a mark, and blanks before the first `<`, without telling of it.
-      if (root === undefined && tokenUnit === place.start) tokenUnit += leading(text);
-      feed(text);
-      if (elements.depth > 0 && place.byteAt(place.end) - recordByte > maxRecordBytes) {
-        throw over("maxRecordBytes", maxRecordBytes, "bytes in one record", recordByte);
+      if (tokenUnit === place.start && isBeginning) {
+        tokenUnit += leading(text);
+        isBeginning = tokenUnit === place.end;
       }
-      if (place.end - tokenUnit > maxTextLength) {
-        throw over("maxTextLength", maxTextLength, "characters in one text or tag", byteOfToken());
+      try {
+        feed(text);
+      } catch (error) {
+        // The limit that was passed before it comes first, as it does where pieces are short.
+        throw overrun(Math.min(parser.position, place.end)) ?? error;
       }
+      const passed = overrun(place.end);
+      if (passed !== undefined) throw passed;
       if (tokenUnit >= place.start) tokenByte = place.byteAt(tokenUnit);
     },
     end() {
