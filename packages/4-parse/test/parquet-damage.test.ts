@@ -31,7 +31,6 @@ const DAMAGED: Readonly<Record<string, Buffer>> = {
     rows: 3,
   }),
   "of fewer values than its row group": makeFile({ pages: dataPage(data, 3), rows: 4 }),
-  "of 2^40 rows by its footer": makeFile({ pages: dataPage(data, 3), rows: 2 ** 40 }),
   "with another checksum": makeFile({
     pages: dataPage(data, 3, { crc: crc32(data) ^ 1 }),
     rows: 3,
@@ -121,6 +120,11 @@ describe("openParquet", () => {
     for (let end = 0; end < bytes.length; end++) {
       await expect(openBytes(bytes.subarray(0, end))).rejects.toMatchObject({ code: "malformed" });
     }
+  });
+
+  test("refuses more rows than a column's bytes can hold, which ClickHouse would count for a long time", async () => {
+    const bytes = makeFile({ pages: dataPage(data, 3), rows: 2 ** 40 });
+    await expect(openBytes(bytes)).rejects.toMatchObject({ stage: "parse", code: "malformed" });
   });
 
   test.each(["encrypted-footer", "encrypted-columns-plaintext-footer"])(

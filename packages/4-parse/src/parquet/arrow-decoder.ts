@@ -10,22 +10,23 @@ export interface ArrowDecoderOptions {
   readonly decodeTimeoutMs: number;
 }
 
-/** Decodes one Parquet file, in pieces of its rows. */
+/** Decodes Parquet files one after the other, each in pieces of its rows. */
 export interface ArrowDecoder extends AsyncDisposable {
+  /** Takes over the bytes of the file that is decoded from now on. */
+  take(file: Uint8Array<ArrayBuffer>): void;
   /** An Arrow IPC stream of the rows `offset` up to `offset + rows`. */
   decode(offset: number, rows: number, signal?: AbortSignal): Promise<Uint8Array>;
 }
 
 /**
- * Starts a thread that decodes the file (whose bytes it takes over). Its failures are StageErrors:
+ * Starts a thread that decodes. Its failures are StageErrors:
  * `malformed` when the decoder says so or gives other rows than the footer counts,
  * `record_too_large` when its memory would not do, `decoder_crashed` for everything that breaks it.
  */
-export function createArrowDecoder(
-  file: Uint8Array<ArrayBuffer>,
-  options: ArrowDecoderOptions,
-): ArrowDecoder {
-  const { maxDecoderBytes, decodeTimeoutMs } = options;
+export function createArrowDecoder({
+  maxDecoderBytes,
+  decodeTimeoutMs,
+}: ArrowDecoderOptions): ArrowDecoder {
   const worker = new Worker(new URL("./arrow-worker.ts", import.meta.url), {
     workerData: decoderModule(maxDecoderBytes),
     env: {},
@@ -35,15 +36,16 @@ export function createArrowDecoder(
   const ended = new AbortController();
   worker.once("error", (cause) => ended.abort(crashed("its thread broke", cause)));
   worker.once("exit", (code) => ended.abort(crashed(`its thread ended with code ${code}`)));
-  let rest: Uint8Array<ArrayBuffer> | undefined = file;
   return {
+    take(file) {
+      const request: DecodeRequest = { kind: "take", file };
+      worker.postMessage(request, [file.buffer]);
+    },
     async decode(offset, rows, signal) {
-      const request: DecodeRequest =
-        rest === undefined ? { offset, limit: rows } : { file: rest, offset, limit: rows };
       const stops = [ended.signal, ...(signal === undefined ? [] : [signal])];
       const answer = nextAnswer(worker, decodeTimeoutMs, AbortSignal.any(stops));
-      worker.postMessage(request, rest === undefined ? [] : [rest.buffer]);
-      rest = undefined;
+      const request: DecodeRequest = { kind: "decode", offset, limit: rows };
+      worker.postMessage(request);
       return bodyOf(await answer, rows, maxDecoderBytes);
     },
     async [Symbol.asyncDispose]() {

@@ -1,14 +1,18 @@
 import { createHash } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { Slice } from "@sluice/schema";
-import { type ArrowDecoderOptions, createArrowDecoder } from "./arrow-decoder.ts";
+import {
+  type ArrowDecoder,
+  type ArrowDecoderOptions,
+  createArrowDecoder,
+} from "./arrow-decoder.ts";
 import { assertPages } from "./pages.ts";
 import type { RowGroup } from "./row-group.ts";
 
 /** One insert takes at most so many rows, to stay one block. */
 const MAX_UNIT_ROWS = 1_000_000;
 /** Pages that one piece is made of, before compression, as the footer tells it. */
-const UNIT_BYTES = 2 ** 24;
+const UNIT_BYTES = 2 ** 23;
 
 /** A row group, and how it becomes a file of its own. */
 export interface DecodableGroup extends RowGroup {
@@ -41,26 +45,28 @@ export async function* arrowSlices(
   groups: readonly DecodableGroup[],
   options: ArrowSliceOptions,
 ): AsyncGenerator<Slice> {
+  // Not started before it has something to do: a damaged file may not come so far.
+  await using decoders = new AsyncDisposableStack();
+  let decoder: ArrowDecoder | undefined;
   let ordinal = 0;
   for (const group of groups) {
     const step = unitRows(group);
     const pieces = Math.ceil(group.rows / step);
-    if (ordinal + pieces <= options.fromOrdinal) {
-      ordinal += pieces;
-      continue;
+    if (ordinal + pieces > options.fromOrdinal) {
+      const file = await readGroup(group, options);
+      decoder ??= decoders.use(createArrowDecoder(options));
+      decoder.take(file);
+      yield* decodeGroup(decoder, group, step, ordinal, options);
     }
-    yield* decodeGroup(group, step, ordinal, options);
     ordinal += pieces;
   }
 }
 
-async function* decodeGroup(
+/** The row group's bytes, whose pages are sound as far as they tell. */
+async function readGroup(
   group: DecodableGroup,
-  step: number,
-  firstOrdinal: number,
-  options: ArrowSliceOptions,
-): AsyncGenerator<Slice> {
-  const { fromOrdinal, signal } = options;
+  { maxPageBytes, signal }: ArrowSliceOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
   const file = new Uint8Array(group.byteLength);
   let filled = 0;
   for await (const chunk of group.open(signal)) {
@@ -68,8 +74,17 @@ async function* decodeGroup(
     filled += chunk.byteLength;
   }
   signal?.throwIfAborted();
-  assertPages(file, group, options.maxPageBytes);
-  await using decoder = createArrowDecoder(file, options);
+  assertPages(file, group, maxPageBytes);
+  return file;
+}
+
+async function* decodeGroup(
+  decoder: ArrowDecoder,
+  group: DecodableGroup,
+  step: number,
+  firstOrdinal: number,
+  { fromOrdinal, signal }: ArrowSliceOptions,
+): AsyncGenerator<Slice> {
   const skipped = Math.max(0, fromOrdinal - firstOrdinal);
   for (let piece = skipped; piece * step < group.rows; piece++) {
     const offset = piece * step;

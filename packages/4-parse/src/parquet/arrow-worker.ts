@@ -6,12 +6,11 @@ import { initSync, readParquet, wasmMemory } from "parquet-wasm/esm/parquet_wasm
  * that never returns can be ended from outside.
  */
 
-/** What is asked: the rows `offset` up to `offset + limit` of a file, whose bytes stand in the first request. */
-export interface DecodeRequest {
-  readonly file?: Uint8Array<ArrayBuffer>;
-  readonly offset: number;
-  readonly limit: number;
-}
+export type DecodeRequest =
+  /** The file that is meant from now on. */
+  | { readonly kind: "take"; readonly file: Uint8Array<ArrayBuffer> }
+  /** The rows `offset` up to `offset + limit` of it are asked for. */
+  | { readonly kind: "decode"; readonly offset: number; readonly limit: number };
 
 export type DecodeAnswer =
   | { readonly kind: "rows"; readonly rows: number; readonly body: Uint8Array<ArrayBuffer> }
@@ -21,11 +20,14 @@ export type DecodeAnswer =
   | { readonly kind: "trapped"; readonly reason: string; readonly memoryBytes: number };
 
 initSync({ module: workerData });
-let held: Uint8Array<ArrayBuffer> | undefined;
+let held: Uint8Array = new Uint8Array(0);
 
-parentPort?.on("message", ({ file, offset, limit }: DecodeRequest) => {
-  held = file ?? held;
-  const answer = decode(held ?? new Uint8Array(0), offset, limit);
+parentPort?.on("message", (request: DecodeRequest) => {
+  if (request.kind === "take") {
+    held = request.file;
+    return;
+  }
+  const answer = decode(held, request.offset, request.limit);
   parentPort?.postMessage(answer, answer.kind === "rows" ? [answer.body.buffer] : []);
 });
 
@@ -37,8 +39,12 @@ function decode(file: Uint8Array, offset: number, limit: number): DecodeAnswer {
       rows += batch.numRows;
       batch.free();
     }
-    // A copy of its own: what is handed over must not be a view into the decoder's memory.
-    return { kind: "rows", rows, body: Uint8Array.from(table.intoIPCStream()) };
+    const stream = table.intoIPCStream();
+    // What is handed over must not be a view into the decoder's memory.
+    const { buffer } = stream;
+    const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === stream.byteLength;
+    const body = isOwn ? new Uint8Array(buffer) : new Uint8Array(stream);
+    return { kind: "rows", rows, body };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     // WebAssembly.RuntimeError: unreachable code, memory out of bounds, a stack that overflowed.

@@ -20,7 +20,7 @@ export interface ParquetOptions {
   readonly maxRowGroupBytes?: number;
   /** A schema of more levels is `parse.record_too_large`. Default 64. */
   readonly maxSchemaDepth?: number;
-  /** On the Arrow route, which holds it, a larger row group is `parse.record_too_large`. Default 64 MiB. */
+  /** On the Arrow route, which holds it, a larger row group is `parse.record_too_large`. Default 32 MiB. */
   readonly maxDecodedRowGroupBytes?: number;
   /** On the Arrow route, a larger page, compressed or not, is `parse.record_too_large`. Default 64 MiB. */
   readonly maxPageBytes?: number;
@@ -72,7 +72,7 @@ export async function openParquet(options: ParquetOptions): Promise<ParquetFile>
   const filled = groups.filter(({ group }) => group.rows > 0 && group.end > group.start);
 
   if (route.kind === "arrow") {
-    const { maxDecodedRowGroupBytes = 2 ** 26 } = options;
+    const { maxDecodedRowGroupBytes = 2 ** 25 } = options;
     const decodable = filled.map(({ bytes, group, ...where }) => {
       assertHolds("maxDecodedRowGroupBytes", maxDecodedRowGroupBytes, where.ordinal, group);
       return toDecodable(footer, bytes, group, { ...where, readRange });

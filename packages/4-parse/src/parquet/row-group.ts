@@ -31,6 +31,8 @@ export interface RowGroup {
 const GROUP = { columns: 1, totalBytes: 2, rows: 3, fileOffset: 5, ordinal: 7 } as const;
 const CHUNK = { filePath: 1, fileOffset: 2, metadata: 3, crypto: 8, encrypted: 9 } as const;
 const METADATA = { compressedBytes: 7, data: 9, index: 10, dictionary: 11 } as const;
+/** A page's header names its kind, two sizes and a header of the kind. */
+const MIN_PAGE_BYTES = 8;
 /** Offset index, column index: pointers to what lies outside of the row group. */
 const CHUNK_POINTERS: readonly number[] = [4, 5, 6, 7];
 /** Bloom filter, likewise. */
@@ -67,6 +69,11 @@ export function readRowGroup(bytes: Uint8Array, leaves: number, dataEnd: number)
   const [first] = spans;
   const last = spans.at(-1);
   if (first === undefined || last === undefined) return nothing;
+  // A page counts its values in 31 bits, and takes more than these bytes: a column of fewer has not the rows.
+  const least = spans.reduce((min, span) => Math.min(min, span.end - span.start), Infinity);
+  if (rows > (least / MIN_PAGE_BYTES) * 2 ** 31) {
+    throw malformed(`a row group counts ${rows} rows, and has a column of ${least} bytes`);
+  }
   const total = group.get(GROUP.totalBytes);
   const uncompressedBytes = Math.max(0, total === undefined ? 0 : readInteger(total));
   return { rows, start: first.start, end: last.end, chunks: spans, uncompressedBytes };

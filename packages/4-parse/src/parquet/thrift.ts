@@ -1,7 +1,7 @@
 import { StageError } from "@sluice/errors";
 
 /**
- * Thrift's compact protocol, as far as Parquet's footer needs it: structs are read one level at a time
+ * Thrift's compact protocol, as far as Parquet's footer and its pages' headers need it: structs are read one level at a time
  * and every value stays where it is, as a range of bytes, so that what is not understood or not
  * changed can be written back byte for byte.
  * Specification: thrift-compact-protocol.md of Apache Thrift.
@@ -230,5 +230,5 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function malformed(message: string): StageError {
-  return new StageError("parse", "malformed", `the Parquet footer: ${message}`);
+  return new StageError("parse", "malformed", `the Parquet metadata: ${message}`);
 }
