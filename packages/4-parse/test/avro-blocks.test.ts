@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import {
+  type AvroTable,
   BZIP2_FILE,
   behindSync,
   block,
+  compress,
   container,
   encode,
   join,
@@ -149,21 +151,19 @@ describe("parseAvro refuses a block", () => {
     },
   );
 
-  test("of zstandard is read when it has several frames", async () => {
-    const [first] = encode(SCHEMA, rows);
-    const data = Buffer.from(first?.data ?? []);
+  test("of zstandard is read when it has several frames, as many as maxFramesPerBlock", async () => {
     const codec = "zstandard";
-    const halves = [data.subarray(0, 50), data.subarray(50)].map((half) => {
-      const { bytes, borders } = container(SCHEMA, [block(half)], codec);
-      return bytes.subarray((borders[0] ?? 0) + 1 + (half.length > 50 ? 2 : 1), -SYNC.length);
-    });
-    const frames = halves.map((bytes) =>
-      bytes.subarray(bytes.indexOf(Buffer.from("28b52ffd", "hex"))),
-    );
+    const data = Buffer.from(encode(SCHEMA, rows)[0]?.data ?? []);
+    const parts = [data.subarray(0, 50), data.subarray(50, 51), data.subarray(51)];
+    const frames = join(...parts.map((part) => compress(codec, part)));
     const header = container(SCHEMA, [], codec).bytes;
-    const both = join(...frames);
-    const bytes = join(header, long(rows.length), long(both.length), both, SYNC);
-    expect((await readAvro(bytes, wanted("id"))).rows).toHaveLength(9);
+    const bytes = join(header, long(rows.length), long(frames.length), frames, SYNC);
+    const read = (maxFramesPerBlock: number): Promise<AvroTable> =>
+      readAvro(bytes, wanted("id"), { maxFramesPerBlock });
+    expect((await read(4)).rows).toHaveLength(9);
+    expect((await read(3)).rows).toHaveLength(9);
+    await expect(read(2)).rejects.toMatchObject({ code: "record_too_large" });
+    await expect(read(2)).rejects.toThrow("maxFramesPerBlock = 2");
   });
 
   test("with a string that is not UTF-8, with its row and column, even where two would join to a character", async () => {

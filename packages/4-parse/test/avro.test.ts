@@ -97,6 +97,13 @@ describe("parseAvro gives columns", () => {
     expect((await readAvro(list, item)).rows).toEqual([["2"]]);
   });
 
+  test("of a record without a name, as avsc writes them", async () => {
+    const inner: Json = { type: "record", fields: [{ name: "b", type: "int" }] };
+    const schema: Json = { type: "record", fields: [{ name: "a", type: ["null", inner] }] };
+    const { bytes } = container(schema, [{ count: 1, data: Buffer.of(2, 4) }]);
+    expect((await readAvro(bytes, wanted("a"))).rows).toEqual([['{"b":2}']]);
+  });
+
   test("of records that may be null, whose cells are then all null", async () => {
     const schema: Json = ["null", record({ a: "int", b: "string" })];
     const { bytes } = container(schema, encode(schema, [null, { R: { a: 1, b: "x" } }]));

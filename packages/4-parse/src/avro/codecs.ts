@@ -77,6 +77,9 @@ function unzstd(bytes: Uint8Array, limits: AvroLimits): Uint8Array {
     if (left < 0) throw decompressedTooLarge(limits);
     at += engine.bytesWritten;
     parts.push(buffer);
+    if (parts.length > limits.maxFramesPerBlock) {
+      throw tooLarge("frames of a block", "maxFramesPerBlock", limits.maxFramesPerBlock);
+    }
   } while (at < bytes.length);
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
 }

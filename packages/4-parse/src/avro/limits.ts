@@ -12,6 +12,8 @@ export interface AvroLimits {
   readonly maxCompressedBlockBytes: number;
   /** Bytes of one Avro block when its codec is undone. Default 64 MiB. */
   readonly maxDecompressedBlockBytes: number;
+  /** Frames of zstandard in one Avro block; writers make one. Default 1,000. */
+  readonly maxFramesPerBlock: number;
   /**
    * Records of one Avro block, and items of its arrays and maps, that take no bytes (null, an empty record): the
    * file pays nothing for their number. Default 65,536 for the block.
@@ -38,6 +40,7 @@ export const AVRO_LIMITS: AvroLimits = {
   maxHeaderBytes: 4 * 2 ** 20,
   maxCompressedBlockBytes: 64 * 2 ** 20,
   maxDecompressedBlockBytes: 64 * 2 ** 20,
+  maxFramesPerBlock: 1000,
   maxEmptyItems: 65_536,
   maxDepth: 256,
   maxDecimalDigits: 1000,

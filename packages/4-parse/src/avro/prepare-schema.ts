@@ -45,7 +45,8 @@ export function prepareSchema(schema: unknown, limits: AvroLimits): Prepared {
     if (Array.isArray(part)) return part.map(inner);
     const object = prepareObject(part as Json, inner);
     // Each of them makes avsc generate code: 11,000, which fit into a megabyte, took it 9 seconds.
-    const isNamed = typeof object === "object" && object !== null && "name" in object;
+    const { type } = object as { type?: unknown };
+    const isNamed = type === "record" || type === "enum" || type === "fixed";
     if (isNamed && ++named > limits.maxNamedTypes) {
       const { maxNamedTypes } = limits;
       throw tooLarge("named types", "maxNamedTypes", maxNamedTypes, { byteOffset: 0 });
@@ -100,7 +101,9 @@ function prepareFields(given: unknown, inner: (part: unknown) => Prepared): Json
 
 function prepareName(schema: Json): Json {
   const { name, namespace } = schema;
-  if (typeof name !== "string" || name === "") throw invalid("a named type without a name");
+  // The specification wants a name; avsc writes records without one where nothing refers to them.
+  if (name === undefined) return {};
+  if (typeof name !== "string" || name === "") throw invalid("a name that is none");
   // An empty namespace is one: none.
   if (typeof namespace !== "string") return { name: rename(name) };
   return { name: rename(name), namespace: namespace === "" ? "" : rename(namespace) };
