@@ -81,7 +81,7 @@ test("a tree taken whole is what fast-xml-parser reads, in any chunks", async ()
         expect(JSON.parse(rows[0]?.[0] ?? "null")).toEqual(expected);
       },
     ),
-    { numRuns: 1000 },
+    { numRuns: 600 },
   );
 });
 
@@ -106,6 +106,6 @@ test("each leaf of a tree is what the tree taken whole has at its path", async (
       expect(rows).toEqual([leaves.map(([, leaf]) => leaf)]);
       expect(findings.absent).toEqual([]);
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });

@@ -1,8 +1,11 @@
-/** What one file of delimited text may ask of memory, and how its blocks are cut. */
+/**
+ * What one file of delimited text may ask of memory, and how its blocks are cut. Bytes are counted in UTF-8, in
+ * which a file of another encoding is cut.
+ */
 export interface DelimitedLimits {
   /** Bytes of one field's value; more is `parse.record_too_large`. Default 16 MiB. */
   readonly maxFieldBytes: number;
-  /** Bytes of one record as it stands in the file; more is `parse.record_too_large`. Default 16 MiB. */
+  /** Bytes of one record with its marks and its line end; more is `parse.record_too_large`. Default 16 MiB. */
   readonly maxRecordBytes: number;
   /** Default 10,000. */
   readonly maxColumns: number;
@@ -10,7 +13,7 @@ export interface DelimitedLimits {
   readonly maxHeaderNameBytes: number;
   /** A block closes with this many records. Default 65,536. */
   readonly maxBlockRows: number;
-  /** A block closes with the record that reaches this many bytes of the file. Default 1 MiB. */
+  /** A block closes with the record that reaches this many bytes. Default 1 MiB. */
   readonly maxBlockBytes: number;
   /** A block closes before it has more cells (records x columns), empty ones included. Default 2 Mi. */
   readonly maxBlockCells: number;
