@@ -33,9 +33,11 @@ export function structureOf(columns: readonly SourceColumn[]): string {
   return literal(asked.join(", "));
 }
 
-const SETTINGS =
+/** What the text of a cell depends on. */
+export const SETTINGS =
   "SETTINGS output_format_json_quote_64bit_integers = 1, output_format_json_quote_decimals = 1, output_format_json_quote_denormals = 1, input_format_parquet_preserve_order = 1, max_threads = 1";
-const CELLS = `hex(concat('[', arrayStringConcat(arrayMap(pair -> toJSONString(pair), [tuple(*)]), ','), ']'))`;
+/** A row's cells as JSON, in hexadecimal digits. */
+export const CELLS = `hex(concat('[', arrayStringConcat(arrayMap(pair -> toJSONString(pair), [tuple(*)]), ','), ']'))`;
 
 /** Makes a table for rows of every route, empty at each call. */
 export async function emptyCells(server: Server): Promise<void> {

@@ -1,8 +1,19 @@
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { StageError } from "@sluice/errors";
+import {
+  Compression,
+  readParquet,
+  WriterPropertiesBuilder,
+  WriterVersion,
+  writeParquet,
+} from "parquet-wasm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startServer } from "./clickhouse.ts";
 import {
+  CELLS,
   type Cell,
   differences,
   emptyCells,
@@ -10,6 +21,7 @@ import {
   insertWhole,
   parseCells,
   readCells,
+  SETTINGS,
 } from "./parquet-cells.ts";
 import { openBytes } from "./parquet-file.ts";
 import { serveFiles } from "./served-files.ts";
@@ -154,4 +166,113 @@ describe("Parquet files of pyarrow", () => describeFiles(own, "own"));
 describe.skipIf(filesOf(corpus).length === 0)(
   "Parquet files of the hyparquet corpus (skipped without ../shared/corpora)",
   () => describeFiles(corpus, "corpus"),
+);
+
+/** The rows of a file by both routes, which have to be the same. */
+async function bothRoutes(bytes: Uint8Array): Promise<Cell[][]> {
+  await emptyCells(server);
+  for (const route of ["slices", "arrow"] as const) {
+    const file = await openBytes(bytes, { route });
+    for await (const unit of file.units()) await insertCells(server, route, file.columns, unit);
+  }
+  const slices = await readCells(server, "slices");
+  expect(await readCells(server, "arrow")).toEqual(slices);
+  return slices;
+}
+
+describe("Parquet files of other writers", () => {
+  // UInt128 is left out: ClickHouse writes it as 16 bytes without a meaning.
+  const select =
+    "SELECT number AS n, toInt64(-number) AS i, toString(number) AS s, number / 7 AS f, toFloat32(number) AS g, toDate32('1950-01-01') + number AS d, toDateTime64(number, 6, 'UTC') AS t, toDecimal128(number, 3) AS m, number % 2 = 0 AS b, toUUID('00112233-4455-6677-8899-aabbccddee0' || toString(number % 10)) AS u, if(number % 3 = 0, NULL, number) AS z, [number, number] AS l, map('k', number) AS p, tuple(number, 'x')::Tuple(a UInt64, b String) AS q FROM numbers(500)";
+  const METHODS = ["none", "snappy", "gzip", "zstd", "lz4", "brotli"];
+
+  const sent: Buffer[] = [];
+  const sink = createServer((request, response) => {
+    request.on("data", (chunk: Buffer) => sent.push(chunk));
+    request.on("end", () => response.end());
+  });
+  beforeAll(async () => {
+    sink.listen(0, "127.0.0.1");
+    await once(sink, "listening");
+  });
+  afterAll(async () => {
+    sink.closeAllConnections();
+    sink.close();
+    await once(sink, "close");
+  });
+
+  /** A Parquet file as ClickHouse writes it, which it sends here. */
+  async function written(query: string, settings: string): Promise<Buffer> {
+    sent.length = 0;
+    const to = `http://127.0.0.1:${(sink.address() as AddressInfo).port}/`;
+    await server.query(
+      `INSERT INTO FUNCTION url('${to}', Parquet) ${query} SETTINGS ${settings}, max_threads = 1`,
+    );
+    return Buffer.concat(sent);
+  }
+
+  test.each(METHODS)(
+    "by ClickHouse, compressed by %s, have the rows that were selected",
+    async (method) => {
+      const bytes = await written(
+        select,
+        `output_format_parquet_compression_method = '${method}', output_format_parquet_row_group_size = 200`,
+      );
+      const rows = await bothRoutes(bytes);
+      await server.query(
+        `INSERT INTO cells SELECT 'origin', n + 1, ${CELLS} FROM (${select}) ${SETTINGS}`,
+      );
+      expect(differences(await readCells(server, "origin"), rows)).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["LZ4_RAW", WriterVersion.V1],
+    ["LZ4_RAW", WriterVersion.V2],
+    ["ZSTD", WriterVersion.V2],
+    ["BROTLI", WriterVersion.V2],
+    ["GZIP", WriterVersion.V2],
+  ] as const)(
+    "by parquet-wasm, compressed by %s in version %i, have the rows of the file they were made of",
+    async (codec, version) => {
+      const from = "encoding-plain";
+      const table = readParquet(readFileSync(new URL(`${from}.parquet`, own)));
+      const properties = new WriterPropertiesBuilder()
+        .setCompression(Compression[codec])
+        .setWriterVersion(version)
+        .build();
+      const rows = await bothRoutes(writeParquet(table, properties));
+      expect(differences(readTwin(own, from), rows)).toEqual([]);
+    },
+  );
+});
+
+test("a file in which two columns have one name loads by its other columns", async () => {
+  const file = await openBytes(readFileSync(new URL("duplicate-names.parquet", own)));
+  expect(file.columns.map(({ name }) => name)).toEqual(["x", "x", "y"]);
+  await emptyCells(server);
+  for await (const unit of file.units()) {
+    await insertCells(server, "y", file.columns.slice(2), unit);
+  }
+  expect(await readCells(server, "y")).toEqual(parseCells('[["3"],["4"]]'));
+});
+
+test.skipIf(!existsSync(corpus))(
+  "a GEOMETRY column, which ClickHouse's reader refuses, comes by Arrow as well-known binary (skipped without ../shared/corpora)",
+  async () => {
+    const file = await openBytes(readFileSync(new URL("geospatial.parquet", corpus)));
+    expect(file.route).toEqual({
+      kind: "arrow",
+      why: `ClickHouse's reader refuses the GEOMETRY column "geometry"`,
+    });
+    await emptyCells(server);
+    for await (const unit of file.units()) await insertCells(server, "arrow", file.columns, unit);
+    const [[, wkt, wkb] = []] = await readCells(server, "arrow");
+    const point = Buffer.alloc(21);
+    point.writeUInt8(1, 0);
+    point.writeUInt32LE(1, 1);
+    point.writeDoubleLE(30, 5);
+    point.writeDoubleLE(10, 13);
+    expect([wkt, wkb]).toEqual(["POINT (30 10)", point.toString("latin1")]);
+  },
 );

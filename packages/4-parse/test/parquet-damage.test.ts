@@ -114,6 +114,26 @@ describe("a Parquet page", () => {
   );
 });
 
+describe("a footer that lies", () => {
+  const lying = makeFile({
+    pages: dataPage(data, 3),
+    rows: 3,
+    statistics: { min: 1000, max: 2000 },
+  });
+
+  test("about the smallest and largest value loses no row, even one that a condition asks for", async () => {
+    const file = await openBytes(lying, { route: "slices" });
+    const [slice] = await sliceBytes(file);
+    await server.query("CREATE TABLE few (x Int32) ENGINE = Memory");
+    await server.query(
+      "INSERT INTO few SELECT x FROM input('x Int32') WHERE x < 50 FORMAT Parquet",
+      slice,
+    );
+    expect(await server.query("SELECT groupArray(x) FROM few")).toBe("[1,2,3]\n");
+    expect(await unitsOf(lying)).toEqual(await unitsOf(good));
+  });
+});
+
 describe("openParquet", () => {
   test("refuses a file that ends early, wherever it ends", async () => {
     const bytes = fixture("required");

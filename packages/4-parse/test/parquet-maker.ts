@@ -67,10 +67,27 @@ export interface Made {
   readonly pages: Uint8Array;
   readonly rows: number;
   readonly dictionaryBytes?: number;
+  /** Smallest and largest value as the footer tells them. */
+  readonly statistics?: { readonly min: number; readonly max: number };
+}
+
+/** Statistics: both the older fields and those of today. */
+function bounds({ min, max }: { readonly min: number; readonly max: number }): ThriftValue {
+  const binary = (n: number): ThriftValue => ({
+    type: BINARY,
+    bytes: Buffer.concat([Buffer.of(4), int32s(n)]),
+  });
+  return struct({ 1: binary(max), 2: binary(min), 3: i64(0), 5: binary(max), 6: binary(min) });
 }
 
 /** A file of one row group with one uncompressed column chunk. */
-export function makeFile({ schema = [ROOT, X], pages, rows, dictionaryBytes }: Made): Buffer {
+export function makeFile({
+  schema = [ROOT, X],
+  pages,
+  rows,
+  dictionaryBytes,
+  statistics,
+}: Made): Buffer {
   const chunk = {
     1: i32(schema.at(-1)?.type ?? INT32),
     2: list(I32, [i32(0), i32(8)]),
@@ -81,6 +98,7 @@ export function makeFile({ schema = [ROOT, X], pages, rows, dictionaryBytes }: M
     7: i64(pages.length),
     9: i64(4 + (dictionaryBytes ?? 0)),
     ...(dictionaryBytes === undefined ? {} : { 11: i64(4) }),
+    ...(statistics === undefined ? {} : { 12: bounds(statistics) }),
   };
   const column = struct({ 2: i64(0), 3: struct(chunk) });
   const group = struct({ 1: toStructList([column.bytes]), 2: i64(pages.length), 3: i64(rows) });
