@@ -183,6 +183,15 @@ describe("parseJson of lines with a recordPath", () => {
     }
   });
 
+  test("takes the last of two places that it leads to, and counts the line", async () => {
+    const text = '{"d":{"a":1},"d":[{"a":2},{"a":3}]}\n{"d":{"a":4}}';
+    const { rows, findings } = await readJson(text, "a", { recordPath: "d" });
+    expect(rows).toEqual([["2"], ["3"], ["4"]]);
+    expect(findings.warnings).toEqual([
+      "1 record has a key twice in one object: the last one counts",
+    ]);
+  });
+
   test("takes elements of a line's array when it begins with an index", async () => {
     const { rows } = await readJson('[{"a":1},7]\n[{"a":2}]', "a", { recordPath: "[0]" });
     expect(rows).toEqual([["1"], ["2"]]);

@@ -129,6 +129,14 @@ describe("parseJson finds a field", () => {
     expect(findings.warnings[0]).toMatch(/^3000 records have a key twice/);
   });
 
+  test("in its own member when the file's earlier names were forgotten", async () => {
+    const many = Array.from({ length: 5000 }, (_, i) => `"x${i}":0`).join(",");
+    const lines = [`{"id":1,${many}}`, '{"id":2,"ab":3}', '{"ab":4,"id":5}', '{"ab":6}'];
+    const { rows, findings } = await readJson(lines.join("\n"), "id", { size: 4096 });
+    expect(rows).toEqual([["1"], ["2"], ["5"], [null]]);
+    expect(findings.warnings).toEqual([]);
+  });
+
   test("keeping the first 100 names that no field takes", async () => {
     const members = Array.from({ length: 150 }, (_, i) => `"x${i}":${i}`);
     const { findings } = await readJson(`{${members.join(",")}}`, "a");
