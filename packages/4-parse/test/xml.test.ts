@@ -238,6 +238,7 @@ describe("parseXml with explodePath", () => {
     expect(table.byteOffsets).toEqual([start(1), start(1), start(1), start(4)]);
     expect(table.findings.warnings).toEqual([
       "2 records without an element items.item gave no row",
+      "several names fit one field, which takes the best of each record: items, Items",
     ]);
   });
 
@@ -252,7 +253,7 @@ describe("parseXml with explodePath", () => {
     const { findings } = await readXml(text, [["q", "items.item.@q"], "zip"], {
       explodePath: "items.item",
     });
-    expect(findings.extra).toEqual(["@id", "items.item.s"]);
+    expect(findings.extra).toEqual(["@id", "items.item.s", "items.item.#text"]);
     expect(findings.absent).toEqual([1]);
   });
 });
@@ -263,6 +264,19 @@ describe("parseXml says what it saw", () => {
     const { findings } = await readXml(text, ["a", "b", "z", ["y", "a.y"], ["c", "c[0]"]]);
     expect(findings).toEqual({ absent: [2, 3], extra: ["@x", "p:d"], warnings: [] });
   });
+});
+
+test("parseXml says which names were rivals, and what text no field takes", async () => {
+  const text =
+    "<r><row><p:id>1</p:id><ID>2</ID> text <i><id>3</id></i></row><row><q:id>4</q:id></row></r>";
+  expect((await readXml(text, ["id", ["i", "i.id"]])).findings).toEqual({
+    absent: [],
+    extra: ["#text"],
+    warnings: ["several names fit one field, which takes the best of each record: p:id, ID, q:id"],
+  });
+  const leaves = await readXml("<r><row>1</row><row>2</row></r>", ["id"]);
+  expect(leaves.findings.extra).toEqual(["#text"]);
+  expect((await readXml("<r><row>1</row></r>", ["#text"])).findings.extra).toEqual([]);
 });
 
 describe("parseXml gives blocks", () => {

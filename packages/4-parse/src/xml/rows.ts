@@ -8,10 +8,11 @@ import {
   setNull,
 } from "../blocks/block-builder.ts";
 import type { XmlLimits } from "./limits.ts";
-import { fitOf, type Name, type Names, NO_FIT } from "./names.ts";
+import type { Names } from "./names.ts";
 import type { Value } from "./node.ts";
 import { type FieldSteps, follow, readPath, type Step, toFieldSteps, toSteps } from "./paths.ts";
 import type { XmlRecord } from "./record-reader.ts";
+import { createTell, IN_ELEMENT, IN_RECORD } from "./tell.ts";
 import { isList, toJson } from "./to-json.ts";
 
 /** Turns records into rows of a block. */
@@ -23,11 +24,6 @@ export interface Rows {
   /** What was seen so far; `root` and `rowElement` are told of when there was no record. */
   findings(rowElement: string, root: string | undefined): Findings;
 }
-
-const MAX_EXTRA = 100;
-/** Bits of `Name.told`. */
-const IN_RECORD = 1;
-const IN_ELEMENT = 2;
 
 export function createRows(
   fields: readonly WantedField[],
@@ -115,6 +111,10 @@ export function createRows(
       if (withoutRow > 0) {
         warnings.push(`${withoutRow} records without an element ${explodePath} gave no row`);
       }
+      if (tell.rivals.size > 0) {
+        const which = [...tell.rivals].join(", ");
+        warnings.push(`several names fit one field, which takes the best of each record: ${which}`);
+      }
       return {
         absent: columns.flatMap((_, column) => (wasSeen[column] === 1 ? [] : [column])),
         extra: [...tell.extra],
@@ -148,47 +148,6 @@ function* chains(chain: Value[], explode: readonly Step[]): Generator<readonly V
   if (next === undefined) return;
   chain.push(next);
   yield* chains(chain, explode);
-}
-
-/** Notes names of members that no field takes, of records and of the elements that become rows. */
-function createTell(
-  columns: readonly FieldSteps[],
-  explodePath: string,
-  explode: readonly Step[],
-): { readonly extra: ReadonlySet<string>; look(value: Value, where: number): void } {
-  const extra = new Set<string>();
-  const depth = explode.length;
-  const first = (shared: number): Step[] =>
-    columns.flatMap((column) => (column.shared === shared ? column.steps.slice(0, 1) : []));
-  const taken = new Map([
-    [IN_RECORD, [...first(0), ...explode.slice(0, 1)]],
-    [IN_ELEMENT, first(depth)],
-  ]);
-  const isWhole = columns.some((column) => column.shared === depth && column.steps.length === 0);
-
-  const isTaken = (name: Name, where: number): boolean =>
-    taken
-      .get(where)
-      ?.some((step) => step.kind === "member" && fitOf(name, step.number) !== NO_FIT) ?? false;
-  const add = (text: string, where: number): void => {
-    if (extra.size < MAX_EXTRA) extra.add(where === IN_RECORD ? text : `${explodePath}.${text}`);
-  };
-
-  return {
-    extra,
-    look(value, where) {
-      if (extra.size === MAX_EXTRA) return;
-      if (where === IN_ELEMENT && isWhole) return;
-      if (value === null || typeof value === "string" || isList(value)) return;
-      const { names } = value;
-      for (let i = 0; i < names.length; i++) {
-        const name = names[i] as Name;
-        if ((name.told & where) !== 0) continue;
-        name.told |= where;
-        if (!isTaken(name, where)) add(name.text, where);
-      }
-    },
-  };
 }
 
 function toText(value: Value | undefined): string | null {
