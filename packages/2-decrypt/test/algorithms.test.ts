@@ -1,3 +1,4 @@
+import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { PgpKeys } from "@sluice/schema";
 import {
@@ -10,7 +11,15 @@ import {
 } from "openpgp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGpg, type Gpg, hasGpg } from "./gpg.ts";
-import { joined, literal, packet, sealPieces, sessionKeyFor, zipped } from "./made-messages.ts";
+import {
+  joined,
+  literal,
+  packet,
+  sealHashed,
+  sealPieces,
+  sessionKeyFor,
+  zipped,
+} from "./made-messages.ts";
 import { bytesOf, outcome, seal } from "./messages.ts";
 
 const text = Buffer.from(
@@ -30,7 +39,6 @@ async function newKeyOf(options: KeyKind): Promise<string> {
 
 describe("a message to a key of", () => {
   const KINDS: readonly (readonly [string, KeyKind])[] = [
-    ["RSA with 2,048 bits", { type: "rsa", rsaBits: 2048 }],
     ["RSA with 4,096 bits", { type: "rsa", rsaBits: 4096 }],
     ["ECDH with NIST P-256", { type: "ecc", curve: "nistP256" }],
     ["ECDH with NIST P-384", { type: "ecc", curve: "nistP384" }],
@@ -168,22 +176,16 @@ describe.skipIf(!hasGpg)(`gpg as the second implementation${hasGpg ? "" : " (gpg
   test.each(CONTENTS)(
     "packs %s, and it opens: bzip2 at each level, zip and zlib",
     async (_, content) => {
-      for (const pack of [
+      const { sessionKey, packet: toPassphrase } = await sessionKeyFor({ password: "secret" });
+      for (const [algorithm, level] of [
         ["bzip2", 1],
         ["bzip2", 9],
         ["zip", 6],
         ["zlib", 9],
       ] as const) {
-        const args = [
-          "--symmetric",
-          "--s2k-count",
-          "1024",
-          "--compress-algo",
-          pack[0],
-          "-z",
-          `${pack[1]}`,
-        ];
-        const seen = await outcome(gpg.run(args, content), byPassphrase);
+        const args = ["--store", "--compress-algo", algorithm, "-z", `${level}`];
+        const sealed = sealHashed(sessionKey, [gpg.run(args, content)]);
+        const seen = await outcome(await bytesOf(joined(toPassphrase, sealed)), byPassphrase);
         expect(seen instanceof StageError ? seen.message : seen.equals(content)).toBe(true);
       }
     },
@@ -197,14 +199,11 @@ describe.skipIf(!hasGpg)(`gpg as the second implementation${hasGpg ? "" : " (gpg
     return [block, gpg.run(["--encrypt", "--recipient", email], text)];
   };
 
-  test.each(["nistp256", "nistp384", "nistp521"])(
-    "makes keys of %s, and they open",
-    async (curve) => {
-      const [block, message] = keyOf(curve);
-      const seen = await outcome(message, { privateKeyBlocks: [block], passphrase: "secret" });
-      expect(seen instanceof StageError ? seen.message : seen.equals(text)).toBe(true);
-    },
-  );
+  test.each(["nistp256", "nistp521"])("makes keys of %s, and they open", async (curve) => {
+    const [block, message] = keyOf(curve);
+    const seen = await outcome(message, { privateKeyBlocks: [block], passphrase: "secret" });
+    expect(seen instanceof StageError ? seen.message : seen.equals(text)).toBe(true);
+  });
 
   test("makes keys of brainpool curves, which are refused by name", async () => {
     const [block, message] = keyOf("brainpoolP256r1");
@@ -213,6 +212,39 @@ describe.skipIf(!hasGpg)(`gpg as the second implementation${hasGpg ? "" : " (gpg
       code: "unusable_key",
       seen: "a ecdsa key that is not supported",
     });
+  });
+
+  test("opens GnuPG's kind to a passphrase, whose session key is in authenticated pieces too", async () => {
+    const sessionKey = randomBytes(32);
+    const head = Uint8Array.of(5, enums.symmetric.aes256, enums.aead.ocb);
+    const nonce = randomBytes(15);
+    // The simplest derivation: one hash of the passphrase.
+    const cipher = createCipheriv(
+      "aes-256-ocb",
+      createHash("sha256").update("secret").digest(),
+      nonce,
+      {
+        authTagLength: 16,
+      },
+    );
+    cipher.setAAD(Buffer.concat([Uint8Array.of(0xc3), head]));
+    const encrypted = Buffer.concat([cipher.update(sessionKey), cipher.final()]);
+    const toPassphrase = packet(
+      3,
+      head,
+      Uint8Array.of(0, 8),
+      nonce,
+      encrypted,
+      cipher.getAuthTag(),
+    );
+    const pieces = { mode: "ocb", chunkOctet: 16, isLegacy: true } as const;
+    const message = await bytesOf(
+      joined(toPassphrase, sealPieces(sessionKey, [literal(text)], pieces)),
+    );
+    expect(gpg.run(["--decrypt"], message)).toEqual(text);
+    expect(await outcome(message, byPassphrase)).toEqual(text);
+    const wrong = { ...byPassphrase, passphrase: "Secret" };
+    expect(await outcome(message, wrong)).toMatchObject({ code: "bad_passphrase" });
   });
 
   test("opens what is made by hand here, so that it is what it says", async () => {
@@ -229,7 +261,6 @@ describe.skipIf(!hasGpg)(`gpg as the second implementation${hasGpg ? "" : " (gpg
 test("bzip2 data that is damaged anywhere is refused", async () => {
   if (!hasGpg) return;
   using gpg = createGpg("secret");
-  const { sealHashed } = await import("./made-messages.ts");
   const plainOf = (args: readonly string[]): Buffer => gpg.run(["--store", ...args], text);
   const packed = plainOf(["--compress-algo", "bzip2"]);
   const { sessionKey, packet: toPassphrase } = await sessionKeyFor({ password: "secret" });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StageError } from "@sluice/errors";
 import {
+  type DecryptedSessionKey,
   decrypt,
   decryptKey,
   decryptSessionKeys,
@@ -11,7 +12,6 @@ import {
   type PrivateKey,
   readMessage,
   readPrivateKeys,
-  type SessionKey,
 } from "openpgp";
 import { describe, expect, test } from "vitest";
 import { createGpg, hasGpg } from "./gpg.ts";
@@ -50,7 +50,7 @@ async function byOpenpgp(decryptionKeys: PrivateKey[], message: string): Promise
   const read = async (): Promise<Message<string>> => await readMessage({ armoredMessage: message });
   const { aes128, aes192, aes256, tripledes, cast5, twofish, blowfish } = enums.symmetric;
   for (const cipher of [aes128, aes192, aes256, tripledes, cast5, twofish, blowfish]) {
-    const keyOf = async (): Promise<Uint8Array | undefined> => {
+    const keyOf = async (): Promise<DecryptedSessionKey | undefined> => {
       const config = {
         allowMissingKeyFlags: true,
         // It refuses ciphers that a key's owner does not list, unless it looks for them alone.
@@ -58,13 +58,14 @@ async function byOpenpgp(decryptionKeys: PrivateKey[], message: string): Promise
         constantTimePKCS1DecryptionSupportedSymmetricAlgorithms: new Set([cipher]),
       };
       const [first] = await decryptSessionKeys({ message: await read(), decryptionKeys, config });
-      return first?.data;
+      return first;
     };
     // For another cipher than the message's it gives a key that is random each time.
     const [first, second] = [await keyOf(), await keyOf()];
     if (first === undefined || second === undefined) continue;
-    if (Buffer.compare(first, second) !== 0) continue;
-    const sessionKeys: SessionKey = { data: first, algorithm: enums.read(enums.symmetric, cipher) };
+    if (Buffer.compare(first.data, second.data) !== 0) continue;
+    const algorithm = first.algorithm ?? enums.read(enums.symmetric, cipher);
+    const sessionKeys = { data: first.data, algorithm };
     const { data } = await decrypt({ message: await read(), sessionKeys, format: "binary" });
     return Buffer.from(data);
   }
