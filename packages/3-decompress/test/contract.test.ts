@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { brotliCompressSync, deflateSync } from "node:zlib";
-import { stageContract } from "@sluice/streams/testing";
+import { chunked, probe, stageContract } from "@sluice/streams/testing";
+import { describe, expect, test } from "vitest";
 import { decompress } from "../src/index.ts";
 import { rows, SAMPLES } from "./samples.ts";
 
@@ -40,3 +42,18 @@ for (const compression of ["auto", "none"] as const) {
     },
   });
 }
+
+describe("the pull of one output chunk", () => {
+  const noise = randomBytes(2 ** 20);
+
+  test.each(SAMPLES)("does not read a whole file: %s", async (compression, bytes) => {
+    const isOne = compression === "brotli" || compression === "deflate";
+    const whole = isOne
+      ? ONE_STREAM[compression](noise)
+      : Buffer.concat(Array.from({ length: 400 }, () => bytes));
+    const source = probe(chunked(whole, 1024));
+    for await (const _ of decompress({ compression })(source)) break;
+    expect(source.pulled * 1024).toBeLessThan(whole.byteLength / 2);
+    expect(source.closed).toBe(true);
+  });
+});

@@ -75,13 +75,14 @@ for (const [compression, commands] of TOOLS) {
   );
 }
 
-const xz = isPresent("xz", "--version");
+const XZ = "xz";
+const xz = isPresent(XZ, "--version");
 test.skipIf(!xz)(
   `xz's window moves on over more content than it holds${xz ? "" : " (the tool is absent: skipped)"}`,
   async () => {
     const content = Buffer.concat(Array.from({ length: 20 }, () => text));
     const options = ["--lzma2=preset=0,dict=512KiB", "-c"];
-    const bytes = execFileSync("xz", options, { input: content, maxBuffer: 2 ** 26 });
+    const bytes = execFileSync(XZ, options, { input: content, maxBuffer: 2 ** 26 });
     expect(content.byteLength).toBeGreaterThan(5 * MIB);
     expect(same(await outcome(bytes, { compression: "xz" }, 40_000), content)).toBe(true);
   },
