@@ -184,7 +184,24 @@ describe("parseAvro writes nested values as JSON text", () => {
       ),
     );
     const table = await readAvro(bytes, wanted("v"));
-    expect(table.rows).toEqual([[null], ['"a"'], ["-1"], ["[1,2,3]"], ["[]"]]);
+    expect(table.rows).toEqual([[null], ["a"], ["-1"], ["[1,2,3]"], ["[]"]]);
+  });
+
+  test("moments of unions by their text, since no type of a column says what a number means", async () => {
+    const schema = record({
+      v: [
+        { type: "int", logicalType: "date" },
+        { type: "long", logicalType: "timestamp-millis" },
+        "string",
+      ],
+    });
+    const values = [{ int: 19_782 }, { long: 1_700_000_000_123n }, { string: "2024" }];
+    const rows = encode(
+      schema,
+      values.map((v) => ({ v })),
+    );
+    const table = await readAvro(container(schema, rows).bytes, wanted("v"));
+    expect(table.rows).toEqual([["2024-02-29"], ["2023-11-14T22:13:20.123Z"], ["2024"]]);
   });
 
   test("arrays and maps in several parts, with their sizes and without", async () => {

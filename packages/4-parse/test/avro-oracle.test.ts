@@ -124,11 +124,10 @@ function unionOf(branches: readonly Typed[]): Typed {
 function cellOf({ schema, toText }: Typed, value: unknown): string | null {
   if (value === null) return null;
   if (Array.isArray(schema)) {
-    const branches = schema.filter((branch) => branch !== "null");
-    const [inner] = Object.values(value as object);
-    const [only] = branches;
-    if (branches.length > 1 || only === undefined) return toText(value as never);
-    const simple = SIMPLE.find((type) => type.schema === only);
+    const [[name, inner] = ["", null]] = Object.entries(value as object);
+    const simple = SIMPLE.find((type) => type.schema === name);
+    const isMixed = schema.filter((branch) => branch !== "null").length > 1;
+    if (name === "bytes" && isMixed) return simple?.toText(inner as never) ?? null;
     return simple === undefined ? null : cellOf(simple, inner);
   }
   const kind = typeof schema === "string" ? schema : String((schema as { type: string }).type);

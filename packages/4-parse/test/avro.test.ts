@@ -135,7 +135,7 @@ describe("parseAvro gives columns", () => {
     const names = ["__proto__", "constructor", "a-b.c", "é", "inner", "again"];
     const table = await readAvro(bytes, wanted(...names));
     expect(table.names).toEqual(names);
-    expect(table.rows).toEqual([["7", "c", "1", "2", '{"9":5}', '"a b"']]);
+    expect(table.rows).toEqual([["7", "c", "1", "2", '{"9":5}', "a b"]]);
     expect(({} as { x?: unknown }).x).toBeUndefined();
     expect(Object.getPrototypeOf({})).toBe(Object.prototype);
   });

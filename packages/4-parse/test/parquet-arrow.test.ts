@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { limitMemory } from "../src/parquet/decoder-module.ts";
 import { openParquet, type ParquetFile } from "../src/parquet/open-parquet.ts";
 import { openBytes } from "./parquet-file.ts";
+import { dataPage, int32s, makeFile, ROOT, X } from "./parquet-maker.ts";
 
 const fixture = (name: string): Buffer =>
   readFileSync(new URL(`./parquet-files/${name}.parquet`, import.meta.url));
@@ -120,6 +121,26 @@ describe("a Parquet file goes", () => {
     },
   );
 });
+
+test.each(["array", "l_tuple"])(
+  "a list whose elements stand in a group named %s never goes by Arrow, since the readers take it in two ways",
+  async (name) => {
+    const bytes = makeFile({
+      schema: [
+        ROOT,
+        { name: "l", repetition: 1, children: 1, converted: 3 },
+        { name, repetition: 2, children: 1 },
+        X,
+      ],
+      pages: dataPage(int32s(1), 1),
+      rows: 1,
+    });
+    expect((await openBytes(bytes)).columns).toEqual([{ name: "l", type: "Array(Int32)" }]);
+    await expect(openBytes(bytes, { route: "arrow" })).rejects.toMatchObject({
+      code: "unsupported_feature",
+    });
+  },
+);
 
 describe("a module's memory", () => {
   // The smallest modules: a memory section of one memory of one page, and none.

@@ -9,6 +9,8 @@ import { compileScalar } from "./scalar.ts";
 import { type SchemaNode, withoutNull } from "./schema.ts";
 import { createCompileSkip, isEmpty, joinSteps } from "./skip.ts";
 
+const QUOTE = 0x22;
+
 /**
  * Makes the step that reads one record of the file: wanted values go to their columns, each of which gets exactly
  * one cell or null, and all others are passed over. It is composed of one function for each type, once for a file.
@@ -76,10 +78,30 @@ export function compileRecord(decoder: Decoder, { root, want }: ColumnPlan): Ste
     const compileJson = createCompileJson(decoder, column);
     if (node.kind !== "union") return compileJson(node);
     const steps = node.branches.map((branch) =>
-      branch.kind === "null" ? () => setNullCell(rows, column) : compileJson(branch),
+      branch.kind === "null"
+        ? () => setNullCell(rows, column)
+        : compileBranch(branch, column, compileJson(branch)),
     );
     return () => {
       steps[readIndex(cursor, steps.length, "union branch")]?.();
+    };
+  };
+
+  /** A branch's value as text of its own: what is one value is not quoted, what holds several is JSON. */
+  const compileBranch = (branch: SchemaNode, column: ColumnBuilder, json: Step): Step => {
+    const logical = "logical" in branch ? branch.logical.kind : "none";
+    // Bytes need not be text, so among texts they stand as JSON has them.
+    if (logical === "none" && (branch.kind === "bytes" || branch.kind === "fixed")) return json;
+    if (logical !== "date" && logical !== "timestamp") {
+      return compileScalar(decoder, branch, column) ?? json;
+    }
+    // As the type of a column a moment is a number; among other types only its text says what it is.
+    return () => {
+      json();
+      const { data, start, end } = column;
+      if (data[start] !== QUOTE) return;
+      data.copyWithin(start, start + 1, end - 1);
+      column.end = end - 2;
     };
   };
 

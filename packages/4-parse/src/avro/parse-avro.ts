@@ -17,8 +17,8 @@ import { assertTextColumns } from "./text-columns.ts";
  * An Avro object container file (specification 1.12) as blocks of text columns. The call reads the header alone; its
  * schema, the writer's, gives the columns: one for each wanted field that it has, in their order. A field is found by
  * name, or by an alias, among the fields of the record, or by its path through records, keys of maps and indexes of arrays;
- * a union with null is passed through. Values of several types (other unions, records, arrays, maps) are JSON, as
- * `createCompileJson` says. A file whose values are no records has one field, `value`.
+ * a union with null is passed through. Of other unions a value that is one is its own text, days and moments in ISO 8601.
+ * Records, arrays, maps, and bytes in such unions are JSON, as `createCompileJson` says. A file whose values are no records has one field, `value`.
  *
  * Every block is held against its size, its sync marker, its count and its codec's checksum, and each of its bytes belongs
  * to one record. What the format cannot tell: a file cut exactly behind a sync marker (or
