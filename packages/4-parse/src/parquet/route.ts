@@ -49,6 +49,7 @@ function faultOf(node: SchemaNode, isBelowOptional: boolean): string | undefined
   if (node.physical !== undefined && node.repetition === "required" && isBelowOptional) {
     return "a required value inside an optional struct would not be null with it";
   }
+  if (isOlderList(node)) return "a list of the older form, whose elements it takes for structs";
   for (const child of node.children) {
     // Seen to end such files without a row and without an error.
     if (child.repetition === "repeated" && !isListOrMap(node)) {
@@ -59,6 +60,13 @@ function faultOf(node: SchemaNode, isBelowOptional: boolean): string | undefined
     if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+/** By the rules of parquet-format, which ClickHouse's reader does not follow, such a group is an element itself. */
+function isOlderList({ name, logical, children }: SchemaNode): boolean {
+  const [repeated] = children;
+  if (logical.kind !== "list" || repeated?.children.length !== 1) return false;
+  return repeated.name === "array" || repeated.name === `${name}_tuple`;
 }
 
 const isListOrMap = ({ logical }: SchemaNode): boolean =>
