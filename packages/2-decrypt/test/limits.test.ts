@@ -72,6 +72,42 @@ describe("limits hold to the byte:", () => {
     }
   });
 
+  test("ratioFromBytes = 50,000, and from there on maxRatio", async () => {
+    // 22 octets of header come out too.
+    const content = (size: number): Buffer => zipped(literal(Buffer.alloc(size - 22)));
+    const limits = { ratioFromBytes: 50_000, maxRatio: 2 };
+    for (const size of [49_999, 50_000]) {
+      expect(await outcome(await holding([content(size)]), held, limits)).toBeInstanceOf(Buffer);
+    }
+    const packed = content(50_001);
+    const message = await holding([packed]);
+    const ratio = 50_001 / packed.byteLength;
+    expect(await outcome(message, held, { ...limits, maxRatio: Math.ceil(ratio) })).toBeInstanceOf(
+      Buffer,
+    );
+    for (const maxRatio of [2, Math.floor(ratio)]) {
+      expect(await outcome(message, held, { ...limits, maxRatio })).toMatchObject({
+        code: "limit_exceeded",
+        rawMessage: expect.stringMatching(`maxRatio = ${maxRatio} .*ratioFromBytes = 50000`),
+      });
+    }
+  });
+
+  test("maxBzip2Ratio, which is another one than deflate's", async () => {
+    // 100,000 zero bytes as literal data, packed by the bzip2 of Python.
+    const packed = [
+      "425a6839314159265359739061c600031ad1cce0100041922401000100400000080008a00050a600",
+      "09a054a203236a28413374209f59104c5b9c60abeb5af6ab2209f7e2ee48a70a120e720c38c0",
+    ].join("");
+    const message = await holding([packet(8, Uint8Array.of(3), Buffer.from(packed, "hex"))]);
+    const limits = { ratioFromBytes: 50_000, maxRatio: 2 };
+    expect(await outcome(message, held, limits)).toEqual(Buffer.alloc(100_000));
+    expect(await outcome(message, held, { ...limits, maxBzip2Ratio: 700 })).toMatchObject({
+      code: "limit_exceeded",
+      rawMessage: expect.stringContaining("maxBzip2Ratio = 700"),
+    });
+  });
+
   test.each([
     [1, 11, undefined],
     [1, 12, undefined],
