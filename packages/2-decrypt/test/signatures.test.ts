@@ -97,6 +97,38 @@ describe("a message that must be signed", () => {
     expect(await reason(message, keys(other.key))).toBe("opened");
   });
 
+  test("opens when a key of version 6 signed it, with its salt", async () => {
+    const { privateKey } = await generateKey({
+      type: "curve25519",
+      userIDs: [{ email: "six@example.org" }],
+      config: { v6Keys: true },
+    });
+    const six = await readPrivateKey({ armoredKey: privateKey });
+    expect(await reason(await signed(six), keys(six))).toBe("opened");
+    expect(await reason(await signed(six), keys(signer.key))).toContain(idOf(six));
+    const [onePass, data, signature] = await signedPackets(six);
+    expect(await reason(await made(signature, data), keys(six))).toBe("opened");
+    const other = await made(signature, literal(Buffer.from("x")));
+    expect(await reason(other, keys(six))).toContain("does not fit the data");
+    // Made apart, the two have salts of their own.
+    const apart = await made(onePass, data, signature);
+    expect(await reason(apart, keys(six))).toContain("was not announced as it is");
+  });
+
+  test("opens when it is text, whose line ends are signed as CR LF wherever it is cut", async () => {
+    const message = await encrypt({
+      message: await createMessage({ text: "id\n1\r\n\n2\r3\n" }),
+      encryptionKeys: mine.key.toPublic(),
+      signingKeys: signer.key,
+      format: "binary",
+    });
+    for (const chunkSize of [1, 7, 4096]) {
+      const seen = await outcome(message, keys(signer.key), {}, chunkSize);
+      expect(seen.toString()).toMatch(/^id\r?\n1/);
+      expect(seen).toBeInstanceOf(Buffer);
+    }
+  });
+
   test("opens with the signature before the data, as old tools write it", async () => {
     const [, data, signature] = await signedPackets(signer.key);
     expect(await reason(await made(signature, data), keys(signer.key))).toBe("opened");
