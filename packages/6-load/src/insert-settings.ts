@@ -9,6 +9,9 @@ export const CAST_SETTINGS: Readonly<Record<string, string>> = {
   cast_keep_nullable: "0",
   transform_null_in: "0",
   ...JSON_TEXT_SETTINGS,
+  // A feed of hundreds of fields makes a long statement, which is ours: the limits are against other people's.
+  max_ast_elements: "10000000",
+  max_expanded_ast_elements: "10000000",
   // The casts are total, so nothing needs to be spared, and shared parts are computed once.
   short_circuit_function_evaluation: "disable",
 };

@@ -4,12 +4,12 @@ import { toTypedText } from "./cast/typed-text.ts";
 import { includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
 import {
   castRows,
+  codedRows,
   type PlannedCast,
   planCasts,
   refusal,
   refusalsOf,
   updatedValue,
-  withShared,
 } from "./plan-casts.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { describeColumns, recordText } from "./record.ts";
@@ -111,7 +111,11 @@ function selectRejects(
   const unlessFaulty = (column: string, otherwise: string): string =>
     `if(isNotNull(_fault_code), ifNull(${column}, ''), ${otherwise})`;
   return {
-    from: `${withShared(casts)}SELECT *, ${codes} AS _codes FROM (SELECT * FROM (${castRows(casts, input(place, slice))}) WHERE ${bad})`,
+    from: codedRows(
+      casts,
+      codes,
+      `SELECT * FROM (${castRows(casts, input(place, slice))}) WHERE ${bad}`,
+    ),
     columns: {
       _workflow: quoteText(place.workflowId),
       _file: quoteText(place.object.key),

@@ -1,4 +1,5 @@
 import type { Feed } from "@sluice/schema";
+import { castAlike, isShareable } from "./cast/alike-times.ts";
 import { castNative } from "./cast/cast-native.ts";
 import { castText } from "./cast/cast-text.ts";
 import { castTypedText } from "./cast/cast-typed-text.ts";
@@ -22,6 +23,21 @@ export interface PlannedCast extends PlannedField {
 }
 
 export function planCasts(feed: Feed, plan: ColumnPlan, carriage: Carriage): PlannedCast[] {
+  const casts = planEach(feed, plan, carriage);
+  if (carriage === "native") return casts;
+  const times = casts.flatMap(({ field, column, part, raw }, index) =>
+    column !== undefined &&
+    part === undefined &&
+    sourceKind(column.type) === "text" &&
+    isShareable(field)
+      ? [{ index, field, raw }]
+      : [],
+  );
+  const alike = castAlike(times);
+  return casts.map((planned, index) => ({ ...planned, cast: alike.get(index) ?? planned.cast }));
+}
+
+function planEach(feed: Feed, plan: ColumnPlan, carriage: Carriage): PlannedCast[] {
   return plan.fields.map((planned, at) => {
     const { field, sourceIndex, column, part } = planned;
     const raw = `c${sourceIndex}`;
@@ -58,21 +74,29 @@ export function refusal({ cast, value, isKey, field }: PlannedCast): string | un
   return takesAll ? undefined : `(isNull(${value}) AND ${cast.present})`;
 }
 
-/** What the casts share, as aliases in front of a SELECT that uses them. */
-export function withShared(casts: readonly PlannedCast[]): string {
-  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
-  if (shared.length === 0) return "";
-  return `WITH ${shared.map(({ name, sql }) => `${sql} AS ${name}`).join(", ")} `;
+/** Columns beside those of `from`: in a SELECT of their own, since the server works an alias out at each use. */
+function withColumns(
+  columns: readonly { readonly name: string; readonly sql: string }[],
+  from: string,
+): string {
+  if (columns.length === 0) return from;
+  return `SELECT *, ${columns.map(({ name, sql }) => `${sql} AS ${name}`).join(", ")} FROM (${from})`;
 }
 
 /** The rows of `from` with `v<index>` beside what it has. */
 export function castRows(casts: readonly PlannedCast[], from: string): string {
-  const values = casts.map(({ cast, value, field }) =>
-    cast === undefined
-      ? `CAST(NULL, ${quoteText(`Nullable(${fieldColumnType(field.type)})`)}) AS ${value}`
-      : `${cast.value} AS ${value}`,
-  );
-  return `${withShared(casts)}SELECT *, ${values.join(", ")} FROM (${from})`;
+  const values = casts.map(({ cast, value, field }) => ({
+    name: value,
+    sql: cast?.value ?? `CAST(NULL, ${quoteText(`Nullable(${fieldColumnType(field.type)})`)})`,
+  }));
+  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
+  return withColumns(values, withColumns(shared, from));
+}
+
+/** The rows of `from`, which has those of `castRows`, with their codes as `_codes`: see `refusalsOf`. */
+export function codedRows(casts: readonly PlannedCast[], codes: string, from: string): string {
+  const reasons = casts.flatMap(({ cast }) => cast?.sharedReasons ?? []);
+  return withColumns([{ name: "_codes", sql: codes }], withColumns(reasons, from));
 }
 
 /**

@@ -4,7 +4,7 @@ import { IS_OPEN_REJECT, REJECT_COLUMNS } from "./columns.ts";
 import { prepareDomainTable } from "./domain-table.ts";
 import { CAST_SETTINGS } from "./insert-settings.ts";
 import { insertRows, refusedByAny } from "./insert-statement.ts";
-import { castRows, type PlannedCast, planCasts, refusalsOf, withShared } from "./plan-casts.ts";
+import { castRows, codedRows, type PlannedCast, planCasts, refusalsOf } from "./plan-casts.ts";
 import { uuidOf } from "./publish.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { parseColumns, recordMember } from "./record.ts";
@@ -259,7 +259,7 @@ function judge(
     return now === undefined ? ownName(name) : `if(_is_bad, ${now}, ${ownName(name)})`;
   });
   return (
-    `SELECT ${values.join(", ")} FROM (${withShared(casts)}SELECT *, ${codes} AS _codes, (${refusedByAny(casts)}) AS _is_bad ` +
-    `FROM (${castRows(casts, from)}))`
+    `SELECT ${values.join(", ")} FROM (SELECT *, (${refusedByAny(casts)}) AS _is_bad ` +
+    `FROM (${codedRows(casts, codes, castRows(casts, from))}))`
   );
 }

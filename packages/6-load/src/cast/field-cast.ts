@@ -5,6 +5,8 @@
 export interface FieldCast {
   /** Expressions that the others use by name, so that each is written and computed once. */
   readonly shared: readonly { readonly name: string; readonly sql: string }[];
+  /** The same, for `outOfRange` alone. */
+  readonly sharedReasons?: readonly { readonly name: string; readonly sql: string }[];
   /** The typed value, Nullable; null where the raw value is null, empty or refused. */
   readonly value: string;
   /** 1 where the raw value counts as present, so that a null value means refused. Uses the raw column alone. */
