@@ -213,6 +213,7 @@ describe("names", () => {
     ["no line's end", "14 path=b.csvX"],
     ["no equals sign", "10 path b\n"],
     ["no key", "8 =b.cs\n"],
+    ["an empty path", "8 path=\n"],
     ["bytes behind", "14 path=b.csv\n\0"],
   ])("of a pax header with %s are refused", async (_, records) => {
     const archive = writeTar([{ ...pax({}), content: Buffer.from(records) }, { content: text }]);

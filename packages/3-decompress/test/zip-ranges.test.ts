@@ -83,24 +83,22 @@ describe("a zip that lies in a store is read by few ranges", () => {
     expect(ranges).toHaveLength(3);
   });
 
-  test("a local header with long extra fields is read to its end", async () => {
+  test("a local header with long extra fields by one more, whatever the store gives beyond the first", async () => {
     const extra = extraField(0x9999, Buffer.alloc(60_000));
     const parts = ["a", "b"].map((name) => ({ ...stored(name, big), local: { extra } }));
-    const { file } = noted(writeZip(parts));
-    expect(await contentsOf(openZip(file, { wants: (name) => name === "b" }))).toEqual([
-      ["b", big],
-    ]);
-  });
-
-  test("and what a store gives beyond a range is left out", async () => {
-    const archive = writeZip(["a", "b", "c"].map((name) => stored(name, big)));
-    const file: ZipFile = {
-      size: archive.byteLength,
-      readRange: (start, end) =>
-        chunked(archive.subarray(start, end < archive.byteLength ? end + 5000 : end), 65_536),
-    };
+    const archive = writeZip(parts);
     const wants = (name: string): boolean => name === "b";
+    const { file, ranges } = noted(archive);
     expect(await contentsOf(openZip(file, { wants }))).toEqual([["b", big]]);
+    expect(ranges).toHaveLength(4);
+    const generous: ZipFile = {
+      size: archive.byteLength,
+      async *readRange(start, end) {
+        const isTail = end === archive.byteLength;
+        yield Buffer.concat([archive.subarray(start, end), Buffer.alloc(isTail ? 0 : 99_999, 1)]);
+      },
+    };
+    expect(await contentsOf(openZip(generous, { wants }))).toEqual([["b", big]]);
   });
 
   test("descriptors behind large entries that are not wanted are verified all the same", async () => {

@@ -254,6 +254,15 @@ describe("local and central headers that differ (FAULTS 2.6, S3)", () => {
     }
   });
 
+  test("in the length of the extra fields are refused before the data is given", async () => {
+    const zeros = { name: "zeros", method: 0, content: Buffer.alloc(100) };
+    for (const parts of [[zeros], [zeros, other]]) {
+      const lie = writeZip(parts);
+      lie.writeUInt16LE(4, 28);
+      expect(await zipOutcome(lie)).toBe("corrupt");
+    }
+  });
+
   test("a descriptor that is not there, or of no known length, is refused", async () => {
     const flags = { local: { flags: 8 }, central: { flags: 8 } };
     expect(await zipOutcome(writeZip([{ ...part, ...flags }, other]))).toBe("corrupt");
