@@ -218,6 +218,45 @@ test("no bytes whatever fail a load: each value is taken or refused by itself", 
   );
 });
 
+test("every documented date with every documented time is read", async () => {
+  const dates = [
+    "20240309",
+    "2024-03-09",
+    "2024/03/09",
+    "03/09/2024",
+    "03/09/24",
+    "09-Mar-2024",
+    "09-Mar-24",
+    "09 Mar 2024",
+    "09Mar2024",
+  ];
+  const times: readonly (readonly [string, string])[] = [
+    ["101112+0200", "08:11:12.000000"],
+    ["101112", "10:11:12.000000"],
+    ["101112.123456000-0100", "11:11:12.123456"],
+    ["101112.123456000", "10:11:12.123456"],
+    ["10:11:12.123 PST", "18:11:12.123000"],
+    ["10:11:12.123456000+0200", "08:11:12.123456"],
+    ["10:11:12.123456000", "10:11:12.123456"],
+    ["10:11:12+0200", "08:11:12.000000"],
+    ["10:11:12", "10:11:12.000000"],
+    ["10:11", "10:11:00.000000"],
+    ["10", "10:00:00.000000"],
+    ["03:11:12 PM", "15:11:12.000000"],
+    ["03:11 PM", "15:11:00.000000"],
+    ["03:11PM EST", "20:11:00.000000"],
+  ];
+  const both = dates.flatMap((date) => times.map(([time, value]) => [`${date} ${time}`, value]));
+  const [days, moments] = await castAll([
+    { field: field("d", "date"), texts: dates },
+    { field: field("t", "datetime"), texts: both.map(([text = ""]) => text) },
+  ]);
+  expect(days).toEqual(dates.map(() => "2024-03-09"));
+  expect(moments?.map((value, at) => [both[at]?.[0], value])).toEqual(
+    both.map(([text, value]) => [text, `2024-03-09 ${value}`]),
+  );
+});
+
 describe("local times become the moments that a second time zone database says", () => {
   const HOUR = 3_600_000;
   /** Milliseconds that the zone's clocks are ahead at a moment. */

@@ -4,6 +4,7 @@ import {
   exportRejects,
   listRejects,
   loadBatches,
+  loadSlices,
   prepareDomainTable,
   publishRejects,
   type Reject,
@@ -16,6 +17,7 @@ import {
   feedOf,
   field,
   manifestObject,
+  sliceOf,
   startTestServer,
   streamOf,
   type TestRow,
@@ -85,6 +87,46 @@ test("a reject says where it was, what it was and why, and what a replay needs",
     },
   ]);
 });
+
+test.each(["typed text", "Parquet", "ArrowStream"] as const)(
+  "a row whose primary key is null is refused, as %s too",
+  async (way) => {
+    await prepareDomainTable(server.warehouse, feed);
+    await createStaging(server.warehouse, at, "w");
+    const columns = [
+      { name: "id", type: "Nullable(Int64)" },
+      { name: "v", type: "Nullable(Date32)" },
+    ];
+    const options = {
+      warehouse: server.warehouse,
+      feed,
+      workflowId: "w",
+      object: manifestObject(),
+      entry: "",
+      rowBase: 0,
+      plan: resolveColumns(feed, columns),
+    };
+    if (way === "typed text") {
+      const rows: TestRow[] = [
+        ["1", "19782"],
+        [null, "19782"],
+      ];
+      await loadBatches(options)(streamOf(await batchOf(server, rows)));
+    } else {
+      const select =
+        "SELECT CAST([1, NULL] AS Array(Nullable(Int64)))[number + 1] AS id, toDate32('2024-02-29') AS v FROM numbers(2)";
+      await loadSlices(options)(streamOf(await sliceOf(server, select, { format: way })));
+    }
+    expect(
+      await server.rows(
+        "SELECT toString(id) AS id, toString(v) AS v FROM refused.customers__stg_w",
+      ),
+    ).toEqual([{ id: "1", v: "2024-02-29" }]);
+    expect(
+      await server.rows("SELECT code, field, record FROM refused.customers__stg_w__rejects"),
+    ).toEqual([{ code: "primary_key_null", field: "id", record: '{"id":null,"v":"19782"}' }]);
+  },
+);
 
 test("a summary counts rows by reason, of all workflows or of one", async () => {
   await stage("w", { key: "a", entry: "", rowBase: 0 }, [

@@ -267,7 +267,7 @@ describe("a replay of typed columns", () => {
     unhex(['ff00fe', '', '5c27220a'][number + 1]) AS bytes,
     toFixedString(unhex('610000'), 3) AS fixed,
     [1, NULL, 9007199254740993]::Array(Nullable(Int64)) AS list,
-    CAST((7, unhex('ff'), [1.5, nan]), 'Tuple(a Int64, b String, c Array(Float64))') AS nested,
+    CAST((7, unhex('ff'), [1.5, nan], toDate32('2024-02-29')), 'Tuple(a Int64, b String, c Array(Float64), d Date32)') AS nested,
     map('k', 1)::Map(String, Int64) AS pairs
     FROM numbers(3)`;
   const columns: readonly SourceColumn[] = [
@@ -281,7 +281,7 @@ describe("a replay of typed columns", () => {
     ["bytes", "Nullable(String)"],
     ["fixed", "Nullable(FixedString(3))"],
     ["list", "Array(Nullable(Int64))"],
-    ["nested", "Tuple(a Int64, b String, c Array(Float64))"],
+    ["nested", "Tuple(a Int64, b String, c Array(Float64), d Date32)"],
     ["pairs", "Map(String, Int64)"],
   ].map(([name = "", type = ""]) => ({ name, type }));
   const typed = feedOf(
@@ -298,6 +298,7 @@ describe("a replay of typed columns", () => {
       field("list", "string"),
       field("nested", "string"),
       field("pairs", "string"),
+      field("part", "date", { path: "nested.d" }),
     ],
     at,
   );
@@ -310,7 +311,7 @@ describe("a replay of typed columns", () => {
   });
   const values = async (name: string): Promise<unknown[]> =>
     await server.rows(
-      `SELECT id, toString(f) AS f, toString(m) AS m, toString(t) AS t, toString(d) AS d, toString(b) AS b, hex(bytes) AS bytes, hex(fixed) AS fixed, list, hex(nested) AS nested, pairs FROM again.${name} ORDER BY id`,
+      `SELECT id, toString(f) AS f, toString(m) AS m, toString(t) AS t, toString(d) AS d, toString(b) AS b, hex(bytes) AS bytes, hex(fixed) AS fixed, list, hex(nested) AS nested, pairs, toString(part) AS part FROM again.${name} ORDER BY id`,
     );
 
   test.each(["Parquet", "ArrowStream"] as const)(
