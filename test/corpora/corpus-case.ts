@@ -9,6 +9,8 @@ export interface LoadedRow {
   readonly entry: string;
   readonly row: number;
   readonly values: readonly (string | null)[];
+  /** The same as bytes, which need not be text. */
+  readonly bytes: readonly (Uint8Array | null)[];
 }
 
 /** One file of a corpus, how a courier would load it, and what must become of it. */

@@ -92,9 +92,13 @@ function toRefusal(failure: StageFailure | undefined): Outcome {
 }
 
 async function readRows(story: Story, name: string, each: CorpusCase): Promise<LoadedRow[]> {
-  const columns = each.fields.map((field) => `\`${field.name}\``);
+  // As hexadecimals: JSON would mend what is no UTF-8.
+  const columns = each.fields.map((field) => `hex(toString(\`${field.name}\`))`);
   const found = await story.rows<{ entry: string; row: number; values: (string | null)[] }>(
     `SELECT entry, row, [${columns.join(", ")}] AS values FROM corpus.\`${name}\` ORDER BY entry, row`,
   );
-  return found;
+  return found.map(({ entry, row, values }) => {
+    const bytes = values.map((value) => (value === null ? null : Buffer.from(value, "hex")));
+    return { entry, row, bytes, values: bytes.map((value) => value?.toString() ?? null) };
+  });
 }

@@ -1,8 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { parquetMetadata, parquetSchema } from "hyparquet";
-import { type Corpus, type CorpusCase, firstDifference, textField } from "./corpus-case.ts";
+import {
+  type Corpus,
+  type CorpusCase,
+  firstDifference,
+  type LoadedRow,
+  textField,
+} from "./corpus-case.ts";
 import { filesBelow } from "./files-below.ts";
+import { wkbToGeoJson } from "./wkb.ts";
 
 /** `.parquet` files with a `.json` of the same name: the rows, each a list of values. */
 export function parquetCorpus(folder: string): Corpus | undefined {
@@ -31,13 +39,28 @@ function toCase(path: string, name: string): CorpusCase {
     fields: columns.map(textField),
     expect: "loaded",
     judge: (rows) =>
-      firstDifference<readonly unknown[]>(
-        rows.map(({ values }) => values),
-        truth,
-        (seen, expected) =>
-          columns.every((_, index) => isValue(seen[index], expected[index] ?? null)),
+      firstDifference<LoadedRow | readonly unknown[]>(rows, truth, (seen, expected) =>
+        columns.every((_, index) => isCell(seen, index, expected)),
       ),
   };
+}
+
+function isCell(
+  seen: LoadedRow | readonly unknown[],
+  index: number,
+  expected: LoadedRow | readonly unknown[],
+): boolean {
+  if (!("values" in seen && "bytes" in seen) || !Array.isArray(expected)) return false;
+  const value: unknown = expected[index] ?? null;
+  const bytes = seen.bytes[index];
+  if (bytes && isShape(value)) return isDeepStrictEqual(wkbToGeoJson(bytes), value);
+  return isValue(seen.values[index], value);
+}
+
+/** Shapes load as the well-known binary that the file holds; the truth has them as GeoJSON. */
+function isShape(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("type" in value)) return false;
+  return "coordinates" in value || "geometries" in value;
 }
 
 /** Whether a text, as the table has it, is the value that the truth has as JSON. */
