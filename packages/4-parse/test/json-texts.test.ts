@@ -1,11 +1,24 @@
+import { chunked, probe } from "@sluice/streams/testing";
 import { describe, expect, test } from "vitest";
-import { readJson } from "./json-read.ts";
+import { parseJson } from "../src/json/parse-json.ts";
+import { readJson, wanted } from "./json-read.ts";
 
 const SIZES = [1, 2, 3, 7, 1000];
 const records = (size: number) => ({ shape: "records", size }) as const;
 const concatenated = (size: number) => ({ shape: "concatenated", size }) as const;
 
 describe("parseJson of records", () => {
+  test("does not wait for more of the file than its first record", async () => {
+    const source = probe(chunked(Buffer.from(`[${'{"a":1},'.repeat(100)}{"a":1}]`), 1));
+    const settings = { kind: "json", shape: "records", recordPath: "", explodePath: "" } as const;
+    const parsed = await parseJson(settings, wanted("a"), { maxBlockRows: 1 })(source);
+    const blocks = parsed.blocks[Symbol.asyncIterator]();
+    expect((await blocks.next()).value?.rows).toBe(1);
+    expect(source.pulled).toBeLessThan(20);
+    await blocks.return?.();
+    expect(source.closed).toBe(true);
+  });
+
   test("takes each element of an array, or the one record that the text is", async () => {
     for (const size of SIZES) {
       const text = '\uFEFF [ {"a":1} ,\r\n\t{"a":2},{"b":3}\n] \n';

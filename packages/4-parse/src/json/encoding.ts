@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { StageError } from "@sluice/errors";
-import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
+import { placeOf } from "../blocks/block-builder.ts";
 import type { Reader, Window } from "./reader.ts";
+import type { Rows } from "./rows.ts";
 
 /** Byte order marks that are not UTF-8's. UTF-32's come first: the little-endian one begins as UTF-16's. */
 const MARKS: readonly (readonly [encoding: string, ...bytes: number[]])[] = [
@@ -31,20 +32,24 @@ export async function skipByteOrderMark(reader: Reader): Promise<void> {
 }
 
 /**
- * Throws `parse.bad_encoding` with row and byte offset when `bytes[from .. to)` of the window, which end
- * with a whole character if they are UTF-8, are not.
+ * Throws `parse.bad_encoding` with row and byte offset when what was not checked yet of the window up to
+ * `to`, which ends with a whole character if it is UTF-8, is not. The row is the last one that begins
+ * before the place.
  */
-export function assertUtf8(window: Window, from: number, to: number, block: BlockBuilder): void {
+export function assertUtf8(window: Window, to: number, rows: Rows): void {
   const { bytes, base } = window;
-  if (isUtf8(bytes.subarray(from, to))) return;
+  const { block, passedFrom } = rows;
+  const from = rows.checkedTo - base;
+  if (to <= from) return;
+  if (isUtf8(bytes.subarray(from, to))) {
+    rows.checkedTo = base + to;
+    return;
+  }
   const at = firstInvalid(bytes, from, to);
-  let index = block.rows;
-  while (index > 0 && (block.byteOffsets[index - 1] ?? 0) > base + at) index--;
-  const isInside = index > 0;
-  throw badEncoding(
-    "bytes that are not UTF-8",
-    placeOf(block, isInside ? index - 1 : 0, base + at),
-  );
+  let begun = block.rows;
+  while (begun > 0 && (block.byteOffsets[begun - 1] ?? 0) > base + at) begun--;
+  if (begun === block.rows && passedFrom <= base + at) begun++;
+  throw badEncoding("bytes that are not UTF-8", placeOf(block, Math.max(0, begun - 1), base + at));
 }
 
 function badEncoding(seen: string, place: { row?: number; byteOffset: number }): StageError {

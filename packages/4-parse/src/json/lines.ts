@@ -145,15 +145,16 @@ export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cu
       if (long !== undefined) {
         if (!passLong(window, long)) return false;
         long = undefined;
+        rows.passedFrom = Number.POSITIVE_INFINITY;
         continue;
       }
       const from = skipBlank(bytes, window.start);
       window.start = from;
       if (from >= end) return false;
       if (isFirst) {
-        if (end - from < SHAPE_BYTES && !isLast) return false;
         const shape = guessShape(bytes, from, Math.min(end, from + SHAPE_BYTES));
-        if (shape !== undefined) throw wrongShape(base + from, shape);
+        if (shape === "unsure" && end - from < SHAPE_BYTES && !isLast) return false;
+        if (shape !== undefined && shape !== "unsure") throw wrongShape(base + from, shape);
         isFirst = false;
       }
       const behind = scanLine(window, from);
@@ -163,6 +164,7 @@ export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cu
       const length = lineEnd - from;
       if (length > limits.maxRecordBytes) {
         rows.giveUp();
+        rows.passedFrom = base + from;
         long = { byteOffset: base + from, raw: new Uint8Array(RAW_BYTES + 4), kept: 0 };
       } else if (isWhole) {
         takeLine(window, from, behind);

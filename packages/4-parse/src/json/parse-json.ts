@@ -84,9 +84,8 @@ async function* toBlocks(reader: Reader, cut: Cut, rows: Rows): AsyncGenerator<B
   try {
     await skipByteOrderMark(reader);
     for (;;) {
-      const from = window.start;
       const isFull = checked(cut, reader, rows);
-      assertUtf8(window, from, window.start, block);
+      assertUtf8(window, window.start, rows);
       if (isFull) yield takeBlock(block);
       else if (window.isLast) break;
       else await reader.more();
@@ -98,14 +97,13 @@ async function* toBlocks(reader: Reader, cut: Cut, rows: Rows): AsyncGenerator<B
 }
 
 /** Cuts; an error gives way to an encoding error before it, however much of the file the window holds. */
-function checked(cut: Cut, { window }: Reader, { block }: Rows): boolean {
-  const from = window.start;
+function checked(cut: Cut, { window }: Reader, rows: Rows): boolean {
   try {
     return cut(window);
   } catch (error) {
     if (error instanceof StageError) {
       const { byteOffset = 0 } = error.coordinate;
-      assertUtf8(window, from, Math.max(window.start, byteOffset - window.base), block);
+      assertUtf8(window, Math.max(window.start, byteOffset - window.base), rows);
     }
     throw error;
   }

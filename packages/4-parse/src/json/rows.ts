@@ -20,6 +20,10 @@ import { scanValue } from "./scan-record.ts";
 export interface Rows {
   readonly block: BlockBuilder;
   readonly notes: Notes;
+  /** Up to here the file is known to be UTF-8. */
+  checkedTo: number;
+  /** Where a line begins of which a part has left the window already; Infinity without one. */
+  passedFrom: number;
   /** Scans a record; its cells wait for `commit` or `giveUp`. `depth` containers are open around it. */
   scan(bytes: Uint8Array, from: number, depth: number): number;
   /** What was scanned last, `from` to `to` in the window, is a record: its row is written, or its rows wait. */
@@ -161,6 +165,8 @@ export function createRows(scan: Scan, trees: FieldTrees, names: readonly string
   return {
     block,
     notes,
+    checkedTo: 0,
+    passedFrom: Number.POSITIVE_INFINITY,
     scan(bytes, from, depth) {
       beginRow(record);
       return scanValue(scan, record, trees.record, bytes, from, depth);

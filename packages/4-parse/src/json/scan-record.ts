@@ -6,6 +6,7 @@ import {
   CLOSE_BRACE,
   CLOSE_BRACKET,
   COMMA,
+  NUL,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
@@ -71,6 +72,8 @@ export function scanValue(
   } else {
     end = endOfScalar(scan, bytes, from);
     if (end < 0) return STOPPED;
+    // At the window's end it may go on: the caller stops here too, and half a number passes no limit.
+    if (bytes[end] === NUL) return end;
     for (let k = 0; k < columns.length; k++) {
       if (c === LOWER_N) takeNull(cells, columns[k] as number);
       else if (takeBytes(scan, cells, columns[k] as number, bytes, from, end) < 0) return STOPPED;

@@ -1,5 +1,6 @@
 import type { StageError } from "@sluice/errors";
 import type { FieldPath } from "@sluice/schema";
+import { assertUtf8 } from "./encoding.ts";
 import { codeOf, RAW_BYTES } from "./fault.ts";
 import type { Cut } from "./lines.ts";
 import type { Window } from "./reader.ts";
@@ -23,6 +24,10 @@ import { commaOr, skipValue, stopAtDepth, stopAtKeyBytes, stopAtKeys } from "./s
 import { fatal, moreThanOne, recordTooLarge } from "./text-errors.ts";
 import { createTrail, type Frame } from "./trail.ts";
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+/** One byte more than is kept of a record tells whether a character is cut. */
+const HEAD_BYTES = RAW_BYTES + 1;
+
 /** What the next token may be. */
 type Expected =
   | "text"
@@ -37,8 +42,10 @@ type Expected =
 /** The text that the walk stands in, or stood in last. */
 interface Text {
   readonly byteOffset: number;
-  /** Its first bytes, once they have left the window: what is kept of it if it has no record. */
-  head: Uint8Array | undefined;
+  /** Its first bytes, of which the window has lost some: what is kept of it if it has no record. */
+  readonly head: Uint8Array;
+  /** How many of them are there. */
+  kept: number;
   hasRecords: boolean;
   /** Whether it is one record without a line break. */
   isLine: boolean;
@@ -60,7 +67,7 @@ export function createTextCut(
   const trail = createTrail(recordPath);
   const { frames } = trail;
   let expected: Expected = "text";
-  let text: Text = { byteOffset: 0, head: undefined, hasRecords: false, isLine: false };
+  let text: Text = { byteOffset: 0, head: NO_BYTES, kept: 0, hasRecords: false, isLine: false };
   /** Whether a line break stands behind the only text. */
   let hasBreak = false;
   /** Whether a record is being taken, or an element that should be one. */
@@ -100,9 +107,8 @@ export function createTextCut(
   }
 
   function beginText(window: Window, i: number): number {
-    const { end, base, isLast } = window;
-    if (end - i < RAW_BYTES && !isLast) return stop(scan, end, "");
-    text = { byteOffset: base + i, head: undefined, hasRecords: false, isLine: false };
+    const byteOffset = window.base + i;
+    text = { byteOffset, head: NO_BYTES, kept: 0, hasRecords: false, isLine: false };
     trail.begin();
     return takeValue(window, i);
   }
@@ -194,20 +200,32 @@ export function createTextCut(
         : "a record is an object, and begins with {";
     const { byteOffset } = text;
     if (isOneText) throw fatal(block, "malformed", message, byteOffset);
-    const bytes = headOf(window);
-    const length = Math.min(bytes.length, window.base + behind - byteOffset);
-    rows.refuse({ ...window, bytes, base: byteOffset }, 0, length, "malformed", message);
+    // Before there is a row that begins before the bytes, however many of them came at once.
+    assertUtf8(window, behind, rows);
+    if (text.kept === 0) {
+      rows.refuse(window, byteOffset - window.base, behind, "malformed", message);
+      return;
+    }
+    keepHead(window);
+    const length = Math.min(text.kept, window.base + behind - byteOffset);
+    const place = { ...window, bytes: text.head, base: byteOffset };
+    rows.refuse(place, 0, length, "malformed", message);
   }
 
-  /** The first bytes of the text, all of which the window held when it began. */
-  function headOf({ bytes, base, end }: Window): Uint8Array {
-    const from = text.byteOffset - base;
-    return text.head ?? bytes.subarray(from, Math.min(end, from + RAW_BYTES));
+  /** Keeps the first bytes of the text as far as the window has them. */
+  function keepHead({ bytes, base, end }: Window): void {
+    const { byteOffset, kept } = text;
+    if (kept === HEAD_BYTES) return;
+    if (kept === 0) text = { ...text, head: new Uint8Array(HEAD_BYTES) };
+    const from = byteOffset + kept - base;
+    const piece = bytes.subarray(from, Math.min(end, from + HEAD_BYTES - kept));
+    text.head.set(piece, kept);
+    text.kept = kept + piece.length;
   }
 
   /** Before the window moves on: keeps what may be wanted of the text that it stands in. */
   function moveOn(window: Window): false {
-    if (frames.length > 0 && !text.hasRecords) text.head ??= headOf(window).slice();
+    if (frames.length > 0 && !text.hasRecords) keepHead(window);
     return false;
   }
 
