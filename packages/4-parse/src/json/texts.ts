@@ -1,7 +1,7 @@
 import type { StageError } from "@sluice/errors";
 import type { FieldPath } from "@sluice/schema";
 import { assertUtf8 } from "./encoding.ts";
-import { codeOf, RAW_BYTES } from "./fault.ts";
+import { codeOf } from "./fault.ts";
 import type { Cut } from "./lines.ts";
 import type { Window } from "./reader.ts";
 import type { Rows } from "./rows.ts";
@@ -22,11 +22,8 @@ import {
 } from "./scan.ts";
 import { commaOr, skipValue, stopAtDepth, stopAtKeyBytes, stopAtKeys } from "./skip-value.ts";
 import { fatal, moreThanOne, recordTooLarge } from "./text-errors.ts";
+import { beginHead, createTextHead, keepHead, refuseText } from "./text-head.ts";
 import { createTrail, type Frame } from "./trail.ts";
-
-const NO_BYTES: Uint8Array = new Uint8Array(0);
-/** One byte more than is kept of a record tells whether a character is cut. */
-const HEAD_BYTES = RAW_BYTES + 1;
 
 /** What the next token may be. */
 type Expected =
@@ -38,18 +35,6 @@ type Expected =
   | "colon"
   | "comma or end"
   | "nothing";
-
-/** The text that the walk stands in, or stood in last. */
-interface Text {
-  readonly byteOffset: number;
-  /** Its first bytes, of which the window has lost some: what is kept of it if it has no record. */
-  readonly head: Uint8Array;
-  /** How many of them are there. */
-  kept: number;
-  hasRecords: boolean;
-  /** Whether it is one record without a line break. */
-  isLine: boolean;
-}
 
 /**
  * Texts with any whitespace or none between them, or exactly one. What leads to the records, and what
@@ -67,7 +52,11 @@ export function createTextCut(
   const trail = createTrail(recordPath);
   const { frames } = trail;
   let expected: Expected = "text";
-  let text: Text = { byteOffset: 0, head: NO_BYTES, kept: 0, hasRecords: false, isLine: false };
+  /** Of the text that the walk stands in, or stood in last. */
+  const head = createTextHead();
+  let hasRecords = false;
+  /** Whether it is one record without a line break. */
+  let isLine = false;
   /** Whether a line break stands behind the only text. */
   let hasBreak = false;
   /** Whether a record is being taken, or an element that should be one. */
@@ -102,13 +91,14 @@ export function createTextCut(
         if (expected === "value") trail.nextElement();
         return i + 1;
       case "nothing":
-        throw moreThanOne(block, window, i, text.isLine && hasBreak ? "lines" : "concatenated");
+        throw moreThanOne(block, window, i, isLine && hasBreak ? "lines" : "concatenated");
     }
   }
 
   function beginText(window: Window, i: number): number {
-    const byteOffset = window.base + i;
-    text = { byteOffset, head: NO_BYTES, kept: 0, hasRecords: false, isLine: false };
+    beginHead(head, window.base + i);
+    hasRecords = false;
+    isLine = false;
     trail.begin();
     return takeValue(window, i);
   }
@@ -121,7 +111,7 @@ export function createTextCut(
     if (isElement || (isTarget && c === OPEN_BRACE)) return takeRecord(window, i, isElement);
     if (c === OPEN_BRACE || c === OPEN_BRACKET) {
       if (frames.length >= limits.maxDepth) return stopAtDepth(scan, i);
-      if (isTarget) text.hasRecords = true;
+      if (isTarget) hasRecords = true;
       trail.enter(c, isTarget);
       expected = c === OPEN_BRACE ? "key or end" : "value or end";
       return i + 1;
@@ -153,10 +143,9 @@ export function createTextCut(
     // A number that ends with the window may go on behind it.
     if (end === window.end && !window.isLast && !isObject) return stop(scan, end, "");
     if (end - i > limits.maxRecordBytes) throw recordTooLarge(block, limits, window.base + i);
-    text.hasRecords = true;
+    hasRecords = true;
     if (isObject) {
-      if (isOneText && !isElement && recordPath.length === 0)
-        text.isLine = !hasLineBreak(bytes, i, end);
+      if (isOneText && !isElement && recordPath.length === 0) isLine = !hasLineBreak(bytes, i, end);
       rows.commit(window, i, end);
     } else {
       rows.refuse(window, i, end, "malformed", "a record is an object, and begins with {");
@@ -174,7 +163,7 @@ export function createTextCut(
     if (end < 0) return STOPPED;
     if (end - i - 1 > limits.maxKeyBytes) return stopAtKeyBytes(scan, end);
     if (++frame.count > limits.maxKeys) return stopAtKeys(scan, end);
-    if (!trail.nextMember(bytes, i, end + 1, text.hasRecords)) {
+    if (!trail.nextMember(bytes, i, end + 1, hasRecords)) {
       return stop(scan, i, "recordPath leads to two places of one text");
     }
     expected = "colon";
@@ -193,39 +182,20 @@ export function createTextCut(
       return;
     }
     expected = isOneText ? "nothing" : "text";
-    if (text.hasRecords) return;
+    if (hasRecords) return;
     const message =
       recordPath.length > 0
         ? "recordPath leads to no record in this text"
         : "a record is an object, and begins with {";
-    const { byteOffset } = text;
-    if (isOneText) throw fatal(block, "malformed", message, byteOffset);
+    if (isOneText) throw fatal(block, "malformed", message, head.byteOffset);
     // Before there is a row that begins before the bytes, however many of them came at once.
     assertUtf8(window, behind, rows);
-    if (text.kept === 0) {
-      rows.refuse(window, byteOffset - window.base, behind, "malformed", message);
-      return;
-    }
-    keepHead(window);
-    const length = Math.min(text.kept, window.base + behind - byteOffset);
-    const place = { ...window, bytes: text.head, base: byteOffset };
-    rows.refuse(place, 0, length, "malformed", message);
-  }
-
-  /** Keeps the first bytes of the text as far as the window has them. */
-  function keepHead({ bytes, base, end }: Window): void {
-    const { byteOffset, kept } = text;
-    if (kept === HEAD_BYTES) return;
-    if (kept === 0) text = { ...text, head: new Uint8Array(HEAD_BYTES) };
-    const from = byteOffset + kept - base;
-    const piece = bytes.subarray(from, Math.min(end, from + HEAD_BYTES - kept));
-    text.head.set(piece, kept);
-    text.kept = kept + piece.length;
+    refuseText(head, rows, window, behind, message);
   }
 
   /** Before the window moves on: keeps what may be wanted of the text that it stands in. */
   function moveOn(window: Window): false {
-    if (frames.length > 0 && !text.hasRecords) keepHead(window);
+    if (frames.length > 0 && !hasRecords) keepHead(head, window);
     return false;
   }
 
