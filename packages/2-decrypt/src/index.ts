@@ -1,3 +1,4 @@
 export { type DecryptOptions, decrypt } from "./decrypt.ts";
+export { DEFAULT_LIMITS as DECRYPT_LIMITS, type DecryptLimits } from "./limits.ts";
 export { inspectPrivateKeys, type PrivateKeyFacts } from "./private-keys.ts";
 export { inspectSignerKeys, type SignerKeyFacts } from "./signer-keys.ts";

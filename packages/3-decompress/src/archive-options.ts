@@ -28,7 +28,7 @@ export interface ArchiveOptions extends Partial<ArchiveLimits> {
   readonly wants?: (name: string) => boolean;
 }
 
-const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
+export const ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 10_000,
   maxNameBytes: 1024,
   maxEntryBytes: 2 ** 38,
@@ -41,7 +41,7 @@ const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
 
 /** The limits of these options; what is not set has its default. */
 export function archiveLimits({ wants: _, ...given }: ArchiveOptions): ArchiveLimits {
-  return { ...DEFAULT_ARCHIVE_LIMITS, ...given };
+  return { ...ARCHIVE_LIMITS, ...given };
 }
 
 /** The error that a limit was passed; it names the option. `subject` begins the sentence. */

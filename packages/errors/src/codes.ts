@@ -165,7 +165,9 @@ export const CODES = {
     ),
     truncated: pgp("The message ends too early. Upload it again, whole."),
     signature_invalid: pgp("The signature does not verify. Check who signed the file."),
-    limit_exceeded: pgp("The message is over a limit. Split the file, or raise the named limit."),
+    limit_exceeded: pgp(
+      "The message is over a limit. Split the file, or raise the named limit by SLUICE_LIMITS.",
+    ),
   },
   decompress: {
     not_this_container: unopened(
@@ -183,7 +185,9 @@ export const CODES = {
     truncated: archive("The container ends too early. Upload it again, whole, then retry."),
     duplicate_entry: archive("The archive names one entry twice. Upload a new archive."),
     unsafe_entry: archive("The archive has an entry with an unsafe name or kind."),
-    limit_exceeded: archive("The content is over a limit. Split it, or raise the named limit."),
+    limit_exceeded: archive(
+      "The content is over a limit. Split it, or raise the named limit by SLUICE_LIMITS.",
+    ),
     empty_archive: archive("The archive holds no file. Upload a new archive."),
     entry_missing: changed(
       "missing_file",
@@ -194,7 +198,7 @@ export const CODES = {
     bad_encoding: file("Declare the file's encoding, or write it as UTF-8."),
     malformed: file("The file does not follow its format at this place. Correct it."),
     record_too_large: file(
-      "A record is over the limit, often an unclosed quote. Correct it, or raise the named limit.",
+      "A record is over the limit, often an unclosed quote. Correct it, or raise the named limit by SLUICE_LIMITS.",
     ),
     unsupported_feature: file("The file uses a feature of its format that is not supported."),
     encrypted_file: file("Encrypted Parquet is not read. Use PGP instead."),

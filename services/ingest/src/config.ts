@@ -1,4 +1,5 @@
 import { availableParallelism, hostname, tmpdir } from "node:os";
+import { readLimits, type StageLimits } from "./limits.ts";
 
 const MIB = 1024 * 1024;
 
@@ -38,6 +39,8 @@ export interface IngestConfig {
   readonly maxSpoolBytes: number;
   /** Archives that may stand in each other, the outermost counted: 1 refuses an archive inside an archive. */
   readonly maxArchiveDepth: number;
+  /** Limits of the stages that are not to have their defaults. */
+  readonly limits: StageLimits;
   /** Inserts of one task in flight at one time. */
   readonly insertConcurrency: number;
   /** How long a task may go on when the worker is asked to end. */
@@ -108,6 +111,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     spoolDir: text("SLUICE_SPOOL_DIR", tmpdir()),
     maxSpoolBytes: number("SLUICE_MAX_SPOOL_MIB", 20_480, 1) * MIB,
     maxArchiveDepth: number("SLUICE_MAX_ARCHIVE_DEPTH", 2, 1, 4),
+    limits: readLimits(text("SLUICE_LIMITS", "")),
     insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),
     drainMs: number("SLUICE_DRAIN_MS", 30_000, 0),
     exitWithStdin: text("SLUICE_EXIT_WITH_STDIN", "") === "1",

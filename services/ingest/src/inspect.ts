@@ -6,7 +6,7 @@ import {
 } from "@sluice/api/control/v1/credential_pb";
 import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
 import type { Connection, FeedVersion } from "@sluice/api/ingest/v1/task_pb";
-import { inspectPrivateKeys } from "@sluice/decrypt";
+import { inspectPrivateKeys, inspectSignerKeys } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
 import type { ConnectionCheck } from "@sluice/fetch";
 import {
@@ -72,11 +72,12 @@ export function inspectHandlers(
     },
 
     async inspectPgpKeys({ keys }) {
-      const { privateKeyBlock = "", passphrase = "" } = keys ?? {};
-      const found = await inspectPrivateKeys(
-        [privateKeyBlock],
-        passphrase === "" ? undefined : passphrase,
-      );
+      const { privateKeyBlock = "", passphrase = "", signerPublicKeys = [] } = keys ?? {};
+      await inspectSignerKeys(signerPublicKeys);
+      const found =
+        privateKeyBlock === ""
+          ? []
+          : await inspectPrivateKeys([privateKeyBlock], passphrase === "" ? undefined : passphrase);
       return {
         fingerprints: found.map(({ fingerprint }) => fingerprint),
         keyIds: found.flatMap(({ keyIds }) => keyIds),

@@ -18,6 +18,7 @@ import {
 } from "@sluice/parse";
 import type { Feed, Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
 import { peek } from "@sluice/streams";
+import type { StageLimits } from "./limits.ts";
 import type { LoadMeter } from "./load-meter.ts";
 import type { LoadWork } from "./load-work.ts";
 import type { LoadContext, SeekableFile } from "./pipeline.ts";
@@ -92,7 +93,7 @@ export function createEntryLoad(
       let parsed: ParsedEntry;
       try {
         assertFormat(peeked.head, format);
-        parsed = await parserOf(format, feed.fields)(peeked.bytes);
+        parsed = await parserOf(format, feed.fields, config.limits)(peeked.bytes);
       } catch (error) {
         await peeked.close();
         throw error;
@@ -108,7 +109,10 @@ export function createEntryLoad(
     },
 
     async loadParquet(name, file, where) {
-      const { columns, unread, route, units } = await openParquet(file);
+      const { columns, unread, route, units } = await openParquet({
+        ...config.limits.parquet,
+        ...file,
+      });
       assertReadable(feed, unread);
       const plan = resolveColumns(feed, columns);
       await loadSlices({ ...target(name), plan })(
@@ -161,16 +165,17 @@ const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
 function parserOf(
   format: StreamedFormat,
   fields: readonly Field[],
+  limits: StageLimits,
 ): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const wanted = fields.filter(({ include, lineage }) => include && lineage === undefined);
   switch (format.kind) {
     case "delimited":
-      return parseDelimited(format);
+      return parseDelimited(format, limits.delimited);
     case "json":
-      return parseJson(format, wanted);
+      return parseJson(format, wanted, limits.json);
     case "xml":
-      return parseXml(format, wanted);
+      return parseXml(format, wanted, limits.xml);
     case "avro":
-      return parseAvro(wanted);
+      return parseAvro(wanted, limits.avro);
   }
 }

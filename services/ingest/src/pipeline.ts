@@ -111,8 +111,9 @@ async function openFile(
   depth: number,
 ): Promise<void> {
   const { pgp } = settings;
+  const { limits } = opening.context.config;
   if (pgp === undefined) return await openPlain(file, settings, opening, depth);
-  const plain = judged(decrypt({ keys: pgp })(file.stream()));
+  const plain = judged(decrypt({ ...limits.decrypt, keys: pgp })(file.stream()));
   try {
     const decrypted = { name: file.name, stream: () => plain.bytes };
     await openPlain(decrypted, settings, opening, depth);
@@ -136,33 +137,32 @@ async function openPlain(
 ): Promise<void> {
   const { compression, content } = settings;
   const { spools, entryLoad, context } = opening;
+  const { limits } = context.config;
+  const plain = (archive?: "zip" | "tar"): AsyncIterable<Uint8Array> =>
+    decompress({ ...limits.decompress, compression, ...(archive && { archive }) })(file.stream());
   switch (content.kind) {
     case "tar": {
-      const bytes = decompress({ compression, archive: "tar" })(file.stream());
+      const bytes = plain("tar");
       return await openArchive(file, content, opening, depth, (wants) =>
-        unarchiveTar({ wants })(bytes),
+        unarchiveTar({ ...limits.archive, wants })(bytes),
       );
     }
     case "zip": {
-      await using zip =
-        (await plainSeekable(file, settings)) ??
-        (await spools.hold(decompress({ compression, archive: "zip" })(file.stream())));
+      await using zip = (await plainSeekable(file, settings)) ?? (await spools.hold(plain("zip")));
       const where = zip === file.seekable ? "by ranges from S3" : "spooled to disk";
       entryLoad.addRoute(`zip ${where}`);
-      return await openArchive(file, content, opening, depth, (wants) => openZip(zip, { wants }));
+      return await openArchive(file, content, opening, depth, (wants) =>
+        openZip(zip, { ...limits.archive, wants }),
+      );
     }
     case "parquet": {
       if (await loadPlainParquet(file, settings, opening)) return;
-      await using held = await spools.hold(decompress({ compression })(file.stream()));
+      await using held = await spools.hold(plain());
       return await entryLoad.loadParquet(file.name, held, "spooled to disk");
     }
     default:
       context.signal.throwIfAborted();
-      return await entryLoad.loadStream(
-        file.name,
-        content,
-        decompress({ compression })(file.stream()),
-      );
+      return await entryLoad.loadStream(file.name, content, plain());
   }
 }
 

@@ -300,10 +300,10 @@ async function withInspectedKeys(
     return kind;
   }
   const privateKeyBlock = secrets.get("private_key_block") ?? "";
-  if (privateKeyBlock === "") {
+  const { signerPublicKeys } = kind.value;
+  if (privateKeyBlock === "" && signerPublicKeys.length === 0) {
     return { case: "pgp", value: { ...kind.value, fingerprints: [], keyIds: [] } };
   }
-  const { signerPublicKeys } = kind.value;
   const passphrase = secrets.get("passphrase") ?? "";
   const keys = { privateKeyBlock, passphrase, signerPublicKeys };
   const { fingerprints, keyIds } = await context.inspect.call((client, options) =>
