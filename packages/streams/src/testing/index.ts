@@ -1,2 +1,8 @@
+export {
+  type ReaderContract,
+  type Run,
+  readerContract,
+  type StoppingRun,
+} from "./reader-contract.ts";
 export { chunked, type Probe, probe } from "./sources.ts";
 export { type StageContract, stageContract } from "./stage-contract.ts";

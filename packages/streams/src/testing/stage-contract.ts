@@ -1,48 +1,64 @@
 import { StageError } from "@sluice/errors";
 import { describe, expect, test } from "vitest";
+import { all, type ReaderContract, type Run, readerContract } from "./reader-contract.ts";
 import { chunked, probe } from "./sources.ts";
 
+type Stage<O> = (source: AsyncIterable<Uint8Array>) => AsyncIterable<O>;
+
 /** A stage under contract: how to run it over bytes, and a sample with what must come out of it. */
-export interface StageContract<O> {
-  readonly name: string;
+export interface StageContract<O>
+  extends Pick<ReaderContract<O>, "name" | "sample" | "collect" | "empty"> {
   /** The stage with ordinary settings. */
-  readonly stage: (source: AsyncIterable<Uint8Array>) => AsyncIterable<O>;
-  /** An input that gives more than one output chunk, or one if the stage cannot give more. */
-  readonly sample: Uint8Array;
-  /** Turns the outputs into a value that does not depend on where chunks begin. */
-  readonly collect: (outputs: O[]) => unknown;
-  /** What empty input gives: a value like collect's, or the code of the error. */
-  readonly empty: { readonly output: unknown } | { readonly code: string };
+  readonly stage: Stage<O>;
   /** The stage with a limit that the sample passes, and the code it stops with. */
-  readonly limited?: {
-    readonly stage: (source: AsyncIterable<Uint8Array>) => AsyncIterable<O>;
-    readonly code: string;
-  };
-}
-
-async function all<O>(outputs: AsyncIterable<O>): Promise<O[]> {
-  const seen: O[] = [];
-  for await (const output of outputs) seen.push(output);
-  return seen;
-}
-
-async function failure(outputs: AsyncIterable<unknown>): Promise<unknown> {
-  return await all(outputs).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  readonly limited?: { readonly stage: Stage<O>; readonly code: string };
+  /**
+   * The stage before a sink that fails while there is more to read, and the code it stops with. Only
+   * for a stage that writes: to all others a failing sink is a reader that stops early.
+   */
+  readonly sinkFails?: { readonly stage: Stage<O>; readonly code: string };
 }
 
 /** Runs the behaviour that every stage owes its neighbours. Call it at the top level of a test file. */
 export function stageContract<O>(contract: StageContract<O>): void {
-  const { name, stage, sample, collect } = contract;
+  const { name, stage, sample, collect, empty, limited, sinkFails } = contract;
+  const start = async (run: Stage<O>, input: AsyncIterable<Uint8Array>): Promise<Run<O>> => {
+    const source = probe(input);
+    const outputs = run(source);
+    return {
+      outputs,
+      source: { pulled: () => source.pulled, isClosed: () => source.closed },
+    };
+  };
+  const stopping = (
+    given: { readonly stage: Stage<O>; readonly code: string } | undefined,
+  ): ReaderContract<O>["limited"] =>
+    given && {
+      open: (size) => start(given.stage, chunked(sample, size)),
+      code: given.code,
+    };
+  const broken = new StageError("fetch", "stalled", "the source broke");
+  async function* breaking(): AsyncGenerator<Uint8Array> {
+    yield sample.subarray(0, Math.floor(sample.byteLength / 2));
+    throw broken;
+  }
 
+  readerContract<O>({
+    name,
+    open: (bytes, size) => start(stage, chunked(bytes, size)),
+    sample,
+    collect,
+    empty,
+    broken: {
+      open: () => start(stage, breaking()),
+      expectError: (error) => expect(error).toBe(broken),
+    },
+    limited: stopping(limited),
+    sinkFails: stopping(sinkFails),
+  });
+
+  // What only a source in the same process can do.
   describe(`${name} keeps the stage contract`, () => {
-    test.each([1, 7, 4096])("gives the same output from chunks of %i bytes", async (size) => {
-      const whole = collect(await all(stage(chunked(sample, sample.byteLength))));
-      expect(collect(await all(stage(chunked(sample, size))))).toEqual(whole);
-    });
-
     test("passes over empty chunks", async () => {
       async function* gaps(): AsyncGenerator<Uint8Array> {
         for await (const chunk of chunked(sample, 100)) {
@@ -54,47 +70,5 @@ export function stageContract<O>(contract: StageContract<O>): void {
       const whole = collect(await all(stage(chunked(sample, sample.byteLength))));
       expect(collect(await all(stage(gaps())))).toEqual(whole);
     });
-
-    test("does not read its source before it is read", () => {
-      const source = probe(chunked(sample, 64));
-      stage(source);
-      expect(source.pulled).toBe(0);
-    });
-
-    test("closes its source when its reader stops early", async () => {
-      const source = probe(chunked(sample, 64));
-      for await (const _ of stage(source)) break;
-      expect(source.closed).toBe(true);
-    });
-
-    test("passes on the source's error as it is", async () => {
-      const broken = new StageError("fetch", "stalled", "the source broke");
-      async function* breaking(): AsyncGenerator<Uint8Array> {
-        yield sample.subarray(0, Math.floor(sample.byteLength / 2));
-        throw broken;
-      }
-      expect(await failure(stage(breaking()))).toBe(broken);
-    });
-
-    test("answers empty input as its contract says", async () => {
-      const run = stage(chunked(new Uint8Array(0), 1));
-      if ("code" in contract.empty) {
-        expect(await failure(run)).toMatchObject({
-          name: "StageError",
-          code: contract.empty.code,
-        });
-      } else {
-        expect(collect(await all(run))).toEqual(contract.empty.output);
-      }
-    });
-
-    if (contract.limited !== undefined) {
-      const { stage: limited, code } = contract.limited;
-      test("stops and closes its source when a limit is passed", async () => {
-        const source = probe(chunked(sample, 64));
-        expect(await failure(limited(source))).toMatchObject({ name: "StageError", code });
-        expect(source.closed).toBe(true);
-      });
-    }
   });
 }
