@@ -63,16 +63,16 @@ describe("X3: limits stop the document", () => {
   });
 
   test.each<[keyof XmlLimits, (size: number) => string, object?]>([
-    ["maxDepth", (size) => `<r>${"<a>".repeat(size - 1)}${"</a>".repeat(size - 1)}</r>`],
+    ["maxDepth", (size) => `<r><row/>${"<a>".repeat(size - 1)}${"</a>".repeat(size - 1)}</r>`],
     ["maxDepth", (size) => `<row>${"<a>".repeat(size - 1)}${"</a>".repeat(size - 1)}</row>`],
     [
       "maxAttributes",
       (size) => `<r ${Array.from({ length: size }, (_, i) => `a${i}=''`).join(" ")}/>`,
     ],
-    ["maxNameBytes", (size) => `<r><${"x".repeat(size)}/></r>`],
-    ["maxNameBytes", (size) => `<r><${"é".repeat(size >> 1)}${"x".repeat(size & 1)}/></r>`],
+    ["maxNameBytes", (size) => `<r><row/><${"x".repeat(size)}/></r>`],
+    ["maxNameBytes", (size) => `<r><row/><${"é".repeat(size >> 1)}${"x".repeat(size & 1)}/></r>`],
     ["maxNameBytes", (size) => `<r ${"x".repeat(size)}='1'/>`],
-    ["maxTextLength", (size) => `<r>${"é".repeat(size)}<a/></r>`],
+    ["maxTextLength", (size) => `<r>${"é".repeat(size)}<row/></r>`],
     [
       "maxTextLength",
       (size) => `<r><row>${"&#65;".repeat(size / 5)}${"x".repeat(size % 5)}</row></r>`,

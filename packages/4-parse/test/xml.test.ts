@@ -60,13 +60,22 @@ describe("parseXml finds records", () => {
     expect((await readXml(text, ["@a"], { rowElement: "p:row" })).rows).toEqual([["1"]]);
   });
 
-  test("none, and warns with the root's name", async () => {
-    const { rows, findings } = await readXml("<Rows><Row/></Rows>", ["a"]);
+  test("none in a document without elements, and warns with the root's name", async () => {
+    const { rows, findings } = await readXml("<Rows> </Rows>", ["a"]);
     expect(rows).toEqual([]);
     expect(findings).toEqual({
       absent: [0],
       extra: [],
       warnings: ["no element is a record by rowElement row; the root is Rows"],
+    });
+  });
+
+  test("or refuses a document of other elements, which would pass for an empty one", async () => {
+    await expect(readXml("<Rows><Row/></Rows>", ["a"])).rejects.toMatchObject({
+      code: "malformed",
+      rawMessage: expect.stringContaining("rowElement is row, the root Rows holds Row"),
+      seen: "Rows.Row",
+      expected: "row",
     });
   });
 

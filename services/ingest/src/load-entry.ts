@@ -99,13 +99,16 @@ export function createEntryLoad(
         throw error;
       }
       const plan = resolveColumns(feed, parsed.columns);
+      const before = rowBase;
       const batches = batch({ columns: plan.chosen, budget, signal, firstOrdinal: ordinal })(
         parsed,
       );
       await loadBatches({ ...target(name), plan })(counted(batches));
       routes.add(`${ROUTES[format.kind]}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
-      if (parsed.findings) addWarnings(name, judgeFindings(feed, plan, parsed.findings()));
+      // Of an entry without a record nothing can be said: what it lacks, it lacks for want of rows.
+      const findings = rowBase > before ? parsed.findings?.() : undefined;
+      if (findings !== undefined) addWarnings(name, judgeFindings(feed, plan, findings));
     },
 
     async loadParquet(name, file, where) {

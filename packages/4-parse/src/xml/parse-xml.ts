@@ -51,7 +51,7 @@ export function parseXml(
     const rows = createRows(fields, settings.explodePath, names, limits);
     const createReader: Document["createReader"] = (charset) =>
       createRecordReader(charset, path, names, limits);
-    return { rows, createReader };
+    return { rowElement: settings.rowElement, rows, createReader };
   };
   // Settings that lead nowhere are refused before there is a file.
   open();
@@ -81,6 +81,7 @@ export function parseXml(
 
 /** What one document's reading remembers. */
 interface Document {
+  readonly rowElement: string;
   readonly rows: Rows;
   readonly createReader: (charset: ReturnType<typeof detectCharset>) => RecordReader;
 }
@@ -100,6 +101,7 @@ async function* cut(
     const charset = detectCharset(head);
     const reader = document.createReader(charset);
     const pieces = textPieces(bytes, charset);
+    let hasRecord = false;
     for (let isLast = false; !isLast; ) {
       let failure: { readonly error: unknown } | undefined;
       try {
@@ -113,6 +115,7 @@ async function* cut(
       }
       // Records before the failure come first: what was given must not depend on how the bytes arrive.
       for (const record of reader.takeRecords()) {
+        hasRecord = true;
         if (addExploded !== undefined) {
           for (const _ of addExploded(record, block)) if (isFull()) yield takeBlock(block);
         } else {
@@ -123,10 +126,21 @@ async function* cut(
       onRoot(reader.root);
       if (failure !== undefined) throw inRow(failure.error, reader, block);
     }
+    if (!hasRecord && reader.firstChild !== undefined) throw withoutRecord(document, reader);
     if (block.rows > 0) yield takeBlock(block);
   } finally {
     await iterator.return?.();
   }
+}
+
+/** A document that holds something else than the settings say must not pass for an empty one. */
+function withoutRecord({ rowElement }: Document, { root, firstChild }: RecordReader): StageError {
+  const message = `no element of the document is a record: rowElement is ${rowElement}, the root ${root} holds ${firstChild}`;
+  return new StageError("parse", "malformed", message, {
+    byteOffset: 0,
+    seen: `${root}.${firstChild}`,
+    expected: rowElement,
+  });
 }
 
 function toIsFull(block: BlockBuilder, limits: XmlLimits): () => boolean {

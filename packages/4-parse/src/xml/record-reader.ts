@@ -24,6 +24,8 @@ export interface RecordReader {
   readonly isInRecord: boolean;
   /** The root's name; undefined before it opens. */
   readonly root: string | undefined;
+  /** The name of the first element inside of the root; undefined as long as there is none. */
+  readonly firstChild: string | undefined;
   write(piece: TextPiece): void;
   /** Nothing follows. */
   end(): void;
@@ -49,6 +51,7 @@ export function createRecordReader(
   const elements = createOpenElements(names);
   let records: XmlRecord[] = [];
   let root: string | undefined;
+  let firstChild: string | undefined;
   let depth = 0;
   let isBeginning = true;
   let attributes: string[] = [];
@@ -118,6 +121,7 @@ export function createRecordReader(
       throw over("maxDepth", maxDepth, "elements inside of each other", byteOfToken());
     }
     root ??= name;
+    if (depth === 2) firstChild ??= name;
     if (elements.depth > 0) openMember(name);
     else if (path.open(name, depth)) {
       names.trim();
@@ -182,6 +186,9 @@ export function createRecordReader(
     },
     get root() {
       return root;
+    },
+    get firstChild() {
+      return firstChild;
     },
     write(piece) {
       const { text } = piece;
