@@ -189,6 +189,17 @@ describe("parseJson with a recordPath", () => {
     }
   });
 
+  test("tells the row of bytes that are not UTF-8 alike, whatever becomes of their text", async () => {
+    const file = Buffer.from('{"d":{"a":1}}{"x":"\xff"}{"d":{"a":2}}', "latin1");
+    for (const size of SIZES) {
+      const reading = readJson(file, "a", { ...concatenated(size), recordPath: "d" });
+      await expect(reading).rejects.toMatchObject({
+        code: "bad_encoding",
+        coordinate: { row: 1, byteOffset: 19 },
+      });
+    }
+  });
+
   test("passes what stands beside the records whatever its size", async () => {
     const beside = JSON.stringify(Array.from({ length: 3000 }, (_, i) => ({ i, x: ["y"] })));
     const file = `{"meta":${beside},"rows":[{"a":1}],"more":${beside}}`;

@@ -231,22 +231,24 @@ describe("parseJson reads a value", () => {
     expect(({} as { x?: unknown }).x).toBeUndefined();
   });
 
-  test("that is half a character as a fault of its row, where a field takes it", async () => {
-    const text = [
-      '{"a":"\\ud800"}',
-      '{"a":"\\udc00\\ud800"}',
-      '{"b":"\\ud800","a":1}',
-      '{"a":["\\ud800"]}',
-    ];
-    const { rows, faults } = await readJson(text.join("\n"), "a");
-    expect(rows).toEqual([[null], [null], ["1"], ['["\\ud800"]']]);
-    const message =
-      "field a: an escape stands for half a character, a surrogate without its other half";
-    expect(faults).toEqual([
-      { row: 1, code: "malformed", message, raw: text[0] },
-      { row: 2, code: "malformed", message, raw: text[1] },
-    ]);
-  });
+  test.each([
+    "\\ud800",
+    "\\udc00\\ud800",
+    "\\ud800\\u0041",
+    "\\ud800\\ud800\\udc00",
+    "\\ud800\\n",
+    "\\udbffx",
+  ])(
+    "that is half a character, %s, as a fault of its row, where a field takes it",
+    async (half) => {
+      const text = [`{"a":"${half}"}`, `{"b":"${half}","a":1}`, `{"a":["${half}"]}`];
+      const { rows, faults } = await readJson(text.join("\n"), "a");
+      expect(rows).toEqual([[null], ["1"], [`["${half}"]`]]);
+      const message =
+        "field a: an escape stands for half a character, a surrogate without its other half";
+      expect(faults).toEqual([{ row: 1, code: "malformed", message, raw: text[0] }]);
+    },
+  );
 });
 
 describe("parseJson refuses other encodings", () => {
