@@ -1,7 +1,8 @@
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { type FileMetaData, parquetMetadata } from "hyparquet";
-import { ByteWriter, writeMetadata } from "hyparquet-writer";
+import { ByteWriter } from "hyparquet-writer";
+import { writeMetadata } from "hyparquet-writer/src/metadata.js";
 import type { GeneratedObject } from "./generated-store.ts";
 
 /** Rows of text that compress like names and ids do: about 2 to 1. */
