@@ -1,9 +1,9 @@
 import { parseDelimited } from "@sluice/parse";
 import type { DelimitedSettings } from "@sluice/schema";
-import { createByteBudget } from "@sluice/streams";
+import { type ByteBudget, createByteBudget } from "@sluice/streams";
 import { stageContract } from "@sluice/streams/testing";
 import { tableFromIPC } from "apache-arrow";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type BatchOptions, batch } from "../src/index.ts";
 
 const COMMA: DelimitedSettings = {
@@ -28,8 +28,11 @@ interface Read {
   readonly rows: readonly unknown[];
 }
 
-// It holds one batch at a time: a batch that is not released would keep all after it waiting.
-const budget = createByteBudget(1);
+let budget: ByteBudget;
+beforeEach(() => {
+  // It holds one batch at a time: a batch that is not released keeps all after it waiting.
+  budget = createByteBudget(1);
+});
 afterEach(() => expect(budget.used).toBe(0));
 
 /** Bytes to batches through the parser, as a chain has them; each is released once it is read. */

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { batch } from "@sluice/batch";
 import { parseDelimited } from "@sluice/parse";
 import type { Batch, DelimitedSettings } from "@sluice/schema";
-import { createByteBudget } from "@sluice/streams";
+import { type ByteBudget, createByteBudget } from "@sluice/streams";
 import { chunked, probe, stageContract } from "@sluice/streams/testing";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   type Acknowledgement,
   createStaging,
@@ -48,15 +48,19 @@ const address = { source: "contract", name: "customers" };
 const feed = feedOf([field("id", "integer"), field("note", "string")], address);
 // Not of what was parsed: an empty file has no columns, but what an entry without a batch gives is asked.
 const plan = resolveColumns(feed, textColumns(["id", "note"]));
-const budget = createByteBudget(1_000_000);
 
 let server: TestServer;
+let budget: ByteBudget;
 let runs = 0;
 
 beforeAll(async () => {
   server = await startTestServer();
   await prepareDomainTable(server.warehouse, feed);
 });
+beforeEach(() => {
+  budget = createByteBudget(1_000_000);
+});
+// Every batch is released, whatever a test did.
 afterEach(() => expect(budget.used).toBe(0));
 afterAll(async () => await server.stop());
 
