@@ -1,8 +1,8 @@
 export { AVRO_LIMITS, type AvroLimits } from "./avro/limits.ts";
 export { parseAvro } from "./avro/parse-avro.ts";
-export { assertFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
+export { assertFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";
 export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
 export { parseJson } from "./json/parse-json.ts";
 export type { ReadRange } from "./parquet/footer.ts";

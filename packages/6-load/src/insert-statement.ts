@@ -1,4 +1,5 @@
 import type { Feed, ManifestObject, Slice } from "@sluice/schema";
+import { carried } from "./cast/carried-value.ts";
 import { readType } from "./cast/source-type.ts";
 import { toTypedText } from "./cast/typed-text.ts";
 import { includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
@@ -72,7 +73,9 @@ function input(place: EntryPlace, slice: SlicePlace | undefined): string {
   const structure = chosen
     .map(({ name, type }) => `${quoteIdentifier(name)} ${readType(type)}`)
     .join(", ");
-  const renamed = chosen.map(({ name, index }) => `${quoteIdentifier(name)} AS c${index}`);
+  const renamed = chosen.map(
+    ({ name, type, index }) => `${carried(quoteIdentifier(name), type)} AS c${index}`,
+  );
   return (
     `SELECT ${[...renamed, `toUInt64(${slice.firstRow} + rowNumberInAllBlocks()) AS _row`].join(", ")}, ` +
     `${origin}, toUInt64(${base} + _row) AS _place, ` +

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { openParquet } from "@sluice/parse";
 import { parseFieldPath } from "@sluice/schema";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { JSON_TEXT_SETTINGS, nativePath, nestedReadType } from "../src/cast/native-path.ts";
+import { carried, carriedType } from "../src/cast/carried-value.ts";
+import { JSON_TEXT_SETTINGS, nativePath } from "../src/cast/native-path.ts";
+import { readType } from "../src/cast/source-type.ts";
 import { quoteIdentifier, quoteText } from "../src/quoting.ts";
 import { startTestServer, streamOf, type TestServer } from "./server.ts";
 
@@ -33,15 +35,16 @@ async function read(
   if (source === undefined) throw new Error(`no column ${column}`);
   const found = nativePath(source.type, rest);
   if (found === undefined) throw new Error(`no part ${path} of ${source.type}`);
-  const asked = `${quoteIdentifier(source.name)} ${nestedReadType(source.type)}`;
+  const asked = `${quoteIdentifier(source.name)} ${readType(source.type)}`;
   await server.admin(
     "CREATE TABLE IF NOT EXISTS parts (type String, value Nullable(String)) ENGINE = Memory",
   );
   await server.admin("TRUNCATE TABLE parts");
   const { url, users } = server.server;
   for await (const unit of file.units()) {
-    const sql = found.sql(quoteIdentifier(source.name));
-    const query = `INSERT INTO parts SELECT toTypeName(${sql}), toString(${sql}) FROM input(${quoteText(asked)}) SETTINGS ${settings.join(", ")}, output_format_decimal_trailing_zeros = 0, short_circuit_function_evaluation = 'disable' FORMAT ${unit.format}`;
+    const sql = found.sql("c0");
+    const from = `SELECT ${carried(quoteIdentifier(source.name), source.type)} AS c0 FROM input(${quoteText(asked)})`;
+    const query = `INSERT INTO parts SELECT toTypeName(${sql}), toString(${sql}) FROM (${from}) SETTINGS ${settings.join(", ")}, output_format_decimal_trailing_zeros = 0, short_circuit_function_evaluation = 'disable' FORMAT ${unit.format}`;
     const answer = await fetch(`${url}/?query=${encodeURIComponent(query)}`, {
       method: "POST",
       body: Buffer.concat(await Array.fromAsync(unit.open())),
@@ -53,7 +56,7 @@ async function read(
     "SELECT type, value FROM parts",
   );
   // Days stand for dates.
-  const given = nestedReadType(found.type);
+  const given = carriedType(found.type);
   expect(new Set(rows.map(({ type }) => type))).toEqual(new Set([given]));
   return { type: found.type, values: rows.map(({ value }) => value) };
 }
@@ -154,7 +157,7 @@ describe("a part of a nested Parquet column", () => {
   });
 
   test("is asked for with days where it has dates, and names are left alone", () => {
-    expect(nestedReadType("Tuple(`Date32` Nullable(Date32), b Map(Date32, Array(Date32)))")).toBe(
+    expect(readType("Tuple(`Date32` Nullable(Date32), b Map(Date32, Array(Date32)))")).toBe(
       "Tuple(`Date32` Nullable(Int32), b Map(Int32, Array(Int32)))",
     );
   });

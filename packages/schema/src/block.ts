@@ -45,7 +45,8 @@ export interface SourceColumn {
   /**
    * The ClickHouse type that holds the file's values exactly: `Nullable(String)` for text formats. Blocks hold
    * text whatever the type: numbers in decimal, booleans as `true` and `false`, uuids as usual, Date32 as
-   * days and DateTime64(s) as ticks since 1970, both in decimal.
+   * days and DateTime64(s) as ticks since 1970, both in decimal. `Int96` is no type of ClickHouse's: it says
+   * of a Parquet column that its values are INT96 timestamps, nanoseconds of more years than DateTime64(9) has.
    */
   readonly type: string;
 }

@@ -1,10 +1,17 @@
 import type { Field } from "@sluice/schema";
 import { castDecimal, castText } from "./cast-text.ts";
-import { reprints, reprintsDate } from "./cast-time-text.ts";
 import type { FieldCast } from "./field-cast.ts";
 import { momentOf, zoneName } from "./local-time.ts";
+import { isShown, momentText } from "./moment-text.ts";
 import { unscaled } from "./number-text.ts";
-import { isDays, type SourceKind, sourceKind, timeScale } from "./source-type.ts";
+import {
+  bareType,
+  isDays,
+  isNanoseconds,
+  type SourceKind,
+  sourceKind,
+  timeScale,
+} from "./source-type.ts";
 import { toTypedText } from "./typed-text.ts";
 
 const CASTABLE: Readonly<Record<Field["type"]["kind"], readonly SourceKind[]>> = {
@@ -25,6 +32,13 @@ export function isCastable(type: string, field: Field): boolean {
 const dayOf = (raw: string): string =>
   `if(${raw} BETWEEN -25567 AND 120529, toDate32('1970-01-01') + ${raw}, NULL)`;
 
+/** A moment as ticks of its type since 1970. */
+function ticksOf(raw: string, type: string): string {
+  if (isNanoseconds(type)) return raw;
+  const isFine = bareType(type).startsWith("DateTime64");
+  return isFine ? `reinterpret(${raw}, 'Int64')` : `toInt64(toUnixTimestamp(${raw}))`;
+}
+
 const exactly = (value: string, back: string): string => `if(${back}, ${value}, NULL)`;
 
 /**
@@ -36,6 +50,9 @@ export function castNative(raw: string, type: string, name: string, field: Field
   const present = `isNotNull(${raw})`;
   const text = `${name}_s`;
   const asText = { name: text, sql: `toString(${raw})` };
+  // Moments are counted, since text of those beyond ClickHouse's years is that of the nearest.
+  const ticks = `${name}_k`;
+  const asTicks = { name: ticks, sql: ticksOf(raw, type) };
   const native = (value: string, outOfRange: string, expectation: string): FieldCast => ({
     shared: [],
     value,
@@ -52,6 +69,13 @@ export function castNative(raw: string, type: string, name: string, field: Field
   switch (field.type.kind) {
     case "string":
       if (isDays(type)) return native(`toString(${dayOf(raw)})`, "1", "a date of 1900 to 2299");
+      if (kind === "datetime") {
+        const shown = `if(${isShown(ticks, type)}, ${momentText(ticks, type)}, NULL)`;
+        return {
+          ...native(shown, "1", "a date and time of the years 1 to 9999"),
+          shared: [asTicks],
+        };
+      }
       return native(`toString(${raw})`, "0", "text");
     case "integer": {
       const expectation = "a whole number of 64 bits";
@@ -89,10 +113,12 @@ export function castNative(raw: string, type: string, name: string, field: Field
     case "date": {
       if (isDays(type)) return native(dayOf(raw), "1", "a date of 1900 to 2299");
       if (kind === "date") return native(`toDate32(${raw})`, "0", "a date");
-      const isMidnight = `match(${text}, ' 00:00:00([.]0+)?$')`;
-      const day = reprintsDate(`substring(${text}, 1, 10)`);
+      // Signed: of a negative number and a literal of 64 bits ClickHouse takes the remainder without signs.
+      const day = `toInt64(${10 ** timeScale(type) * 86_400})`;
+      const isMidnight = `${ticks} % ${day} = 0`;
+      const days = dayOf(`toInt64(intDiv(${ticks}, ${day}))`);
       const expectation = "a date, or a date and time at midnight UTC";
-      return { ...native(exactly(day, isMidnight), isMidnight, expectation), shared: [asText] };
+      return { ...native(exactly(days, isMidnight), isMidnight, expectation), shared: [asTicks] };
     }
     case "datetime": {
       const expectation = "a date and time of whole microseconds";
@@ -105,13 +131,12 @@ export function castNative(raw: string, type: string, name: string, field: Field
         const begin = `arrayMap(w -> ${momentOf("w", zone)}, [${midnight}])[1]`;
         return native(begin, `isNull(${midnight})`, `a day that begins at midnight in ${zone}`);
       }
-      if (timeScale(type) > 6) {
-        const micros = `CAST(${raw}, 'Nullable(DateTime64(6, \\'UTC\\'))')`;
-        return native(exactly(micros, `${micros} = ${raw}`), "1", expectation);
-      }
-      // A scale is raised by multiplying, which throws where it overflows; as text it is refused.
-      const whole = `concat(${text}, '${timeScale(type) === 0 ? "." : ""}${"0".repeat(6 - timeScale(type))}')`;
-      return { ...native(reprints(whole), "1", expectation), shared: [asText] };
+      const finer = 10 ** Math.max(0, timeScale(type) - 6);
+      const coarser = 10 ** Math.max(0, 6 - timeScale(type));
+      const micros = finer > 1 ? `intDiv(${ticks}, ${finer})` : `${ticks} * ${coarser}`;
+      const moment = `reinterpret(toInt64(${micros}), 'DateTime64(6, \\'UTC\\')')`;
+      const value = exactly(moment, `${isShown(ticks, type)} AND ${ticks} % ${finer} = 0`);
+      return { ...native(value, "1", expectation), shared: [asTicks] };
     }
   }
 }

@@ -1,14 +1,22 @@
 import type { FieldPath } from "@sluice/schema";
 import { quoteText } from "../quoting.ts";
-import { isDate, type Member, type NativeType, parseType, printWithTexts } from "./native-type.ts";
+import { dayOrDays, momentOrTicks } from "./moment-text.ts";
+import {
+  type Member,
+  mapScalars,
+  type NativeType,
+  parseType,
+  type ScalarRule,
+} from "./native-type.ts";
+import { bareType, isDays, isNanoseconds } from "./source-type.ts";
 
 /** A part of a nested column as an expression that fails no row, whatever the data. */
 export interface NativePath {
-  /** The part of the column `raw`, whose type is `nestedReadType` of the column's; null where there is none. */
+  /** The part of the column `raw`, whose type is `carriedType` of the column's; null where there is none. */
   sql(raw: string): string;
   /**
-   * The Nullable type of the part, to be cast as a column of that type: a Date32 comes as days since 1970
-   * in an Int32, as everywhere. JSON text is `Nullable(String)`.
+   * The Nullable type of the part, to be cast as a column of that type, which is carried alike: a Date32
+   * as days since 1970 in an Int32, for one. JSON text is `Nullable(String)`.
    */
   readonly type: string;
   /** Whether the part is itself nested and comes as JSON text. */
@@ -29,14 +37,6 @@ export const JSON_TEXT_SETTINGS: Readonly<Record<string, string>> = {
   output_format_json_map_as_array_of_tuples: "0",
   output_format_json_escape_forward_slashes: "0",
 };
-
-/**
- * The type that a column is asked for as: days for dates, of which ClickHouse fails the whole insert
- * where they are beyond Date32's years.
- */
-export function nestedReadType(type: string): string {
-  return type.replace(/(`(?:[^`\\]|\\.)*`)|\bDate32\b/g, (_, name?: string) => name ?? "Int32");
-}
 
 /**
  * Finds the part of a column of the type that the path leads to. Members of tuples match without regard
@@ -61,7 +61,8 @@ export function nativePath(type: string, path: FieldPath): NativePath | undefine
     sql(raw) {
       const whole: Part = { value: raw, exists: [] };
       const part = steps.reduce((outer, take) => take(outer), whole);
-      const value = `toNullable(${isJson ? jsonText(part.value, end) : part.value})`;
+      const { value: found } = part;
+      const value = `toNullable(${isJson ? jsonText(found, end) : scalarOf(found, end.type)})`;
       return part.exists.length === 0 ? value : `if(${part.exists.join(" AND ")}, ${value}, NULL)`;
     },
     type: isJson ? "Nullable(String)" : nullable(end.type),
@@ -133,64 +134,34 @@ function keyIndex(keys: string, type: string, name: string): string {
 }
 
 /** A key of a map is never null. */
-const keyText = (key: string, type: string): string =>
-  isDate(type) ? `assumeNotNull(${dateText(key)})` : `toString(${key})`;
+const keyText = (key: string, type: string): string => {
+  const text = shownInJson(type)?.sql?.(key);
+  return text === undefined ? `toString(${key})` : `assumeNotNull(${text})`;
+};
 
 /**
- * A nested value as JSON text. Dates and times are texts as ClickHouse writes them, dates of any year
- * from 1 to 9999 and beyond these as days since 1970. A null struct is an object of nulls and a null
+ * A nested value as JSON text. Dates and times are texts as ClickHouse writes them in the years 1 to 9999,
+ * and beyond these as days or ticks since 1970. A null struct is an object of nulls and a null
  * list or map an empty one: the column's type tells no more.
  */
-function jsonText(value: string, type: NativeType): string {
-  return `toJSONString(${withDates(value, type, 0)})`;
-}
+const jsonText = (value: string, type: NativeType): string =>
+  `toJSONString(${mapScalars(value, type, shownInJson)})`;
 
-/** The value with each date, a number of days, as its text. */
-function withDates(value: string, type: NativeType, depth: number): string {
-  if (!hasDates(type)) return value;
-  const name = `_e${depth}`;
-  switch (type.kind) {
-    case "scalar":
-      return dateText(value);
-    case "array":
-      return `arrayMap(${name} -> ${withDates(name, type.element, depth + 1)}, ${value})`;
-    case "map": {
-      const keys = `mapKeys(${value})`;
-      const texts = `arrayMap(${name} -> ${keyText(name, type.key)}, ${keys})`;
-      const values = `arrayMap(${name} -> ${withDates(name, type.value, depth + 1)}, mapValues(${value}))`;
-      return `mapFromArrays(${isDate(type.key) ? texts : keys}, ${values})`;
-    }
-    case "tuple": {
-      const members = type.members.map(({ type: member }, i) =>
-        withDates(`tupleElement(${value}, ${i + 1})`, member, depth),
-      );
-      return `CAST(tuple(${members.join(", ")}), ${quoteText(printWithTexts(type))})`;
-    }
-  }
-}
+/** Days and ticks as texts of dates and times. */
+const shownInJson: ScalarRule = (type) => {
+  if (isDays(type)) return { type: "Nullable(String)", sql: dayOrDays };
+  if (!isTicks(type)) return undefined;
+  return { type: "Nullable(String)", sql: (ticks) => momentOrTicks(ticks, type) };
+};
 
-const FIRST_DAY = -719_162;
-const LAST_DAY = 2_932_896;
+const isTicks = (type: string): boolean =>
+  isNanoseconds(type) || bareType(type).startsWith("DateTime64(");
 
-function dateText(days: string): string {
-  const moment = `fromUnixTimestamp64Second(toInt64(ifNull(${days}, 0)) * 86400, 'UTC')`;
-  const isWritable = `${days} BETWEEN ${FIRST_DAY} AND ${LAST_DAY}`;
-  const text = `if(${isWritable}, substring(toString(${moment}), 1, 10), toString(${days}))`;
-  return `if(isNull(${days}), NULL, ${text})`;
-}
-
-function hasDates(type: NativeType): boolean {
-  switch (type.kind) {
-    case "scalar":
-      return isDate(type.type);
-    case "array":
-      return hasDates(type.element);
-    case "map":
-      return isDate(type.key) || hasDates(type.value);
-    case "tuple":
-      return type.members.some((member) => hasDates(member.type));
-  }
-}
+/** A scalar inside of a nested value as a column of its type has it. */
+const scalarOf = (value: string, type: string): string =>
+  isTicks(type) && !isNanoseconds(type)
+    ? `reinterpret(${value}, ${quoteText(bareType(type))})`
+    : value;
 
 const nullable = (type: string): string =>
   type.startsWith("Nullable(") ? type : `Nullable(${type})`;

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "../quoting.ts";
+import { quoteIdentifier, quoteText } from "../quoting.ts";
 
 /** A ClickHouse type as a tree, as far as paths go into it. */
 export type NativeType =
@@ -12,23 +12,81 @@ export interface Member {
   readonly type: NativeType;
 }
 
-export const isDate = (type: string): boolean => type === "Date32" || type === "Nullable(Date32)";
+/** How scalars of a type are carried inside of a nested value; undefined for those that stay as they are. */
+export type ScalarRule = (type: string) => CarriedScalar | undefined;
 
-/** The type as ClickHouse reads it, with texts for dates. */
-export function printWithTexts(type: NativeType): string {
+export interface CarriedScalar {
+  /** The type of what `sql` gives. */
+  readonly type: string;
+  /** An expression that fails for no value; absent where the value itself has the type. */
+  sql?(value: string): string;
+}
+
+/** The type as ClickHouse reads it, its scalars by the rule. */
+export function printType(type: NativeType, rule: ScalarRule): string {
+  const scalar = (of: string): string => rule(of)?.type ?? of;
   switch (type.kind) {
     case "scalar":
-      return isDate(type.type) ? "Nullable(String)" : type.type;
+      return scalar(type.type);
     case "array":
-      return `Array(${printWithTexts(type.element)})`;
+      return `Array(${printType(type.element, rule)})`;
     case "map":
-      return `Map(${isDate(type.key) ? "String" : type.key}, ${printWithTexts(type.value)})`;
+      return `Map(${keyType(type.key, rule)}, ${printType(type.value, rule)})`;
     case "tuple": {
       const members = type.members.map(
-        (m) => `${quoteIdentifier(m.name)} ${printWithTexts(m.type)}`,
+        (m) => `${quoteIdentifier(m.name)} ${printType(m.type, rule)}`,
       );
       return `Tuple(${members.join(", ")})`;
     }
+  }
+}
+
+/** A map's keys are never null, and have no Nullable type. */
+function keyType(type: string, rule: ScalarRule): string {
+  const carried = rule(type)?.type ?? type;
+  return /^Nullable\((.*)\)$/s.exec(carried)?.[1] ?? carried;
+}
+
+/** A nested value with its scalars by the rule, of the type that `printType` gives; fails for no value. */
+export function mapScalars(value: string, type: NativeType, rule: ScalarRule, depth = 0): string {
+  if (!isChanged(type, rule)) return value;
+  const name = `_e${depth}`;
+  const below = (of: string, element: NativeType): string =>
+    `arrayMap(${name} -> ${mapScalars(name, element, rule, depth + 1)}, ${of})`;
+  switch (type.kind) {
+    case "scalar":
+      return rule(type.type)?.sql?.(value) ?? value;
+    case "array":
+      return below(value, type.element);
+    case "map": {
+      const keys = `mapKeys(${value})`;
+      const change = rule(type.key)?.sql;
+      const changed =
+        change === undefined ? keys : `arrayMap(_k -> ${keyOf(change("_k"))}, ${keys})`;
+      return `mapFromArrays(${changed}, ${below(`mapValues(${value})`, type.value)})`;
+    }
+    case "tuple": {
+      const members = type.members.map(({ type: member }, i) =>
+        mapScalars(`tupleElement(${value}, ${i + 1})`, member, rule, depth),
+      );
+      return `CAST(tuple(${members.join(", ")}), ${quoteText(printType(type, rule))})`;
+    }
+  }
+}
+
+const keyOf = (value: string): string => `assumeNotNull(${value})`;
+
+/** Whether the rule has an expression for any scalar of the type. */
+function isChanged(type: NativeType, rule: ScalarRule): boolean {
+  switch (type.kind) {
+    case "scalar":
+      return rule(type.type)?.sql !== undefined;
+    case "array":
+      return isChanged(type.element, rule);
+    case "map":
+      return rule(type.key)?.sql !== undefined || isChanged(type.value, rule);
+    case "tuple":
+      return type.members.some((member) => isChanged(member.type, rule));
   }
 }
 

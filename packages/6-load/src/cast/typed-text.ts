@@ -1,22 +1,10 @@
 import { quoteText } from "../quoting.ts";
-import { bareType, isDays, readType, sourceKind, timeScale } from "./source-type.ts";
-
-/** First and last second of the calendar that DateTime64 holds. */
-const FIRST_SECOND = -62_135_596_800n;
-const LAST_SECOND = 253_402_300_799n;
-const INT64 = 2n ** 63n;
-
-/** Ticks that are a moment of the calendar. */
-function tickRange(scale: number): readonly [bigint, bigint] {
-  const unit = 10n ** BigInt(scale);
-  const low = FIRST_SECOND * unit;
-  const high = (LAST_SECOND + 1n) * unit - 1n;
-  return [low < -INT64 ? -INT64 : low, high >= INT64 ? INT64 - 1n : high];
-}
+import { carriedType } from "./carried-value.ts";
+import { bareType, isDays, isNanoseconds, sourceKind, timeScale } from "./source-type.ts";
 
 /**
- * Text that stands for a value of the type (see `SourceColumn.type`) as that value, null for other text
- * and for moments that no calendar has. Dates become days, as `readType` has them.
+ * Text that stands for a value of the type (see `SourceColumn.type`) as that value, null for other text:
+ * of the type that `carriedType` gives.
  */
 export function fromTypedText(text: string, type: string): string {
   const bare = bareType(type);
@@ -35,17 +23,13 @@ export function fromTypedText(text: string, type: string): string {
     }
     case "date":
       return `toInt32OrNull(${text})`;
-    case "datetime": {
-      const scale = timeScale(type);
-      const [low, high] = tickRange(scale);
-      const ticks = `toInt64OrNull(${text})`;
-      // The lowest number has no literal of its own: it would be read as minus something too large.
-      return `if(${ticks} >= toInt64('${low}') AND ${ticks} <= toInt64('${high}'), reinterpret(${ticks}, 'DateTime64(${scale}, \\'UTC\\')'), NULL)`;
-    }
+    case "datetime":
+      if (isNanoseconds(type)) return `toInt128OrNull(${text})`;
+      return `reinterpret(toInt64OrNull(${text}), 'DateTime64(${timeScale(type)}, \\'UTC\\')')`;
     case "nested":
       // Only what `toTypedText` wrote is read here, and of a null text the type's empty value is taken.
       // A map is read inside of a tuple alone.
-      return `arrayMap(x -> tupleElement(CAST(concat('(', x, ')'), ${quoteText(`Tuple(${readType(type)})`)}), 1), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
+      return `arrayMap(x -> tupleElement(CAST(concat('(', x, ')'), ${quoteText(`Tuple(${carriedType(type)})`)}), 1), if(isNull(${text}), [], [assumeNotNull(${text})]))[1]`;
     case "other":
       return bare === "UUID" ? `toUUIDOrNull(${text})` : text;
   }
@@ -60,6 +44,7 @@ export function toTypedText(value: string, type: string): string {
     case "date":
       return `toString(${isDays(type) ? value : `toInt32(${value})`})`;
     case "datetime":
+      if (isNanoseconds(type)) return `toString(${value})`;
       return bareType(type).startsWith("DateTime64")
         ? `toString(reinterpret(${value}, 'Int64'))`
         : `toString(toUnixTimestamp(${value}))`;
@@ -74,7 +59,7 @@ export function typedTextType(type: string): string {
     case "date":
       return "Date32";
     case "datetime":
-      return `DateTime64(${timeScale(type)}, 'UTC')`;
+      return isNanoseconds(type) ? type : `DateTime64(${timeScale(type)}, 'UTC')`;
     default:
       return type;
   }
