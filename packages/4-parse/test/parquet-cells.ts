@@ -24,10 +24,18 @@ export function parseCells(json: string): Cell[][] {
 const identifier = (name: string): string => `\`${name.replace(/[\\`]/g, "\\$&")}\``;
 const literal = (text: string): string => `'${text.replace(/[\\']/g, "\\$&")}'`;
 
+/** A type as ClickHouse's reader has it by itself: its own for INT96, which loads are asked for as bytes. */
+export function typeAsRead(type: string): string {
+  return type.replaceAll(/\bInt96\b/g, "DateTime64(9, 'UTC')");
+}
+
 /** The columns as `input()` is asked for them: dates as days, since Date32 does not have all of their years. */
 export function structureOf(columns: readonly SourceColumn[]): string {
   const asked = columns.map(({ name, type }) => {
-    const days = type.replace(/(`(?:[^`\\]|\\.)*`)|\bDate32\b/g, (_, quoted) => quoted ?? "Int32");
+    const days = typeAsRead(type).replace(
+      /(`(?:[^`\\]|\\.)*`)|\bDate32\b/g,
+      (_, quoted) => quoted ?? "Int32",
+    );
     return `${identifier(name)} ${days}`;
   });
   return literal(asked.join(", "));
