@@ -16,7 +16,11 @@ if (port === null) throw new Error("load-thread.ts is the inside of a thread");
 const config = workerData as IngestConfig;
 const warehouse = createWarehouse(config.clickhouse);
 // The worker's budget in equal parts: threads share no counters, and their sum stays under the limit.
-const budget = createByteBudget(Math.floor(config.memoryBudgetBytes / config.capacity));
+const share = Math.floor(config.memoryBudgetBytes / config.capacity);
+/** A parser's window and block, a decoder's dictionary and buffers: each is bounded by its stage's limits. */
+const WORKING_BYTES = 48 * 1024 * 1024;
+// What decoders and parsers hold is set aside for good: a batch may wait for batches alone.
+const budget = createByteBudget(share - Math.min(WORKING_BYTES, Math.floor(share / 2)));
 const tell = (message: FromLoadThread): void => port.postMessage(message);
 let running: AbortController | undefined;
 

@@ -66,7 +66,7 @@ interface Opening {
  */
 export async function loadObject(work: LoadWork, context: LoadContext): Promise<LoadOutcome> {
   const { object, settings, resumeAt } = work;
-  const { config, budget, signal, onState } = context;
+  const { config, signal, onState } = context;
   const source = openSource(work.connection, config);
   const meter = createLoadMeter({ bytesTotal: object.size, resumeAt, intervalMs: 200, onState });
   const entryLoad = createEntryLoad(work, context, meter);
@@ -79,8 +79,6 @@ export async function loadObject(work: LoadWork, context: LoadContext): Promise<
         meter.count(source.read(object, { start, end, signal: rangeSignal })),
     },
   };
-  // What decoders and parsers hold between them is leased whole, before the first byte is asked for.
-  const release = await budget.lease(Math.min(WORKING_BYTES, budget.limit / 2), signal);
   try {
     const spools = createSpoolArea(config, signal);
     await openFile(file, settings, { work, context, spools, entryLoad }, 0);
@@ -92,13 +90,9 @@ export async function loadObject(work: LoadWork, context: LoadContext): Promise<
     if (!(error instanceof StageError)) throw error;
     throw error.at({ bucket, key, etag, ...(versionId === undefined ? {} : { versionId }) });
   } finally {
-    release();
     await source.close();
   }
 }
-
-/** A parser's window and block, a decoder's dictionary and buffers: each is bounded by its stage's limits. */
-const WORKING_BYTES = 48 * 1024 * 1024;
 
 /** The stages whose errors tell of what a message holds. */
 const PLAINTEXT_STAGES: ReadonlySet<Stage> = new Set(["decrypt", "decompress", "parse", "cast"]);
