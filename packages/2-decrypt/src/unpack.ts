@@ -1,6 +1,6 @@
 import { createInflate, createInflateRaw, type Inflate, type InflateRaw } from "node:zlib";
 import type { ByteReader } from "@sluice/streams";
-import { unpackBzip2 } from "./bzip2.ts";
+import { createBzip2Reader } from "@sluice/streams/bzip2";
 import { malformed, unsupportedAlgorithm } from "./failures.ts";
 import { exactly } from "./packet-framing.ts";
 
@@ -33,6 +33,19 @@ export async function* unpack(
     default:
       throw unsupportedAlgorithm(`Compression algorithm ${algorithm}`);
   }
+}
+
+/** One bzip2 stream, and nothing behind it. */
+async function* unpackBzip2(body: ByteReader): AsyncGenerator<Uint8Array> {
+  const damaged = (): Error => malformed(body.offset);
+  const { stream } = createBzip2Reader(body, {
+    corrupt: damaged,
+    mismatch: damaged,
+    truncated: damaged,
+    unsupported: () => unsupportedAlgorithm("A randomised bzip2 block"),
+  });
+  yield* stream();
+  if ((await body.chunk()) !== undefined) throw damaged();
 }
 
 /** Inflates by the reader's pull; the next bytes are opened while zlib's thread works on the last. */

@@ -1,4 +1,4 @@
-import type { ByteReader } from "@sluice/streams";
+import type { ByteReader } from "../byte-reader.ts";
 
 /** Reads bits, the highest of each byte first, from a stream whose chunks come when they come. */
 export interface BitInput {

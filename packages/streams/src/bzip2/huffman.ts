@@ -1,5 +1,5 @@
 import type { BitInput } from "./bit-input.ts";
-import type { Damage } from "./damage.ts";
+import type { Bzip2Faults } from "./faults.ts";
 
 /** Codes have 1 to 20 bits. */
 export const MAX_CODE_BITS = 20;
@@ -23,7 +23,7 @@ export interface HuffmanCode {
 export async function readHuffmanCode(
   input: BitInput,
   symbolCount: number,
-  damage: Damage,
+  faults: Bzip2Faults,
 ): Promise<HuffmanCode> {
   const lengths = new Uint8Array(symbolCount);
   await input.fill(64);
@@ -32,17 +32,17 @@ export async function readHuffmanCode(
     if (!input.has(64)) await input.fill(64);
     for (let steps = 0; ; steps++) {
       if (length < 1 || length > MAX_CODE_BITS || steps > MAX_STEPS) {
-        throw damage.corrupt("A bzip2 block has a code of an impossible length.");
+        throw faults.corrupt("A bzip2 block has a code of an impossible length.");
       }
       if (input.bits(1) === 0) break;
       length += input.bits(1) === 0 ? 1 : -1;
     }
     lengths[symbol] = length;
   }
-  return makeCode(lengths, damage);
+  return makeCode(lengths, faults);
 }
 
-function makeCode(lengths: Uint8Array, damage: Damage): HuffmanCode {
+function makeCode(lengths: Uint8Array, faults: Bzip2Faults): HuffmanCode {
   const fast = new Uint16Array(1 << FAST_BITS);
   const limits = new Int32Array(MAX_CODE_BITS + 2);
   const offsets = new Int32Array(MAX_CODE_BITS + 1);
@@ -53,7 +53,7 @@ function makeCode(lengths: Uint8Array, damage: Damage): HuffmanCode {
     offsets[length] = place - code;
     for (let symbol = 0; symbol < lengths.byteLength; symbol++) {
       if (lengths[symbol] !== length) continue;
-      if (code >= 1 << length) throw damage.corrupt("A bzip2 block has too many short codes.");
+      if (code >= 1 << length) throw faults.corrupt("A bzip2 block has too many short codes.");
       if (length <= FAST_BITS) {
         const first = code << (FAST_BITS - length);
         fast.fill((symbol << 5) | length, first, first + (1 << (FAST_BITS - length)));

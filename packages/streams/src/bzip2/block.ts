@@ -1,6 +1,6 @@
 import type { BitInput } from "./bit-input.ts";
-import { type HuffmanCode, MAX_CODE_BITS, readHuffmanCode, readSymbol } from "./bzip2-huffman.ts";
-import type { Damage } from "./damage.ts";
+import type { Bzip2Faults } from "./faults.ts";
+import { type HuffmanCode, MAX_CODE_BITS, readHuffmanCode, readSymbol } from "./huffman.ts";
 
 /** Symbols that are read with one code before the next selector says which code goes on. */
 const GROUP_SYMBOLS = 50;
@@ -23,11 +23,11 @@ export interface Bzip2Block {
 export async function readBzip2Block(
   input: BitInput,
   table: Uint32Array,
-  damage: Damage,
+  faults: Bzip2Faults,
 ): Promise<Bzip2Block> {
   await input.fill(64);
   if (input.bits(1) !== 0) {
-    throw damage.unsupported(
+    throw faults.unsupported(
       "A bzip2 block is randomised, as only versions before 0.9.5 wrote it.",
       "a randomised block",
       "a block of bzip2 0.9.5 or later",
@@ -37,25 +37,25 @@ export async function readBzip2Block(
   const bytes = readBytesInUse(input);
   const codeCount = input.bits(3);
   if (bytes.byteLength === 0 || codeCount < 2 || codeCount > 6) {
-    throw damage.corrupt("A bzip2 block's header is damaged.");
+    throw faults.corrupt("A bzip2 block's header is damaged.");
   }
-  const selectors = await readSelectors(input, codeCount, damage);
+  const selectors = await readSelectors(input, codeCount, faults);
   const codes: HuffmanCode[] = [];
   for (let i = 0; i < codeCount; i++) {
-    codes.push(await readHuffmanCode(input, bytes.byteLength + 2, damage));
+    codes.push(await readHuffmanCode(input, bytes.byteLength + 2, faults));
   }
 
   const state: RunState = { size: 0, run: 0, weight: 1, isOver: false, front: bytes };
   for (const selector of selectors) {
     if (!input.has(GROUP_BYTES)) await input.fill(GROUP_BYTES);
     if (!readGroup(input, codes[selector] as HuffmanCode, table, state)) {
-      throw damage.corrupt("A bzip2 block's data is damaged.");
+      throw faults.corrupt("A bzip2 block's data is damaged.");
     }
     if (state.isOver) break;
   }
-  if (input.isPastEnd) throw damage.truncated("inside a block");
+  if (input.isPastEnd) throw faults.truncated("inside a block");
   if (!state.isOver || origin >= state.size) {
-    throw damage.corrupt("A bzip2 block's data is damaged.");
+    throw faults.corrupt("A bzip2 block's data is damaged.");
   }
   return { size: state.size, origin };
 }
@@ -76,17 +76,17 @@ function readBytesInUse(input: BitInput): Uint8Array {
 async function readSelectors(
   input: BitInput,
   codeCount: number,
-  damage: Damage,
+  faults: Bzip2Faults,
 ): Promise<Uint8Array> {
   const selectors = new Uint8Array(input.bits(15));
-  if (selectors.byteLength === 0) throw damage.corrupt("A bzip2 block has no selectors.");
+  if (selectors.byteLength === 0) throw faults.corrupt("A bzip2 block has no selectors.");
   const front = Uint8Array.from({ length: codeCount }, (_, i) => i);
   for (let i = 0; i < selectors.byteLength; i++) {
     if (!input.has(16)) await input.fill(16);
     let place = 0;
     while (input.bits(1) === 1) {
       place++;
-      if (place >= codeCount) throw damage.corrupt("A bzip2 block has an impossible selector.");
+      if (place >= codeCount) throw faults.corrupt("A bzip2 block has an impossible selector.");
     }
     selectors[i] = toFront(front, place);
   }
@@ -102,7 +102,7 @@ interface RunState {
   readonly front: Uint8Array;
 }
 
-/** Reads up to 50 symbols; false for damage. */
+/** Reads up to 50 symbols; false for faults. */
 function readGroup(
   input: BitInput,
   code: HuffmanCode,

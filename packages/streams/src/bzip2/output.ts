@@ -1,4 +1,4 @@
-import type { Bzip2Block } from "./bzip2-block.ts";
+import type { Bzip2Block } from "./block.ts";
 
 const OUTPUT_CHUNK_BYTES = 128 * 1024;
 /** After four equal bytes comes a byte that counts more of them. */
