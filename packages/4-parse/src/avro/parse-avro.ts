@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { Block, ParsedEntry, WantedField } from "@sluice/schema";
+import { closing } from "../blocks/closing.ts";
 import { takeRows } from "../blocks/column-builder.ts";
 import { createDecompress, type Decompress } from "./codecs.ts";
 import { type ColumnPlan, planColumns, readPlaces } from "./columns.ts";
@@ -47,7 +48,7 @@ export function parseAvro(
       const file: File = { header, decompress, plan, limits, warnings: [] };
       return {
         columns: plan.columns,
-        blocks: closing(cut(input, file), input),
+        blocks: closing(cut(input, file), input.close),
         findings: () => ({ absent: [], extra: plan.extra, warnings: file.warnings }),
       };
     } catch (error) {
@@ -95,18 +96,4 @@ async function* cut(input: Input, file: File): AsyncGenerator<Block> {
   } finally {
     await input.close();
   }
-}
-
-/** A generator that was never begun skips its `finally`; these blocks close their source even then. */
-function closing(blocks: AsyncGenerator<Block>, input: Input): AsyncIterable<Block> {
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => blocks.next(),
-      return: async () => {
-        await blocks.return(undefined);
-        await input.close();
-        return { done: true, value: undefined };
-      },
-    }),
-  };
 }

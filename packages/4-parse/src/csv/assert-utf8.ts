@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { StageError } from "@sluice/errors";
 import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
 import { firstInvalidUtf8 } from "../encoding/charset.ts";
-import type { Window } from "./window.ts";
+import type { Window } from "../window/window.ts";
 
 /**
  * Throws `parse.bad_encoding` with row and byte offset when the bytes of the window from `from` to

@@ -1,7 +1,7 @@
 import { StageError } from "@sluice/errors";
 import type { BlockBuilder } from "../blocks/block-builder.ts";
 import { type Charset, UTF_8 } from "../encoding/charset.ts";
-import type { Window } from "./window.ts";
+import type { Window } from "../window/window.ts";
 
 /**
  * Positions in the file of what the window holds as UTF-8. It remembers one place in both and counts on

@@ -1,10 +1,10 @@
 import { StageError } from "@sluice/errors";
 import type { SourceColumn } from "@sluice/schema";
 import { createBlockBuilder } from "../blocks/block-builder.ts";
+import type { Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
 import type { Dialect } from "./dialect.ts";
 import type { DelimitedLimits } from "./limits.ts";
-import type { Reader } from "./reader.ts";
 import { createTokenise } from "./tokenise.ts";
 
 const TEXT = "Nullable(String)";
@@ -26,8 +26,8 @@ export async function readColumns(
 
   const counter = createBlockBuilder(0);
   if (hasHeader) counter.firstRow = 0;
-  while (!tokenise(window, counter, reader.isLast)) {
-    if (reader.isLast) return [];
+  while (!tokenise(window, counter, window.isLast)) {
+    if (window.isLast) return [];
     await reader.more();
   }
   const width = counter.lastFields;
@@ -44,7 +44,7 @@ export async function readColumns(
 
   const header = createBlockBuilder(width);
   header.firstRow = 0;
-  tokenise(window, header, reader.isLast);
+  tokenise(window, header, window.isLast);
   assertUtf8(window, start, header);
   const [fault] = header.faults;
   if (fault !== undefined) {

@@ -1,14 +1,15 @@
 import { StageError } from "@sluice/errors";
 import type { Block, DelimitedSettings, ParsedEntry } from "@sluice/schema";
 import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
+import { closing } from "../blocks/closing.ts";
 import { UTF_8 } from "../encoding/charset.ts";
+import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
-import { toDialect } from "./dialect.ts";
+import { LF, toDialect } from "./dialect.ts";
 import { createFileOffsets, type FileOffsets } from "./file-offsets.ts";
 import { readColumns } from "./header.ts";
 import { DELIMITED_LIMITS, type DelimitedLimits } from "./limits.ts";
 import { skipPreamble } from "./preamble.ts";
-import { createReader, type Reader } from "./reader.ts";
 import { toUtf8 } from "./to-utf8.ts";
 import { createTokenise, type Tokenise } from "./tokenise.ts";
 
@@ -36,13 +37,17 @@ export function parseDelimited(
   return async (source) => {
     const { charset, bytes } = await toUtf8(source, settings.encoding);
     const offsets = createFileOffsets(charset);
-    const reader = createReader(bytes, limits.maxRecordBytes, offsets.advance);
+    const reader = createReader(bytes, {
+      sentinel: LF,
+      maxCarryBytes: limits.maxRecordBytes,
+      onDrop: offsets.advance,
+    });
     try {
       await skipPreamble(reader, settings.skipRows);
       const columns = await readColumns(reader, dialect, limits, settings.headerRows === 1);
       const isUtf8 = charset === UTF_8;
       const blocks = cut(reader, tokenise, columns.length, offsets, isUtf8);
-      return { columns, blocks: closing(blocks, reader) };
+      return { columns, blocks: closing(blocks, reader.close) };
     } catch (error) {
       await reader.close();
       throw error === reader.failure ? error : offsets.relocate(reader.window, error);
@@ -67,11 +72,11 @@ async function* cut(
     for (;;) {
       const from = window.start;
       const first = block.rows;
-      const isFull = tokenise(window, block, reader.isLast);
+      const isFull = tokenise(window, block, window.isLast);
       if (isUtf8) assertUtf8(window, from, block);
       offsets.note(window, block, first);
       if (isFull) yield take();
-      else if (reader.isLast) break;
+      else if (window.isLast) break;
       else await reader.more();
     }
     if (block.rows > 0) yield take();
@@ -86,18 +91,4 @@ async function* cut(
 function inRow(error: unknown, block: BlockBuilder): unknown {
   if (!(error instanceof StageError) || error.code !== "bad_encoding") return error;
   return error.at({ row: block.firstRow + block.rows });
-}
-
-/** A generator that was never begun skips its `finally`; these blocks close their source even then. */
-function closing(blocks: AsyncGenerator<Block>, reader: Reader): AsyncIterable<Block> {
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => blocks.next(),
-      return: async () => {
-        await blocks.return(undefined);
-        await reader.close();
-        return { done: true, value: undefined };
-      },
-    }),
-  };
 }

@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { TextEncoding } from "@sluice/schema";
+import { peek } from "@sluice/streams";
 import { byteOrderMark, MARK_BYTES } from "../encoding/byte-order-mark.ts";
 import {
   type Charset,
@@ -10,7 +11,6 @@ import {
   WINDOWS_1252,
 } from "../encoding/charset.ts";
 import { textPieces } from "../encoding/text-pieces.ts";
-import { withHead } from "../encoding/with-head.ts";
 
 const CHARSETS: Record<TextEncoding, Charset> = {
   "utf-8": UTF_8,
@@ -37,13 +37,12 @@ export async function toUtf8(
   source: AsyncIterable<Uint8Array>,
   encoding: TextEncoding,
 ): Promise<Utf8Source> {
-  const iterator = source[Symbol.asyncIterator]();
+  const { head, bytes, close } = await peek(source, MARK_BYTES);
   try {
-    const { head, bytes } = await withHead(iterator, MARK_BYTES);
     const charset = charsetOf(head, encoding);
     return { charset, bytes: charset === UTF_8 ? bytes : transcoded(bytes, charset) };
   } catch (error) {
-    await iterator.return?.();
+    await close();
     throw error;
   }
 }

@@ -8,10 +8,10 @@ import {
   rollBack,
   setNull,
 } from "../blocks/block-builder.ts";
+import type { Window } from "../window/window.ts";
 import { CR, type Dialect, follows, LF } from "./dialect.ts";
 import { toFault } from "./fault.ts";
 import type { DelimitedLimits } from "./limits.ts";
-import type { Window } from "./window.ts";
 
 /**
  * Cuts complete records out of the window into the block until the block is full (true) or the window

@@ -1,7 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { StageError } from "@sluice/errors";
 import { placeOf } from "../blocks/block-builder.ts";
-import type { Reader, Window } from "./reader.ts";
+import { firstInvalidUtf8 } from "../encoding/charset.ts";
+import type { Reader } from "../window/reader.ts";
+import type { Window } from "../window/window.ts";
 import type { Rows } from "./rows.ts";
 
 /** Byte order marks that are not UTF-8's. UTF-32's come first: the little-endian one begins as UTF-16's. */
@@ -45,7 +47,7 @@ export function assertUtf8(window: Window, to: number, rows: Rows): void {
     rows.checkedTo = base + to;
     return;
   }
-  const at = firstInvalid(bytes, from, to);
+  const at = firstInvalidUtf8(bytes, from, to);
   let begun = block.rows;
   while (begun > 0 && (block.byteOffsets[begun - 1] ?? 0) > base + at) begun--;
   if (begun === block.rows && passedFrom <= base + at) begun++;
@@ -55,15 +57,4 @@ export function assertUtf8(window: Window, to: number, rows: Rows): void {
 function badEncoding(seen: string, place: { row?: number; byteOffset: number }): StageError {
   const message = `JSON is UTF-8, and the file has ${seen}`;
   return new StageError("parse", "bad_encoding", message, { ...place, seen, expected: "UTF-8" });
-}
-
-function firstInvalid(bytes: Uint8Array, from: number, to: number): number {
-  let at = from;
-  while (at < to) {
-    const lead = bytes[at] ?? 0;
-    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (at + length > to || (lead >= 0x80 && !isUtf8(bytes.subarray(at, at + length)))) return at;
-    at += length;
-  }
-  return at;
 }

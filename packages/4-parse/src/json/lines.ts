@@ -1,10 +1,10 @@
 import { StageError } from "@sluice/errors";
 import type { FieldPath } from "@sluice/schema";
 import { placeOf } from "../blocks/block-builder.ts";
+import type { Window } from "../window/window.ts";
 import { beginRow, type Cells, createSharedCells } from "./cells.ts";
 import { codeOf, RAW_BYTES } from "./fault.ts";
 import { toRecordTree } from "./field-tree.ts";
-import type { Window } from "./reader.ts";
 import type { Rows } from "./rows.ts";
 import {
   CLOSE_BRACKET,

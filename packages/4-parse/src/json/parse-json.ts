@@ -1,14 +1,15 @@
 import { StageError } from "@sluice/errors";
 import type { Block, JsonSettings, ParsedEntry, SourceColumn, WantedField } from "@sluice/schema";
 import { takeBlock } from "../blocks/block-builder.ts";
+import { closing } from "../blocks/closing.ts";
+import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8, skipByteOrderMark } from "./encoding.ts";
 import { readPath, toFieldTrees } from "./field-tree.ts";
 import { toFindings } from "./findings.ts";
 import { JSON_LIMITS, type JsonLimits } from "./limits.ts";
 import { type Cut, createLineCut } from "./lines.ts";
-import { createReader, type Reader } from "./reader.ts";
 import { createRows, type Rows } from "./rows.ts";
-import { createScan } from "./scan.ts";
+import { createScan, NUL } from "./scan.ts";
 import { createTextCut } from "./texts.ts";
 
 /**
@@ -69,10 +70,13 @@ export function parseJson(
       shape === "lines"
         ? createLineCut(scan, rows, recordPath)
         : createTextCut(scan, rows, recordPath, shape === "records");
-    const reader = createReader(source, Math.max(limits.maxRecordBytes, limits.maxValueBytes));
+    const reader = createReader(source, {
+      sentinel: NUL,
+      maxCarryBytes: Math.max(limits.maxRecordBytes, limits.maxValueBytes),
+    });
     return {
       columns,
-      blocks: closing(toBlocks(reader, cut, rows), reader),
+      blocks: closing(toBlocks(reader, cut, rows), reader.close),
       findings: () => toFindings(rows.notes),
     };
   };
@@ -107,18 +111,4 @@ function checked(cut: Cut, { window }: Reader, rows: Rows): boolean {
     }
     throw error;
   }
-}
-
-/** A generator that was never begun skips its `finally`; these blocks close their source even then. */
-function closing(blocks: AsyncGenerator<Block>, reader: Reader): AsyncIterable<Block> {
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => blocks.next(),
-      return: async () => {
-        await blocks.return(undefined);
-        await reader.close();
-        return { done: true, value: undefined };
-      },
-    }),
-  };
 }

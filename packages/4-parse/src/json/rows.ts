@@ -8,11 +8,11 @@ import {
   rollBack,
   setNull,
 } from "../blocks/block-builder.ts";
+import type { Window } from "../window/window.ts";
 import { beginRow, type Cells, createCells, createSharedCells } from "./cells.ts";
 import { addRefused } from "./fault.ts";
 import type { FieldTrees } from "./field-tree.ts";
 import { createNotes, type Notes, note } from "./findings.ts";
-import type { Window } from "./reader.ts";
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET, type Scan, skipSpace } from "./scan.ts";
 import { scanValue } from "./scan-record.ts";
 

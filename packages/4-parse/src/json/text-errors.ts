@@ -1,7 +1,7 @@
 import { StageError } from "@sluice/errors";
 import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
+import type { Window } from "../window/window.ts";
 import type { JsonLimits } from "./limits.ts";
-import type { Window } from "./reader.ts";
 import { OPEN_BRACE, OPEN_BRACKET } from "./scan.ts";
 
 /** What ends the whole file at this place, with the row that would have been next. */

@@ -1,5 +1,5 @@
+import type { Window } from "../window/window.ts";
 import { RAW_BYTES } from "./fault.ts";
-import type { Window } from "./reader.ts";
 import type { Rows } from "./rows.ts";
 
 /** One byte more than is kept of a record tells whether a character is cut. */

@@ -1,9 +1,9 @@
 import type { StageError } from "@sluice/errors";
 import type { FieldPath } from "@sluice/schema";
+import type { Window } from "../window/window.ts";
 import { assertUtf8 } from "./encoding.ts";
 import { codeOf } from "./fault.ts";
 import type { Cut } from "./lines.ts";
-import type { Window } from "./reader.ts";
 import type { Rows } from "./rows.ts";
 import { endOfScalar, endOfString } from "./scalars.ts";
 import {

@@ -1,8 +1,9 @@
 import { StageError } from "@sluice/errors";
 import type { Block, ParsedEntry, WantedField, XmlSettings } from "@sluice/schema";
+import { peek } from "@sluice/streams";
 import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
+import { closing } from "../blocks/closing.ts";
 import { textPieces } from "../encoding/text-pieces.ts";
-import { withHead } from "../encoding/with-head.ts";
 import { detectCharset, HEAD_BYTES } from "./detect-charset.ts";
 import { XML_LIMITS, type XmlLimits } from "./limits.ts";
 import { createNames } from "./names.ts";
@@ -64,16 +65,7 @@ export function parseXml(
     });
     return {
       columns,
-      blocks: {
-        [Symbol.asyncIterator]: () => ({
-          next: () => blocks.next(),
-          return: async () => {
-            await blocks.return(undefined);
-            await iterator.return?.();
-            return { done: true, value: undefined };
-          },
-        }),
-      },
+      blocks: closing(blocks, async () => await iterator.return?.()),
       findings: () => document.rows.findings(settings.rowElement, root),
     };
   };
@@ -97,7 +89,7 @@ async function* cut(
   const { add, addExploded } = document.rows;
   const isFull = toIsFull(block, limits);
   try {
-    const { head, bytes } = await withHead(iterator, HEAD_BYTES);
+    const { head, bytes } = await peek({ [Symbol.asyncIterator]: () => iterator }, HEAD_BYTES);
     const charset = detectCharset(head);
     const reader = document.createReader(charset);
     const pieces = textPieces(bytes, charset);

@@ -1,24 +1,26 @@
 import { uninitialised } from "../blocks/uninitialised.ts";
-import { LF } from "./dialect.ts";
 
 /**
- * The part of the entry that is being cut: bytes that are not yet consumed, in one piece. Behind them
- * always stands one line feed, so that the scan of a field needs no second condition.
+ * The part of the entry that is being looked at: bytes that are not yet consumed, in one piece. Behind them always stands
+ * one sentinel, at which every scan stops by itself, so that it needs no second condition.
  */
 export interface Window {
   bytes: Uint8Array;
   /** First byte that is not yet consumed. */
   start: number;
-  /** Position behind the last byte; `bytes[end]` is the line feed. */
+  /** Position behind the last byte; `bytes[end]` is the sentinel. */
   end: number;
   /** Position of `bytes[0]` in the entry. */
   base: number;
+  /** Whether nothing comes behind the window. */
+  isLast: boolean;
+  readonly sentinel: number;
 }
 
-export function createWindow(): Window {
+export function createWindow(sentinel: number): Window {
   const bytes = uninitialised(1 << 16);
-  bytes[0] = LF;
-  return { bytes, start: 0, end: 0, base: 0 };
+  bytes[0] = sentinel;
+  return { bytes, start: 0, end: 0, base: 0, isLast: false, sentinel };
 }
 
 /** Puts a chunk behind the bytes that are left, which move to the front. */
@@ -37,5 +39,5 @@ export function append(window: Window, chunk: Uint8Array): void {
   window.start = 0;
   window.bytes.set(chunk, left);
   window.end = left + chunk.byteLength;
-  window.bytes[window.end] = LF;
+  window.bytes[window.end] = window.sentinel;
 }

@@ -1,21 +1,4 @@
-import { uninitialised } from "../blocks/uninitialised.ts";
-import { NUL } from "./scan.ts";
-
-/**
- * The part of the entry that is being looked at: bytes that are not yet consumed, in one piece, and one
- * NUL behind them, at which every scan stops by itself.
- */
-export interface Window {
-  bytes: Uint8Array;
-  /** First byte that is not yet consumed. */
-  start: number;
-  /** Position behind the last byte; `bytes[end]` is the NUL. */
-  end: number;
-  /** Position of `bytes[0]` in the entry. */
-  base: number;
-  /** Whether nothing comes behind the window. */
-  isLast: boolean;
-}
+import { append, createWindow, type Window } from "./window.ts";
 
 /** A source as a window that is filled on demand. */
 export interface Reader {
@@ -25,19 +8,28 @@ export interface Reader {
    * bytes that came before it were looked at.
    */
   more(): Promise<void>;
+  /** The error that the source threw, if it did: its coordinates are the file's already. */
+  readonly failure: unknown;
   /** Closes the source; again does nothing. */
   close(): Promise<void>;
+}
+
+export interface ReaderOptions {
+  /** The byte behind the window. */
+  readonly sentinel: number;
+  /** More than this is never gathered before the window is looked at again. */
+  readonly maxCarryBytes: number;
+  /** Called before bytes leave the window. */
+  readonly onDrop?: (window: Window) => void;
 }
 
 /** Large chunks are taken in pieces, so that what is scanned is still in the processor's cache. */
 const PIECE_BYTES = 1 << 18;
 
-/** `maxCarryBytes`: more than this is never gathered before the window is looked at again. */
-export function createReader(source: AsyncIterable<Uint8Array>, maxCarryBytes: number): Reader {
+export function createReader(source: AsyncIterable<Uint8Array>, options: ReaderOptions): Reader {
+  const { sentinel, maxCarryBytes, onDrop } = options;
   const iterator = source[Symbol.asyncIterator]();
-  const bytes = uninitialised(1 << 16);
-  bytes[0] = NUL;
-  const window: Window = { bytes, start: 0, end: 0, base: 0, isLast: false };
+  const window = createWindow(sentinel);
   let chunk: Uint8Array = new Uint8Array(0);
   let taken = 0;
   let isClosed = false;
@@ -45,8 +37,12 @@ export function createReader(source: AsyncIterable<Uint8Array>, maxCarryBytes: n
 
   return {
     window,
+    get failure() {
+      return failure?.error;
+    },
     async more() {
       if (failure !== undefined) throw failure.error;
+      onDrop?.(window);
       // Twice what is there: a record over many chunks is scanned anew a number of times that grows
       // with the logarithm of its length only.
       const carry = window.end - window.start;
@@ -58,8 +54,8 @@ export function createReader(source: AsyncIterable<Uint8Array>, maxCarryBytes: n
             next = await iterator.next();
           } catch (error) {
             isClosed = true;
-            if (window.end - window.start === carry) throw error;
             failure = { error };
+            if (window.end - window.start === carry) throw error;
             return;
           }
           if (next.done) {
@@ -81,23 +77,4 @@ export function createReader(source: AsyncIterable<Uint8Array>, maxCarryBytes: n
       await iterator.return?.();
     },
   };
-}
-
-/** Puts a chunk behind the bytes that are left, which move to the front. */
-function append(window: Window, chunk: Uint8Array): void {
-  const { start, end } = window;
-  const left = end - start;
-  const needed = left + chunk.byteLength + 1;
-  if (needed > window.bytes.length) {
-    const grown = uninitialised(2 ** Math.ceil(Math.log2(needed)));
-    grown.set(window.bytes.subarray(start, end));
-    window.bytes = grown;
-  } else {
-    window.bytes.copyWithin(0, start, end);
-  }
-  window.base += start;
-  window.start = 0;
-  window.bytes.set(chunk, left);
-  window.end = left + chunk.byteLength;
-  window.bytes[window.end] = NUL;
 }
