@@ -12,45 +12,42 @@ import {
   type DelimitedLimits,
   JSON_LIMITS,
   type JsonLimits,
-  type ParquetOptions,
+  PARQUET_LIMITS,
+  type ParquetLimits,
   XML_LIMITS,
   type XmlLimits,
 } from "@sluice/parse";
 
-type ParquetLimits = Omit<ParquetOptions, "size" | "readRange" | "route">;
-
-/** What the operator sets otherwise than the stages themselves, by stage. */
-export interface StageLimits {
-  readonly decrypt: Partial<DecryptLimits>;
-  readonly decompress: Partial<DecompressLimits>;
-  readonly archive: Partial<ArchiveLimits>;
-  readonly delimited: Partial<DelimitedLimits>;
-  readonly json: Partial<JsonLimits>;
-  readonly xml: Partial<XmlLimits>;
-  readonly avro: Partial<AvroLimits>;
+interface AllLimits {
+  readonly decrypt: DecryptLimits;
+  readonly decompress: DecompressLimits;
+  readonly archive: ArchiveLimits;
+  readonly delimited: DelimitedLimits;
+  readonly json: JsonLimits;
+  readonly xml: XmlLimits;
+  readonly avro: AvroLimits;
   readonly parquet: ParquetLimits;
 }
 
-const PARQUET_LIMITS: Readonly<Record<keyof ParquetLimits, true>> = {
-  maxFooterBytes: true,
-  maxRowGroupBytes: true,
-  maxSchemaDepth: true,
-  maxDecodedRowGroupBytes: true,
-  maxPageBytes: true,
-  maxDecoderBytes: true,
-  decodeTimeoutMs: true,
+const DEFAULTS: AllLimits = {
+  decrypt: DECRYPT_LIMITS,
+  decompress: DECOMPRESS_LIMITS,
+  archive: ARCHIVE_LIMITS,
+  delimited: DELIMITED_LIMITS,
+  json: JSON_LIMITS,
+  xml: XML_LIMITS,
+  avro: AVRO_LIMITS,
+  parquet: PARQUET_LIMITS,
 };
 
-const NAMES: Readonly<Record<keyof StageLimits, readonly string[]>> = {
-  decrypt: Object.keys(DECRYPT_LIMITS),
-  decompress: Object.keys(DECOMPRESS_LIMITS),
-  archive: Object.keys(ARCHIVE_LIMITS),
-  delimited: Object.keys(DELIMITED_LIMITS),
-  json: Object.keys(JSON_LIMITS),
-  xml: Object.keys(XML_LIMITS),
-  avro: Object.keys(AVRO_LIMITS),
-  parquet: Object.keys(PARQUET_LIMITS),
+/** What the operator sets otherwise than the stages themselves, by stage. */
+export type StageLimits = {
+  readonly [Stage in keyof AllLimits]: Partial<AllLimits[Stage]>;
 };
+
+const NAMES: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries(DEFAULTS).map(([stage, limits]) => [stage, Object.keys(limits)]),
+);
 
 const NONE: StageLimits = {
   decrypt: {},
@@ -73,11 +70,12 @@ export function readLimits(text: string): StageLimits {
   if (given === undefined) {
     throw new Error('SLUICE_LIMITS takes JSON like {"json": {"maxRecordBytes": 33554432}}');
   }
-  const stages = Object.keys(NAMES);
   for (const [stage, limits] of Object.entries(given)) {
-    const names = Object.entries(NAMES).find(([name]) => name === stage)?.[1];
+    const names = NAMES.get(stage);
     if (names === undefined || typeof limits !== "object" || limits === null) {
-      throw new Error(`SLUICE_LIMITS names "${stage}"; it takes limits of ${stages.join(", ")}`);
+      throw new Error(
+        `SLUICE_LIMITS names "${stage}"; it takes limits of ${[...NAMES.keys()].join(", ")}`,
+      );
     }
     for (const [name, value] of Object.entries(limits)) {
       if (!names.includes(name)) {

@@ -3,31 +3,18 @@ import type { Slice, SourceColumn } from "@sluice/schema";
 import { arrowSlices } from "./arrow-slices.ts";
 import { columnType } from "./column-type.ts";
 import { type Footer, type ReadRange, readFooter } from "./footer.ts";
+import { PARQUET_LIMITS, type ParquetLimits } from "./limits.ts";
 import { ambiguousPaths, arrowType, needsArrow, type ParquetRoute, refusesArrow } from "./route.ts";
 import { type RowGroup, readRowGroup } from "./row-group.ts";
 import { readSchema, type SchemaNode } from "./schema-tree.ts";
 import { toDecodable, toSlice } from "./slices.ts";
 
-export interface ParquetOptions {
+export interface ParquetOptions extends Partial<ParquetLimits> {
   /** Bytes of the file. */
   readonly size: number;
   readonly readRange: ReadRange;
   /** `auto`: slices, unless ClickHouse's reader could not read the file. Default `auto`. */
   readonly route?: "auto" | ParquetRoute["kind"];
-  /** A larger footer is `parse.record_too_large`. Default 64 MiB. */
-  readonly maxFooterBytes?: number;
-  /** A larger row group is `parse.record_too_large`. It is streamed, never held. Default 16 GiB. */
-  readonly maxRowGroupBytes?: number;
-  /** A schema of more levels is `parse.record_too_large`. Default 64. */
-  readonly maxSchemaDepth?: number;
-  /** On the Arrow route, which holds it, a larger row group is `parse.record_too_large`. Default 32 MiB. */
-  readonly maxDecodedRowGroupBytes?: number;
-  /** On the Arrow route, a larger page, compressed or not, is `parse.record_too_large`. Default 64 MiB. */
-  readonly maxPageBytes?: number;
-  /** Bytes that the decoder's memory may grow to; more is `parse.record_too_large`. Default 256 MiB. */
-  readonly maxDecoderBytes?: number;
-  /** A longer run of the decoder for one piece is `parse.decoder_crashed`. Default 5 minutes. */
-  readonly decodeTimeoutMs?: number;
 }
 
 export interface UnitOptions {
@@ -63,25 +50,21 @@ export interface ParquetFile {
  * `parse.record_too_large` (a limit, named).
  */
 export async function openParquet(options: ParquetOptions): Promise<ParquetFile> {
-  const { size, readRange, maxFooterBytes = 2 ** 26, maxSchemaDepth = 64 } = options;
-  const footer = await readFooter(size, readRange, maxFooterBytes);
-  const schema = readSchema(footer.schema, maxSchemaDepth);
-  const groups = readGroups(footer, schema, options.maxRowGroupBytes ?? 2 ** 34);
-  const route = chooseRoute(schema, options.route ?? "auto");
+  const { size, readRange, route: wanted = "auto", ...given } = options;
+  const limits = { ...PARQUET_LIMITS, ...given };
+  const footer = await readFooter(size, readRange, limits.maxFooterBytes);
+  const schema = readSchema(footer.schema, limits.maxSchemaDepth);
+  const groups = readGroups(footer, schema, limits.maxRowGroupBytes);
+  const route = chooseRoute(schema, wanted);
   const place = { rows: groups.reduce((sum, { group }) => sum + group.rows, 0), route };
   const filled = groups.filter(({ group }) => group.rows > 0 && group.end > group.start);
 
   if (route.kind === "arrow") {
-    const { maxDecodedRowGroupBytes = 2 ** 25 } = options;
+    const { maxDecodedRowGroupBytes } = limits;
     const decodable = filled.map(({ bytes, group, ...where }) => {
       assertHolds("maxDecodedRowGroupBytes", maxDecodedRowGroupBytes, where.ordinal, group);
       return toDecodable(footer, bytes, group, { ...where, readRange });
     });
-    const {
-      maxPageBytes = 2 ** 26,
-      maxDecoderBytes = 2 ** 28,
-      decodeTimeoutMs = 300_000,
-    } = options;
     return {
       ...place,
       ...columnsOf(schema, arrowType),
@@ -89,13 +72,7 @@ export async function openParquet(options: ParquetOptions): Promise<ParquetFile>
         throw new Error("a Parquet file of the Arrow route has units, not slices");
       },
       units: ({ fromOrdinal = 0, signal } = {}) =>
-        arrowSlices(decodable, {
-          fromOrdinal,
-          signal,
-          maxPageBytes,
-          maxDecoderBytes,
-          decodeTimeoutMs,
-        }),
+        arrowSlices(decodable, { ...limits, fromOrdinal, signal }),
     };
   }
   const hidden = ambiguousPaths(schema);
