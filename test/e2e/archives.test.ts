@@ -97,6 +97,7 @@ test("entries go by name and by pattern into feeds of their own, each opened in 
   });
   expect(workflow.failure).toBeUndefined();
   expect(workflow.state).toBe(Workflow_State.SUCCEEDED);
+  expect(workflow.tasks.map(({ route }) => route).join()).toContain("zip by ranges from S3; ");
   expect(await story.rows("SELECT id, name, _entry FROM archives.people ORDER BY id")).toEqual([
     { id: 1, name: "Ann", _entry: "export/people.csv" },
     { id: 2, name: "Bob", _entry: "export/people.csv" },

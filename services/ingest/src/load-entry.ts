@@ -75,7 +75,7 @@ export function createEntryLoad(
   });
   /** Counts what passes, whether it has to be sent again or not. */
   async function* counted<T extends { readonly ordinal: number; readonly rows: number }>(
-    units: AsyncIterable<T> | Iterable<T>,
+    units: AsyncIterable<T>,
   ): AsyncGenerator<T> {
     for await (const unit of units) {
       ordinal = unit.ordinal + 1;

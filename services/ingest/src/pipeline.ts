@@ -105,8 +105,8 @@ async function openFile(
   depth: number,
 ): Promise<void> {
   const { pgp } = settings;
-  const { limits } = opening.context.config;
   if (pgp === undefined) return await openPlain(file, settings, opening, depth);
+  const { limits } = opening.context.config;
   const plain = judged(decrypt({ ...limits.decrypt, keys: pgp })(file.stream()));
   try {
     const decrypted = { name: file.name, stream: () => plain.bytes };
@@ -130,8 +130,8 @@ async function openPlain(
   depth: number,
 ): Promise<void> {
   const { compression, content } = settings;
-  const { spools, entryLoad, context } = opening;
-  const { limits } = context.config;
+  const { spools, entryLoad } = opening;
+  const { limits } = opening.context.config;
   const plain = (archive?: "zip" | "tar"): AsyncIterable<Uint8Array> =>
     decompress({ ...limits.decompress, compression, ...(archive && { archive }) })(file.stream());
   switch (content.kind) {
@@ -142,55 +142,56 @@ async function openPlain(
       );
     }
     case "zip": {
-      await using zip = (await plainSeekable(file, settings)) ?? (await spools.hold(plain("zip")));
-      const where = zip === file.seekable ? "by ranges from S3" : "spooled to disk";
-      entryLoad.addRoute(`zip ${where}`);
-      return await openArchive(file, content, opening, depth, (wants) =>
-        openZip(zip, { ...limits.archive, wants }),
-      );
+      const open = async (zip: SeekableFile, where: string): Promise<void> => {
+        entryLoad.addRoute(`zip ${where}`);
+        await openArchive(file, content, opening, depth, (wants) =>
+          openZip(zip, { ...limits.archive, wants }),
+        );
+      };
+      const zip = seekableOf(file, settings);
+      if (zip !== undefined && containerOf(await readHead(zip)) === "zip") {
+        return await open(zip, "by ranges from S3");
+      }
+      await using held = await spools.hold(plain("zip"));
+      return await open(held, "spooled to disk");
     }
     case "parquet": {
-      if (await loadPlainParquet(file, settings, opening)) return;
+      const lying = seekableOf(file, settings);
+      if (lying !== undefined && (await loadPlainParquet(file.name, lying, entryLoad))) return;
       await using held = await spools.hold(plain());
       return await entryLoad.loadParquet(file.name, held, "spooled to disk");
     }
     default:
-      context.signal.throwIfAborted();
       return await entryLoad.loadStream(file.name, content, plain());
   }
 }
 
-/** Loads a Parquet file where it lies; false when it can't be read there, or there is a layer around it. */
-async function loadPlainParquet(
-  file: WrappedFile,
+/** The file where it lies, if it can be read at random there and the settings name no layer around it. */
+function seekableOf(
+  { seekable }: WrappedFile,
   { compression }: FileSettings,
-  { entryLoad }: Opening,
+): SeekableFile | undefined {
+  return compression === "auto" || compression === "none" ? seekable : undefined;
+}
+
+/** Loads a Parquet file where it lies; false when there is a layer around it. */
+async function loadPlainParquet(
+  name: string,
+  file: SeekableFile,
+  entryLoad: EntryLoad,
 ): Promise<boolean> {
-  const { seekable } = file;
-  if (seekable === undefined || (compression !== "auto" && compression !== "none")) return false;
   try {
-    await entryLoad.loadParquet(file.name, seekable, "by range from S3");
+    await entryLoad.loadParquet(name, file, "by range from S3");
     return true;
   } catch (error) {
     // Only what does not open is worth one more request: is there a layer that nobody spoke of?
     const isNotParquet = error instanceof StageError && error.code === "malformed";
     if (!isNotParquet) throw error;
-    const head = await readHead(seekable);
+    const head = await readHead(file);
     if (containerOf(head) !== undefined) return false;
     assertFormat(head, { kind: "parquet" });
     throw error;
   }
-}
-
-/** The file where it lies when it is a zip as it is, with nothing to dispose of. */
-async function plainSeekable(
-  { seekable }: WrappedFile,
-  { compression }: FileSettings,
-): Promise<(SeekableFile & AsyncDisposable) | undefined> {
-  if (seekable === undefined || (compression !== "auto" && compression !== "none"))
-    return undefined;
-  if (containerOf(await readHead(seekable)) !== "zip") return undefined;
-  return { ...seekable, [Symbol.asyncDispose]: async () => undefined };
 }
 
 async function readHead({ size, readRange }: SeekableFile): Promise<Uint8Array> {
