@@ -5,7 +5,7 @@ import type { DomainTableService } from "@sluice/api/control/v1/domain_table_ser
 import type { Feed } from "@sluice/api/control/v1/feed_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
-import { toFeedVersion } from "../workflow/feed-version.ts";
+import { activeVersionOf } from "../workflow/feed-version.ts";
 import { readFeed } from "./feed-rows.ts";
 
 /** Domain tables: what was loaded. The list of loads and replays are the workflow engine's. */
@@ -23,7 +23,7 @@ export function createDomainTableService(context: ControlContext): DomainTables 
     feedId: string,
   ): Promise<{ feed: Feed; version: FeedVersion | undefined }> => {
     const feed = await readFeed(kysely, context.tenant(), feedId);
-    return { feed, version: activeVersion(feed) };
+    return { feed, version: activeVersionOf(feed) };
   };
   return {
     getDomainTable: async ({ feedId }) => {
@@ -86,14 +86,6 @@ export function createDomainTableService(context: ControlContext): DomainTables 
       } while (pageToken !== "");
     },
   };
-}
-
-/** What the feed says as long as nothing else is activated; undefined for one never activated. */
-function activeVersion(feed: Feed): FeedVersion | undefined {
-  const { id: feedId, source, name, version, spec } = feed;
-  return version === 0 || spec === undefined
-    ? undefined
-    : toFeedVersion({ feedId, source, name, version, spec });
 }
 
 /** A feed that was never activated was never loaded: nobody needs to be asked. */

@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import type { Schema } from "../database/schema.ts";
 import { toNameKey } from "../resources/identity.ts";
 import type { Tenant } from "../tenant.ts";
-import { toFeedVersion } from "../workflow/feed-version.ts";
+import { activeVersionOf } from "../workflow/feed-version.ts";
 import { selectFeeds, toFeed } from "./feed-rows.ts";
 
 /** The active feeds of a source that are made available to Stitch, by name: what its semantic view shows. */
@@ -18,10 +18,7 @@ export async function stitchFeedsOf(
     .orderBy("feed.name_key")
     .execute();
   return rows
-    .map(toFeed)
-    .flatMap(({ id: feedId, name, version, spec }) =>
-      spec?.makeAvailableToStitch === true
-        ? [toFeedVersion({ feedId, source, name, version, spec })]
-        : [],
-    );
+    .map((row) => activeVersionOf(toFeed(row)))
+    .filter((feed) => feed !== undefined)
+    .filter(({ spec }) => spec?.makeAvailableToStitch === true);
 }

@@ -1,19 +1,17 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Feed_State } from "@sluice/api/control/v1/feed_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import { makeId } from "../resources/identity.ts";
+import { type CreatingCall, makeOnce } from "../resources/request-id.ts";
 import { readFeed } from "../services/feed-rows.ts";
 import type { Tenant } from "../tenant.ts";
-import type { Trx } from "./context.ts";
+import type { EngineContext, Trx } from "./context.ts";
 import type { Days } from "./days.ts";
-import { toFeedVersion } from "./feed-version.ts";
+import { activeVersionOf } from "./feed-version.ts";
 import { type Plan, planToJson } from "./plan.ts";
 import { NEW_TASK, NEW_WORKFLOW } from "./state-machine.ts";
 
 /** What a new workflow is made of. */
 export interface NewWorkflow {
-  readonly tenant: Tenant;
-  readonly id: string;
   readonly days: Days;
   readonly skipMissingFiles: boolean;
   readonly plan: Plan;
@@ -25,19 +23,42 @@ export async function activeVersion(
   tenant: Tenant,
   feedId: string,
 ): Promise<FeedVersion> {
-  const { id, source, name, version, spec, state } = await readFeed(trx, tenant, feedId);
-  if (state !== Feed_State.ACTIVE || spec === undefined) {
+  const feed = await readFeed(trx, tenant, feedId);
+  const version = activeVersionOf(feed);
+  if (version === undefined) {
     throw new ConnectError(
-      `feed ${source}.${name} is not active: activate it first`,
+      `feed ${feed.source}.${feed.name} is not active: activate it first`,
       Code.FailedPrecondition,
     );
   }
-  return toFeedVersion({ feedId: id, source, name, version, spec });
+  return version;
+}
+
+/**
+ * Begins the workflow that `prepare` describes, and gives its id. A call that is repeated gives the id of the
+ * workflow that the first one began, and prepares nothing.
+ */
+export async function beginOnce(
+  context: EngineContext,
+  call: CreatingCall,
+  prepare: (trx: Trx, tenant: Tenant) => Promise<NewWorkflow>,
+): Promise<string> {
+  const id = makeId("wf");
+  const tenant = context.tenant();
+  const workflowId = await makeOnce(context.requests, call, id, async (trx) => {
+    await insertWorkflow(trx, tenant, id, await prepare(trx, tenant));
+  });
+  if (workflowId === id) context.taskBell.ring();
+  return workflowId;
 }
 
 /** Writes a workflow with its first task, the list. */
-export async function insertWorkflow(trx: Trx, workflow: NewWorkflow): Promise<void> {
-  const { tenant, id, days, plan } = workflow;
+async function insertWorkflow(
+  trx: Trx,
+  tenant: Tenant,
+  id: string,
+  { days, skipMissingFiles, plan }: NewWorkflow,
+): Promise<void> {
   await trx
     .insertInto("workflow")
     .values({
@@ -50,7 +71,7 @@ export async function insertWorkflow(trx: Trx, workflow: NewWorkflow): Promise<v
       tally: JSON.stringify(NEW_WORKFLOW.tally),
       start_date: days.startDate,
       end_date: days.endDate,
-      skip_missing_files: workflow.skipMissingFiles,
+      skip_missing_files: skipMissingFiles,
       plan: planToJson(plan),
       revision: 1,
     })

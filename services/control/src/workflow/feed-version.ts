@@ -1,5 +1,10 @@
 import { clone, create } from "@bufbuild/protobuf";
-import { type FeedSpec, FeedSpecSchema } from "@sluice/api/control/v1/feed_pb";
+import {
+  type Feed,
+  Feed_State,
+  type FeedSpec,
+  FeedSpecSchema,
+} from "@sluice/api/control/v1/feed_pb";
 import { type FeedVersion, FeedVersionSchema } from "@sluice/api/ingest/v1/task_pb";
 
 const DEFAULT_ERROR_THRESHOLD_PERCENT = 1;
@@ -18,13 +23,9 @@ export function explicitFeedSpec(spec: FeedSpec): FeedSpec {
   return explicit;
 }
 
-/** A feed as it is when a workflow begins. */
-export function toFeedVersion(feed: {
-  readonly feedId: string;
-  readonly source: string;
-  readonly name: string;
-  readonly version: number;
-  readonly spec: FeedSpec;
-}): FeedVersion {
-  return create(FeedVersionSchema, { ...feed, spec: explicitFeedSpec(feed.spec) });
+/** What workers get of a feed: its active version. Undefined for one that was never activated. */
+export function activeVersionOf(feed: Feed): FeedVersion | undefined {
+  const { id: feedId, source, name, version, spec, state } = feed;
+  if (state !== Feed_State.ACTIVE || spec === undefined) return undefined;
+  return create(FeedVersionSchema, { feedId, source, name, version, spec: explicitFeedSpec(spec) });
 }

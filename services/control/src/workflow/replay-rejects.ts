@@ -4,9 +4,7 @@ import {
   type ReplayRejectsRequest,
   ReplayRejectsRequestSchema,
 } from "@sluice/api/control/v1/domain_table_service_pb";
-import { makeId } from "../resources/identity.ts";
-import { makeOnce } from "../resources/request-id.ts";
-import { activeVersion, insertWorkflow } from "./begin-workflow.ts";
+import { activeVersion, beginOnce } from "./begin-workflow.ts";
 import type { EngineContext } from "./context.ts";
 import { nextDay } from "./days.ts";
 import { readRow } from "./read-workflow.ts";
@@ -26,28 +24,20 @@ export async function replayRejects(
 ): Promise<{ readonly workflowId: string }> {
   const { feedId, workflowId: replayOf } = request;
   if (replayOf !== "") await readRow(context, replayOf);
-  const id = makeId("wf");
   const call = {
     method: "ReplayRejects",
     requestId: request.requestId,
     body: toBinary(ReplayRejectsRequestSchema, { ...request, requestId: "" }),
   };
-  const workflowId = await makeOnce(context.requests, call, id, async (trx) => {
-    const tenant = context.tenant();
-    const courier = create(CourierSchema, {
-      files: [{ tag: REJECTS_TAG }],
-      loads: [{ feedId, fileTag: REJECTS_TAG, operation: LoadOperation.LOAD }],
-    });
-    const feeds = [await activeVersion(trx, tenant, feedId)];
-    const startDate = now.toISOString().slice(0, 10);
-    await insertWorkflow(trx, {
-      tenant,
-      id,
-      days: { startDate, endDate: nextDay(startDate) },
-      skipMissingFiles: false,
-      plan: { courier, feeds, replayOf },
-    });
+  const courier = create(CourierSchema, {
+    files: [{ tag: REJECTS_TAG }],
+    loads: [{ feedId, fileTag: REJECTS_TAG, operation: LoadOperation.LOAD }],
   });
-  if (workflowId === id) context.taskBell.ring();
+  const startDate = now.toISOString().slice(0, 10);
+  const workflowId = await beginOnce(context, call, async (trx, tenant) => ({
+    days: { startDate, endDate: nextDay(startDate) },
+    skipMissingFiles: false,
+    plan: { courier, feeds: [await activeVersion(trx, tenant, feedId)], replayOf },
+  }));
   return { workflowId };
 }

@@ -6,10 +6,8 @@ import {
   RunCourierRequestSchema,
 } from "@sluice/api/control/v1/courier_service_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
-import { makeId } from "../resources/identity.ts";
-import { makeOnce } from "../resources/request-id.ts";
 import { readCourier } from "../services/courier-rows.ts";
-import { activeVersion, insertWorkflow } from "./begin-workflow.ts";
+import { activeVersion, beginOnce } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
 import { daysOfRun } from "./days.ts";
 import type { Plan } from "./plan.ts";
@@ -25,19 +23,16 @@ export async function runCourier(
   now: Date = new Date(),
 ): Promise<{ readonly workflowId: string }> {
   const days = daysOfRun(request.scope, now);
-  const id = makeId("wf");
   const call = {
     method: "RunCourier",
     requestId: request.requestId,
     body: toBinary(RunCourierRequestSchema, { ...request, requestId: "" }),
   };
-  const workflowId = await makeOnce(context.requests, call, id, async (trx) => {
-    const tenant = context.tenant();
-    const plan = await readPlan(trx, tenant, request.id);
-    const { skipMissingFiles } = request;
-    await insertWorkflow(trx, { tenant, id, days, skipMissingFiles, plan });
-  });
-  if (workflowId === id) context.taskBell.ring();
+  const workflowId = await beginOnce(context, call, async (trx, tenant) => ({
+    days,
+    skipMissingFiles: request.skipMissingFiles,
+    plan: await readPlan(trx, tenant, request.id),
+  }));
   return { workflowId };
 }
 
