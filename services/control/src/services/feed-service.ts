@@ -1,6 +1,6 @@
 import { clone, equals, fromJson, toBinary, toJsonString } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { type Feed, FeedSchema, FeedSpecSchema } from "@sluice/api/control/v1/feed_pb";
+import { type Feed, Feed_State, FeedSchema, FeedSpecSchema } from "@sluice/api/control/v1/feed_pb";
 import {
   type CreateFeedRequest,
   CreateFeedRequestSchema,
@@ -40,9 +40,12 @@ export function createFeedService(context: ControlContext): ServiceImpl<typeof F
     listFeeds: (request) => list(context, request),
     updateFeed: async (request) => ({ feed: await read(await update(context, request)) }),
     activateFeed: async (request) => {
-      await inFeed(context, request, (transaction, row) => activate(transaction, row));
+      const before = await inFeed(context, request, async (transaction, row) => {
+        await activate(transaction, row);
+        return toFeed(row);
+      });
       const feed = await read(request.id);
-      await refreshSemanticView(context, feed.source);
+      await refreshSemanticView(context, before, feed);
       return { feed };
     },
     discardDraft: async (request) => {
@@ -52,21 +55,27 @@ export function createFeedService(context: ControlContext): ServiceImpl<typeof F
       return isGone ? {} : { feed: await read(request.id) };
     },
     deleteFeed: async (request) => {
-      const source = await inFeed(context, request, async (transaction, row) => {
+      const before = await inFeed(context, request, async (transaction, row) => {
         await erase(transaction, row);
-        return row.source;
+        return toFeed(row);
       });
-      await refreshSemanticView(context, source);
+      await refreshSemanticView(context, before);
       return {};
     },
   };
 }
 
 /**
- * Lets the source's semantic view follow its feeds at once. It is made anew with every publish anyway, so a
- * worker that is not there keeps nobody from activating a feed.
+ * Lets the source's semantic view follow a change of one feed at once, if the view shows the feed or did. It is
+ * made anew with every publish anyway, so a worker that is not there keeps nobody from activating a feed.
  */
-async function refreshSemanticView(context: ControlContext, source: string): Promise<void> {
+async function refreshSemanticView(
+  context: ControlContext,
+  before: Feed,
+  after: Feed = before,
+): Promise<void> {
+  if (!isShown(before) && !isShown(after)) return;
+  const { source } = before;
   const feeds = await stitchFeedsOf(context.kysely, context.tenant(), source);
   try {
     await context.inspect.call((client, options) =>
@@ -75,6 +84,10 @@ async function refreshSemanticView(context: ControlContext, source: string): Pro
   } catch (error) {
     context.log.info({ err: error, source }, "the semantic view follows with the next publish");
   }
+}
+
+function isShown({ state, spec }: Feed): boolean {
+  return state === Feed_State.ACTIVE && spec?.makeAvailableToStitch === true;
 }
 
 async function create(context: ControlContext, request: CreateFeedRequest): Promise<string> {
