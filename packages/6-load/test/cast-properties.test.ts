@@ -1,16 +1,6 @@
 import type { Field } from "@sluice/schema";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createStaging, loadBatches, prepareDomainTable, resolveColumns } from "../src/index.ts";
-import {
-  batchOf,
-  feedOf,
-  field,
-  manifestObject,
-  startTestServer,
-  streamOf,
-  type TestServer,
-  textColumns,
-} from "./server.ts";
+import { feedOf, field, stageRows, startTestServer, type TestServer } from "./server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -34,21 +24,11 @@ async function castAll(samples: readonly Sample[]): Promise<(string | null)[][]>
   }));
   const feed = feedOf([field("id", "integer"), ...fields], { source: "random", name: "t" });
   const cells = samples.flatMap(({ texts }, at) => texts.map((text) => ({ at, text })));
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, { source: "random", name: "t" }, "w");
   const rows = cells.map(({ at, text }, id) => [
     String(id),
     ...samples.map((_, column) => (column === at ? text : null)),
   ]);
-  await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId: "w",
-    object: manifestObject(),
-    entry: "",
-    rowBase: 0,
-    plan: resolveColumns(feed, textColumns(["id", ...fields.map(({ name }) => name)])),
-  })(streamOf(await batchOf(server, rows)));
+  await stageRows(server, feed, rows);
   // Of one row at most one value is not null, since the others' texts are not.
   const values = fields.map(({ name }) => `toString(${name})`);
   const found = await server.rows<{ id: number; v: string | null }>(

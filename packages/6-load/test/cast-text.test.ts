@@ -1,22 +1,7 @@
 import type { FieldType } from "@sluice/schema";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  createStaging,
-  dropStaging,
-  loadBatches,
-  prepareDomainTable,
-  resolveColumns,
-} from "../src/index.ts";
-import {
-  batchOf,
-  feedOf,
-  field,
-  manifestObject,
-  startTestServer,
-  streamOf,
-  type TestServer,
-  textColumns,
-} from "./server.ts";
+import { dropStaging } from "../src/index.ts";
+import { feedOf, field, stageRows, startTestServer, type TestServer } from "./server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -42,22 +27,11 @@ async function castAll(
     },
   );
   await server.admin("DROP DATABASE IF EXISTS casts SYNC");
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, { source: "casts", name: "cells" }, "w");
-  const plan = resolveColumns(feed, textColumns(["id", "v"]));
-  const batch = await batchOf(
+  await stageRows(
     server,
+    feed,
     values.map((value, at) => [String(at), value]),
   );
-  await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId: "w",
-    object: manifestObject(),
-    entry: "",
-    rowBase: 0,
-    plan,
-  })(streamOf(batch));
   const good = await server.rows<{ id: string; v: string | null }>(
     "SELECT toString(id) AS id, toString(v) AS v FROM casts.cells__stg_w",
   );

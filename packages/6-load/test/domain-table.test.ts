@@ -1,27 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   countRows,
-  createStaging,
   describeDomainTable,
   dropStaging,
   listRejects,
   listStaging,
-  loadBatches,
   prepareDomainTable,
-  publish,
-  readPublishIntent,
-  resolveColumns,
   sampleRows,
 } from "../src/index.ts";
 import {
-  batchOf,
   feedOf,
   field,
-  manifestObject,
+  publishStaged,
+  stageRows,
   startTestServer,
-  streamOf,
   type TestServer,
-  textColumns,
 } from "./server.ts";
 
 let server: TestServer;
@@ -140,33 +133,18 @@ describe("reading a domain table", () => {
   test("gives sample rows that JSON carries without loss", async () => {
     const feed = { ...allTypes, name: "sample" };
     const at = { source: "tables", name: "sample" };
-    await prepareDomainTable(server.warehouse, feed);
-    await createStaging(server.warehouse, at, "w");
-    await loadBatches({
-      warehouse: server.warehouse,
-      feed,
-      workflowId: "w",
-      object: manifestObject(),
-      entry: "",
-      rowBase: 0,
-      plan: resolveColumns(feed, textColumns(feed.fields.map(({ name }) => name))),
-    })(
-      streamOf(
-        await batchOf(server, [
-          [
-            "9007199254740993",
-            "yes",
-            "2024-02-29",
-            "2024-02-29T01:02:03.000004Z",
-            "12345678.90",
-            "0.1",
-            "ü",
-          ],
-        ]),
-      ),
-    );
-    const intent = await readPublishIntent(server.warehouse, feed, "w", "load");
-    await publish({ warehouse: server.warehouse, feed, workflowId: "w", attempt: 1, intent });
+    await stageRows(server, feed, [
+      [
+        "9007199254740993",
+        "yes",
+        "2024-02-29",
+        "2024-02-29T01:02:03.000004Z",
+        "12345678.90",
+        "0.1",
+        "ü",
+      ],
+    ]);
+    await publishStaged(server, feed);
     expect(await countRows(server.warehouse, at)).toBe(1);
     expect(await sampleRows(server.warehouse, at, 10)).toEqual([
       {
@@ -219,27 +197,13 @@ describe("names are data", () => {
         [field("id", "integer", { incomingName: name }), field("v", "string")],
         at,
       );
-      await prepareDomainTable(server.warehouse, feed);
-      await createStaging(server.warehouse, at, name);
-      await loadBatches({
-        warehouse: server.warehouse,
-        feed,
-        workflowId: name,
-        object: manifestObject({ key: name }),
-        entry: name,
-        rowBase: 0,
-        plan: resolveColumns(feed, textColumns([name, "v"])),
-      })(
-        streamOf(
-          await batchOf(server, [
-            ["1", name],
-            [name, name],
-          ]),
-        ),
-      );
+      const rows = [
+        ["1", name],
+        [name, name],
+      ];
+      await stageRows(server, feed, rows, { workflowId: name, object: { key: name }, entry: name });
       expect(await listStaging(server.warehouse, at)).toHaveLength(2);
-      const intent = await readPublishIntent(server.warehouse, feed, name, "truncate_and_load");
-      await publish({ warehouse: server.warehouse, feed, workflowId: name, attempt: 1, intent });
+      await publishStaged(server, feed, name, "truncate_and_load");
       await dropStaging(server.warehouse, at, name);
       expect(await listStaging(server.warehouse, at)).toEqual([]);
       expect(await sampleRows(server.warehouse, at, 5)).toMatchObject([

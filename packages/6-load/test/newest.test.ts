@@ -1,23 +1,13 @@
 import type { Feed } from "@sluice/schema";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
-  createStaging,
-  loadBatches,
-  prepareDomainTable,
-  publish,
-  readPublishIntent,
-  resolveColumns,
-} from "../src/index.ts";
-import {
-  batchOf,
   feedOf,
   field,
-  manifestObject,
+  publishStaged,
+  stageRows,
   startTestServer,
-  streamOf,
   type TestRow,
   type TestServer,
-  textColumns,
 } from "./server.ts";
 
 let server: TestServer;
@@ -41,22 +31,11 @@ interface Part {
 
 /** Loads the parts in the order given, which is not the order that counts, and publishes them as one load. */
 async function load(feed: Feed, workflowId: string, parts: readonly Part[]): Promise<void> {
-  const at = { source: feed.source, name: feed.name };
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, at, workflowId);
-  for (const { key, date, ordinal, entry = "", rowBase = 0, rows } of parts) {
-    await loadBatches({
-      warehouse: server.warehouse,
-      feed,
-      workflowId,
-      object: manifestObject({ key, ordinal, ...(date === undefined ? {} : { date }) }),
-      entry,
-      rowBase,
-      plan: resolveColumns(feed, textColumns(feed.fields.map(({ incomingName }) => incomingName))),
-    })(streamOf(await batchOf(server, rows)));
+  for (const { key, date, ordinal, rows, ...place } of parts) {
+    const object = { key, ordinal, ...(date === undefined ? {} : { date }) };
+    await stageRows(server, feed, rows, { ...place, workflowId, object });
   }
-  const intent = await readPublishIntent(server.warehouse, feed, workflowId, "load");
-  await publish({ warehouse: server.warehouse, feed, workflowId, attempt: 1, intent });
+  await publishStaged(server, feed, workflowId);
 }
 
 const visible = async (): Promise<string> => {

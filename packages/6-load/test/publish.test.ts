@@ -2,31 +2,26 @@ import type { LoadOperation } from "@sluice/schema";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   countRows,
-  createStaging,
   dropStaging,
   listRejects,
   listStaging,
-  loadBatches,
   type PublishIntent,
   prepareDomainTable,
   publish,
   publishRejects,
   readPublishIntent,
-  resolveColumns,
   verifyStaging,
   type Warehouse,
 } from "../src/index.ts";
 import { crashing } from "./crashing.ts";
 import {
-  batchOf,
   feedOf,
   field,
-  manifestObject,
+  publishStaged,
+  stageRows,
   startTestServer,
-  streamOf,
   type TestRow,
   type TestServer,
-  textColumns,
 } from "./server.ts";
 
 let server: TestServer;
@@ -37,19 +32,9 @@ afterAll(async () => await server.stop());
 
 const feed = feedOf([field("id", "integer"), field("v", "string")], { source: "pub" });
 const at = { source: "pub", name: "customers" };
-const plan = resolveColumns(feed, textColumns(["id", "v"]));
 
 async function stage(workflowId: string, ordinal: number, rows: readonly TestRow[]): Promise<void> {
-  await createStaging(server.warehouse, at, workflowId);
-  await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId,
-    object: manifestObject({ ordinal }),
-    entry: "",
-    rowBase: 0,
-    plan,
-  })(streamOf(await batchOf(server, rows)));
+  await stageRows(server, feed, rows, { workflowId, object: { ordinal } });
 }
 
 const visible = async (): Promise<string[]> => {
@@ -60,14 +45,7 @@ const visible = async (): Promise<string[]> => {
 };
 
 async function publishWhole(workflowId: string, operation: LoadOperation): Promise<unknown> {
-  const intent = await readPublishIntent(server.warehouse, feed, workflowId, operation);
-  const outcome = await publish({
-    warehouse: server.warehouse,
-    feed,
-    workflowId,
-    attempt: 1,
-    intent,
-  });
+  const outcome = await publishStaged(server, feed, workflowId, operation);
   await dropStaging(server.warehouse, at, workflowId);
   return outcome;
 }

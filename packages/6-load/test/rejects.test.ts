@@ -18,11 +18,11 @@ import {
   field,
   manifestObject,
   sliceOf,
+  stageRows,
   startTestServer,
   streamOf,
   type TestRow,
   type TestServer,
-  textColumns,
 } from "./server.ts";
 
 let server: TestServer;
@@ -37,20 +37,11 @@ const feed = feedOf([field("id", "integer"), field("v", "date")], { ...at, versi
 
 async function stage(
   workflowId: string,
-  place: { readonly key: string; readonly entry: string; readonly rowBase: number },
+  { key, ...place }: { readonly key: string; readonly entry: string; readonly rowBase: number },
   rows: readonly TestRow[],
 ): Promise<void> {
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, at, workflowId);
-  await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId,
-    object: manifestObject({ key: place.key, etag: '"e7"', ordinal: 5 }),
-    entry: place.entry,
-    rowBase: place.rowBase,
-    plan: resolveColumns(feed, textColumns(["id", "v"])),
-  })(streamOf(await batchOf(server, rows)));
+  const object = { key, etag: '"e7"', ordinal: 5 };
+  await stageRows(server, feed, rows, { ...place, workflowId, object });
 }
 
 test("a reject says where it was, what it was and why, and what a replay needs", async () => {

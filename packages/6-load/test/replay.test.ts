@@ -4,28 +4,25 @@ import {
   countRejects,
   createStaging,
   listRejects,
-  loadBatches,
   loadSlices,
   prepareDomainTable,
-  publish,
   publishReplayedRejects,
-  readPublishIntent,
   replayRejects,
   resolveColumns,
   type Warehouse,
 } from "../src/index.ts";
 import { crashing } from "./crashing.ts";
 import {
-  batchOf,
   feedOf,
   field,
   manifestObject,
+  publishStaged,
   sliceOf,
+  stageRows,
   startTestServer,
   streamOf,
   type TestRow,
   type TestServer,
-  textColumns,
 } from "./server.ts";
 
 let server: TestServer;
@@ -60,29 +57,15 @@ beforeEach(async () => {
   await server.admin("DROP DATABASE IF EXISTS again SYNC");
 });
 
-async function publishStaged(warehouse: Warehouse, feed: Feed, workflowId: string): Promise<void> {
-  const intent = await readPublishIntent(warehouse, feed, workflowId, "load");
-  await publish({ warehouse, feed, workflowId, attempt: 1, intent });
-}
-
 async function load(
   feed: Feed,
   workflowId: string,
   ordinal: number,
   rows: readonly TestRow[],
 ): Promise<void> {
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, at, workflowId);
-  await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId,
-    object: manifestObject({ ordinal, key: `${workflowId}.csv` }),
-    entry: "e",
-    rowBase: 100,
-    plan: resolveColumns(feed, textColumns(feed.fields.map(({ incomingName }) => incomingName))),
-  })(streamOf(await batchOf(server, rows)));
-  await publishStaged(server.warehouse, feed, workflowId);
+  const object = { ordinal, key: `${workflowId}.csv` };
+  await stageRows(server, feed, rows, { workflowId, object, entry: "e", rowBase: 100 });
+  await publishStaged(server, feed, workflowId);
 }
 
 const ROWS: readonly TestRow[] = [
@@ -112,7 +95,7 @@ const replayed = [
 
 async function replayWhole(warehouse: Warehouse): Promise<void> {
   await replayRejects(warehouse, mended, "replay", { workflowId: "w" });
-  await publishStaged(warehouse, mended, "replay");
+  await publishStaged({ warehouse }, mended, "replay");
   await publishReplayedRejects(warehouse, mended, "replay");
 }
 
@@ -128,7 +111,7 @@ describe("a replay", () => {
       warnings: [],
     });
     expect(await countRejects(server.warehouse, at)).toBe(4);
-    await publishStaged(server.warehouse, mended, "replay");
+    await publishStaged(server, mended, "replay");
     await publishReplayedRejects(server.warehouse, mended, "replay");
     const [first, ...others] = await table();
     expect(first).toMatchObject({ id: "1", _workflow: "w" });
@@ -148,7 +131,7 @@ describe("a replay", () => {
       healed: 0,
       refused: 0,
     });
-    await publishStaged(server.warehouse, mended, "again");
+    await publishStaged(server, mended, "again");
     await publishReplayedRejects(server.warehouse, mended, "again");
     expect(await table()).toEqual(once);
     expect(await countRejects(server.warehouse, at)).toBe(1);
@@ -157,7 +140,7 @@ describe("a replay", () => {
   test("that begins anew before it was published heals the same", async () => {
     await replayRejects(server.warehouse, mended, "replay");
     expect(await replayRejects(server.warehouse, mended, "replay")).toMatchObject({ healed: 3 });
-    await publishStaged(server.warehouse, mended, "replay");
+    await publishStaged(server, mended, "replay");
     await publishReplayedRejects(server.warehouse, mended, "replay");
     expect((await table()).slice(1)).toEqual(replayed);
   });
@@ -182,7 +165,7 @@ describe("a replay", () => {
       healed: 0,
       refused: 3,
     });
-    await publishStaged(server.warehouse, other, "replay");
+    await publishStaged(server, other, "replay");
     await publishReplayedRejects(server.warehouse, other, "replay");
     const after = await listRejects(server.warehouse, at, { limit: 10 });
     expect(after.slice(0, 3)).toMatchObject([
@@ -227,7 +210,7 @@ describe("a replay", () => {
     await replayRejects(server.warehouse, mended, "replay");
     await expect(early()).rejects.toMatchObject({ stage: "publish", code: "conflict" });
     expect(await countRejects(server.warehouse, at)).toBe(4);
-    await publishStaged(server.warehouse, mended, "replay");
+    await publishStaged(server, mended, "replay");
     await early();
     expect(await countRejects(server.warehouse, at)).toBe(1);
   });
@@ -329,7 +312,7 @@ describe("a replay of typed columns", () => {
           rowBase: 0,
           plan: resolveColumns(feed, columns),
         })(streamOf(await sliceOf(server, select, { format })));
-        await publishStaged(server.warehouse, feed, workflowId);
+        await publishStaged(server, feed, workflowId);
       };
       await loadSlice(typed, "w");
       await loadSlice(without("direct"), "direct");
@@ -346,7 +329,7 @@ describe("a replay of typed columns", () => {
         healed: 3,
         refused: 0,
       });
-      await publishStaged(server.warehouse, without("customers"), "r");
+      await publishStaged(server, without("customers"), "r");
       await publishReplayedRejects(server.warehouse, without("customers"), "r");
       const direct = await values("direct");
       expect(direct).toHaveLength(3);

@@ -8,11 +8,24 @@ import type {
   Feed,
   Field,
   FieldType,
+  LoadOperation,
   ManifestObject,
   Slice,
   SourceColumn,
 } from "@sluice/schema";
-import { createWarehouse, type Warehouse, type WarehouseOptions } from "../src/index.ts";
+import {
+  createStaging,
+  createWarehouse,
+  type LoadTotals,
+  loadBatches,
+  type PublishOutcome,
+  prepareDomainTable,
+  publish,
+  readPublishIntent,
+  resolveColumns,
+  type Warehouse,
+  type WarehouseOptions,
+} from "../src/index.ts";
 
 /** A real server in a directory of its own, and the loader's warehouse on it. */
 export interface TestServer {
@@ -178,6 +191,47 @@ export async function batchOf(
 
 export async function* streamOf<T>(...items: readonly T[]): AsyncGenerator<T> {
   yield* items;
+}
+
+/** What rows of a test come from. */
+export interface TestOrigin {
+  readonly workflowId?: string;
+  readonly object?: Partial<ManifestObject>;
+  readonly entry?: string;
+  readonly rowBase?: number;
+}
+
+/** Stages one batch of rows, a text column for each included field, as a load of an object does. */
+export async function stageRows(
+  server: Pick<TestServer, "bytes" | "warehouse">,
+  feed: Feed,
+  rows: readonly TestRow[],
+  { workflowId = "w", object, entry = "", rowBase = 0 }: TestOrigin = {},
+): Promise<LoadTotals> {
+  const { warehouse } = server;
+  const names = feed.fields.filter(({ include }) => include).map((one) => one.incomingName);
+  await prepareDomainTable(warehouse, feed);
+  await createStaging(warehouse, { source: feed.source, name: feed.name }, workflowId);
+  return await loadBatches({
+    warehouse,
+    feed,
+    workflowId,
+    object: manifestObject(object),
+    entry,
+    rowBase,
+    plan: resolveColumns(feed, textColumns(names)),
+  })(streamOf(await batchOf(server, rows)));
+}
+
+/** Publishes what a workflow staged, and leaves the staging. */
+export async function publishStaged(
+  { warehouse }: Pick<TestServer, "warehouse">,
+  feed: Feed,
+  workflowId = "w",
+  operation: LoadOperation = "load",
+): Promise<PublishOutcome> {
+  const intent = await readPublishIntent(warehouse, feed, workflowId, operation);
+  return await publish({ warehouse, feed, workflowId, attempt: 1, intent });
 }
 
 /** A slice of typed columns, its bytes written by the server itself from a SELECT. */

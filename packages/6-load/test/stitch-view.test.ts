@@ -1,24 +1,14 @@
 import type { Feed } from "@sluice/schema";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { prepareDomainTable, prepareStitchView } from "../src/index.ts";
 import {
-  createStaging,
-  loadBatches,
-  prepareDomainTable,
-  prepareStitchView,
-  publish,
-  readPublishIntent,
-  resolveColumns,
-} from "../src/index.ts";
-import {
-  batchOf,
   feedOf,
   field,
-  manifestObject,
+  publishStaged,
+  stageRows,
   startTestServer,
-  streamOf,
   type TestRow,
   type TestServer,
-  textColumns,
 } from "./server.ts";
 
 let server: TestServer;
@@ -57,21 +47,8 @@ const visits = feedOf(
 const hidden = { ...visits, name: "hidden", makeAvailableToStitch: false };
 
 async function load(feed: Feed, rows: readonly TestRow[]): Promise<void> {
-  const at = { source: feed.source, name: feed.name };
-  const fields = feed.fields.filter(({ include }) => include);
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, at, "w");
-  await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId: "w",
-    object: manifestObject(),
-    entry: "",
-    rowBase: 0,
-    plan: resolveColumns(feed, textColumns(fields.map(({ incomingName }) => incomingName))),
-  })(streamOf(await batchOf(server, rows)));
-  const intent = await readPublishIntent(server.warehouse, feed, "w", "load");
-  await publish({ warehouse: server.warehouse, feed, workflowId: "w", attempt: 1, intent });
+  await stageRows(server, feed, rows);
+  await publishStaged(server, feed);
 }
 
 const view = async (): Promise<unknown[]> =>

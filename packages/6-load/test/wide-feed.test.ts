@@ -1,15 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createStaging, loadBatches, prepareDomainTable, resolveColumns } from "../src/index.ts";
-import {
-  batchOf,
-  feedOf,
-  field,
-  manifestObject,
-  startTestServer,
-  streamOf,
-  type TestServer,
-  textColumns,
-} from "./server.ts";
+import { feedOf, field, stageRows, startTestServer, type TestServer } from "./server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -22,19 +12,9 @@ test("a feed of 210 fields of every type loads, its rejects too", async () => {
   const texts = ["7", "02/29/2024", "1/5/2024 1:02 PM", "1.5", "0.5", "yes", "x"];
   const fields = Array.from({ length: 210 }, (_, n) => field(`f${n}`, kinds[n % 7] ?? "string"));
   const feed = feedOf(fields, { source: "wide", name: "t" });
-  await prepareDomainTable(server.warehouse, feed);
-  await createStaging(server.warehouse, { source: "wide", name: "t" }, "w");
   const good = fields.map((_, n) => texts[n % 7] ?? null);
   const bad = [...good.slice(0, 205), "1/5/1024 1:02 PM x", ...good.slice(206)];
-  const totals = await loadBatches({
-    warehouse: server.warehouse,
-    feed,
-    workflowId: "w",
-    object: manifestObject(),
-    entry: "",
-    rowBase: 0,
-    plan: resolveColumns(feed, textColumns(fields.map(({ name }) => name))),
-  })(streamOf(await batchOf(server, [good, bad])));
+  const totals = await stageRows(server, feed, [good, bad]);
   expect(totals).toEqual({ batches: 1, rows: 2, rejected: 1 });
   expect(
     await server.rows(
