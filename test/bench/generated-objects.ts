@@ -141,9 +141,7 @@ function* framed(length: number, body: Iterable<Uint8Array>): Generator<Uint8Arr
 
 /** A Parquet file whose row groups are the one of `file` again and again, up to at least `size` bytes. */
 export function repeatedRowGroups(file: Buffer, size: number): GeneratedObject {
-  const metadata = parquetMetadata(
-    file.buffer.slice(file.byteOffset, file.byteOffset + file.length),
-  );
+  const metadata = parquetMetadata(Uint8Array.from(file).buffer);
   const footerLength = file.readUInt32LE(file.length - 8);
   const group = file.subarray(4, file.length - 8 - footerLength);
   const copies = Math.ceil(size / group.length);

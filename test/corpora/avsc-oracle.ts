@@ -1,30 +1,16 @@
 import { zstdDecompressSync } from "node:zlib";
 import avro from "avsc";
 import { snappyUncompress } from "hysnappy";
-
-/** 64-bit whole numbers as BigInt: avsc alone loses their last digits. */
-const LONG = avro.types.LongType.__with({
-  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64LE(value);
-    return bytes;
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (value: unknown) => typeof value === "bigint",
-  compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
-});
+import { LONG } from "./avsc-long.ts";
 
 /** An object container file as avsc reads it: the record's fields, and each record's values as text. */
 export async function decodeByAvsc(
   bytes: Uint8Array,
 ): Promise<{ fields: string[]; rows: (string | null)[][] }> {
   const decoder = new avro.streams.BlockDecoder({
-    parseHook: (schema: unknown) => avro.Type.forSchema(schema, { registry: { long: LONG } }),
+    parseHook: (schema: avro.Schema) => avro.Type.forSchema(schema, { registry: { long: LONG } }),
     codecs: {
-      null: (data: Buffer, done: Done) => done(null, data),
-      deflate: avro.streams.BlockDecoder.defaultCodecs().deflate,
+      ...avro.streams.BlockDecoder.defaultCodecs(),
       snappy: (data: Buffer, done: Done) => done(null, unsnap(data)),
       zstandard: (data: Buffer, done: Done) => done(null, zstdDecompressSync(data)),
     },

@@ -4,6 +4,7 @@ import {
 } from "@sluice/api/control/v1/file_settings_pb";
 import avro from "avsc";
 import { parquetWriteBuffer } from "hyparquet-writer";
+import { LONG } from "../corpora/avsc-long.ts";
 import type { FileSettings } from "./story.ts";
 
 /** The same three rows in every format that the guide's table has a row for. */
@@ -86,18 +87,6 @@ export const FORMATS: readonly Format[] = [
 ];
 
 async function avroBytes(): Promise<Uint8Array> {
-  const long = avro.types.LongType.__with({
-    fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-    toBuffer: (value: bigint) => {
-      const bytes = Buffer.alloc(8);
-      bytes.writeBigInt64LE(value);
-      return bytes;
-    },
-    fromJSON: BigInt,
-    toJSON: Number,
-    isValid: (value: unknown) => typeof value === "bigint",
-    compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
-  });
   const type = avro.Type.forSchema(
     {
       type: "record",
@@ -109,7 +98,7 @@ async function avroBytes(): Promise<Uint8Array> {
         { name: "day", type: "string" },
       ],
     },
-    { registry: { long } },
+    { registry: { long: LONG } },
   );
   const encoder = new avro.streams.BlockEncoder(type);
   for (const record of RECORDS) encoder.write({ ...record, id: BigInt(record.id) });
