@@ -10,7 +10,8 @@ export const ANY_BYTES: FileSettings = {
   format: {
     case: "delimited",
     value: {
-      delimiter: "\u0001\u0002\u0003\u0004\u0005\u0006\u0007\u0008",
+      // No run of a sawtooth or a table of all bytes, which some files hold.
+      delimiter: "\u0006\u0001\u0008\u0002\u0007\u0003\u0005\u0004",
       quote: "",
       headerRows: 0,
       encoding: DelimitedSettings_Encoding.LATIN_1,

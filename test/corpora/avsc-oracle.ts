@@ -38,10 +38,16 @@ function unsnap(data: Buffer): Buffer {
   return Buffer.from(snappyUncompress(data.subarray(0, data.length - 4), length));
 }
 
+/** Bytes are texts of Latin-1 in Avro's JSON encoding. `each` has gone through its own toJSON, `this` holds it before. */
+function toJson(this: unknown, name: string, each: unknown): unknown {
+  const before: unknown = Reflect.get(this as object, name);
+  if (Buffer.isBuffer(before)) return before.toString("latin1");
+  return typeof each === "bigint" ? Number(each) : each;
+}
+
 function toText(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (Buffer.isBuffer(value)) return value.toString("latin1");
-  if (typeof value === "object")
-    return JSON.stringify(value, (_, each) => (typeof each === "bigint" ? Number(each) : each));
+  if (typeof value === "object") return JSON.stringify(value, toJson);
   return String(value);
 }

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
+import { ConnectError } from "@connectrpc/connect";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import { Stage, type StageFailure } from "@sluice/api/control/v1/failure_pb";
+import { Stage, type StageFailure, StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
 import { Lineage } from "@sluice/api/control/v1/feed_pb";
 import { Task_Kind, type Workflow, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { DAY, type FileSettings, INTEGER, type Story } from "../e2e/story.ts";
@@ -48,12 +49,9 @@ export async function loadCase(story: Story, name: string, each: CorpusCase): Pr
     primaryKey: ["entry", "row"],
     errorThresholdPercent: 0,
   });
-  const courierId = await story.courier({
-    feedId,
-    key,
-    settings: await withKeys(story, name, each),
-    operation: LoadOperation.LOAD,
-  });
+  const settings = await withKeys(story, name, each).catch(refusalOfKeys);
+  if ("kind" in settings) return settings;
+  const courierId = await story.courier({ feedId, key, settings, operation: LoadOperation.LOAD });
   const ended = await Promise.race([
     story.run(courierId, DAY),
     setTimeout(WORKFLOW_DEADLINE_MS, undefined, { ref: false }),
@@ -82,6 +80,14 @@ async function withKeys(story: Story, name: string, each: CorpusCase): Promise<F
     ...each.settings,
     encryption: { case: "pgp", value: { credentialId: credential?.id ?? "" } },
   };
+}
+
+/** Keys are looked at when the credential is made: what cannot be used is refused before any load. */
+function refusalOfKeys(error: unknown): Outcome {
+  if (!(error instanceof ConnectError)) throw error;
+  const [failure] = error.findDetails(StageFailureSchema);
+  if (failure === undefined) throw error;
+  return toRefusal(failure);
 }
 
 function toRefusal(failure: StageFailure | undefined): Outcome {

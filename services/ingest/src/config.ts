@@ -34,7 +34,7 @@ export interface IngestConfig {
   readonly memoryBudgetBytes: number;
   /** Heap of one task's thread, above which the task fails and the worker lives. */
   readonly threadHeapMib: number;
-  /** Where streams that have to be read at random are kept meanwhile, and at most how many bytes of one. */
+  /** Where streams that have to be read at random are kept meanwhile, and at most how many bytes one task keeps. */
   readonly spoolDir: string;
   readonly maxSpoolBytes: number;
   /** Archives that may stand in each other, the outermost counted: 1 refuses an archive inside an archive. */
