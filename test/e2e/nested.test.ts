@@ -2,6 +2,7 @@ import { Stage } from "@sluice/api/control/v1/failure_pb";
 import { JsonSettings_Shape } from "@sluice/api/control/v1/file_settings_pb";
 import { type Workflow, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import avro from "avsc";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type FeedSpec,
@@ -201,6 +202,54 @@ test("Parquet: a nested column by path, and whole as JSON text", async () => {
   ]);
   const [task] = workflow.tasks.filter(({ route }) => route !== "");
   expect(task?.route).toMatch(/^parquet, row groups as they are, by range from S3: /);
+});
+
+describe("Parquet: a struct that holds a variant, which nothing reads,", () => {
+  const METADATA = new Uint8Array([1, 0, 0]);
+  const bytes = new Uint8Array(
+    parquetWriteBuffer({
+      columnData: [
+        { name: "id", data: [1] },
+        { name: "s", data: [{ n: 7, v: { metadata: METADATA, value: new Uint8Array([12, 1]) } }] },
+      ],
+      schema: [
+        { name: "root", num_children: 2 },
+        { name: "id", type: "INT32", repetition_type: "REQUIRED" },
+        { name: "s", num_children: 2, repetition_type: "REQUIRED" },
+        { name: "n", type: "INT32", repetition_type: "REQUIRED" },
+        {
+          name: "v",
+          num_children: 2,
+          repetition_type: "REQUIRED",
+          logical_type: { type: "VARIANT" },
+        },
+        { name: "metadata", type: "BYTE_ARRAY", repetition_type: "REQUIRED" },
+        { name: "value", type: "BYTE_ARRAY", repetition_type: "REQUIRED" },
+      ],
+    }),
+  );
+  const PARQUET: FileSettings = { format: { case: "parquet", value: {} } };
+  const ID = { incomingName: "id", type: INTEGER };
+
+  test("gives its other members by path", async () => {
+    const spec = { fields: [ID, { incomingName: "n", path: "s.n", type: INTEGER }] };
+    const name = "variant_beside";
+    const workflow = await load(name, { ...spec, primaryKey: ["id"] }, bytes, PARQUET);
+    expect(workflow.failure).toBeUndefined();
+    expect(await story.rows(`SELECT id, n FROM nested.${name}`)).toEqual([{ id: 1, n: 7 }]);
+  });
+
+  test.each([
+    ["whole", { incomingName: "s", type: STRING }],
+    ["by a path to the variant", { incomingName: "v", path: "s.v", type: STRING }],
+    ["by a path into the variant", { incomingName: "v", path: "s.v.value", type: STRING }],
+  ])("is refused %s", async (how, field) => {
+    const name = `variant_${how.replaceAll(" ", "_")}`;
+    const spec = { fields: [ID, field], primaryKey: ["id"] };
+    const { failure } = await load(name, spec, bytes, PARQUET);
+    expect(failure).toMatchObject({ stage: Stage.PARSE, code: "unsupported_feature" });
+    expect(failure?.message).toContain('"s.v"');
+  });
 });
 
 describe("records that name their own fields", () => {

@@ -5,6 +5,7 @@ export { parseDelimited } from "./csv/parse-delimited.ts";
 export { assertFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";
 export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
 export { parseJson } from "./json/parse-json.ts";
+export type { NestedPlace } from "./parquet/column-type.ts";
 export type { ReadRange } from "./parquet/footer.ts";
 export { PARQUET_LIMITS, type ParquetLimits } from "./parquet/limits.ts";
 export {

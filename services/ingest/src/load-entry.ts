@@ -1,5 +1,4 @@
 import { batch } from "@sluice/batch";
-import { StageError } from "@sluice/errors";
 import {
   type Acknowledgement,
   judgeFindings,
@@ -16,8 +15,9 @@ import {
   parseJson,
   parseXml,
 } from "@sluice/parse";
-import type { Feed, Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
+import type { Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
 import { peek } from "@sluice/streams";
+import { assertReadable } from "./assert-readable.ts";
 import type { StageLimits } from "./limits.ts";
 import type { LoadMeter } from "./load-meter.ts";
 import type { LoadWork } from "./load-work.ts";
@@ -112,11 +112,11 @@ export function createEntryLoad(
     },
 
     async loadParquet(name, file, where) {
-      const { columns, unread, route, units } = await openParquet({
+      const { columns, unread, leftOut, route, units } = await openParquet({
         ...config.limits.parquet,
         ...file,
       });
-      assertReadable(feed, unread);
+      assertReadable(feed, [...unread.map((name) => [name]), ...leftOut]);
       const plan = resolveColumns(feed, columns);
       await loadSlices({ ...target(name), plan })(
         counted(numberedFrom(ordinal, units({ signal }))),
@@ -140,22 +140,6 @@ export function createEntryLoad(
 /** The units of an entry, numbered on from those of the entries before it. */
 async function* numberedFrom(first: number, units: AsyncIterable<Slice>): AsyncGenerator<Slice> {
   for await (const unit of units) yield { ...unit, ordinal: first + unit.ordinal };
-}
-
-/** A column that a field wants must not load as null because nothing reads it. */
-function assertReadable({ fields }: Feed, unread: readonly string[]): void {
-  const wanted = new Set(
-    fields.filter(({ include }) => include).map(({ incomingName }) => incomingName.toLowerCase()),
-  );
-  const unreadable = unread.filter((column) => wanted.has(column.toLowerCase()));
-  if (unreadable.length === 0) return;
-  const names = unreadable.map((column) => JSON.stringify(column)).join(", ");
-  throw new StageError(
-    "parse",
-    "unsupported_feature",
-    `No type of ClickHouse holds the columns ${names}. Leave their fields out of the feed.`,
-    { seen: names },
-  );
 }
 
 const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {

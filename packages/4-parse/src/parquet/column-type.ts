@@ -3,15 +3,22 @@ import type { SchemaNode } from "./schema-tree.ts";
 /** Decimals of more digits have no type in ClickHouse. */
 const MAX_DECIMAL_DIGITS = 76;
 
+/**
+ * Names from a column's on to a member inside of it; undefined stands for each element of a list and each value of
+ * a map.
+ */
+export type NestedPlace = readonly (string | undefined)[];
+
 /** Where an element stands, as far as its type depends on it. */
 interface Place {
+  readonly at: NestedPlace;
+  /** Takes the places of members that the type leaves out. */
+  readonly leftOut: NestedPlace[];
   /** Whether an optional element stands above it, below the nearest array. */
   readonly isOptional: boolean;
   /** Annotations of lists and maps count for columns, members of structs and elements, not for keys. */
   readonly isKey: boolean;
 }
-
-const MEMBER: Place = { isOptional: false, isKey: false };
 
 /**
  * The ClickHouse type that `input()` reads the column as, the same whether it comes as Parquet or as
@@ -21,13 +28,33 @@ const MEMBER: Place = { isOptional: false, isKey: false };
  * as an empty one.
  */
 export function columnType(column: SchemaNode): string | undefined {
-  return typeOf(column, MEMBER);
+  return readColumn(column).type;
 }
+
+/** Members inside of the column that its type leaves out, since ClickHouse's reader has no type for them. */
+export function membersLeftOut(column: SchemaNode): readonly NestedPlace[] {
+  return readColumn(column).leftOut;
+}
+
+function readColumn(column: SchemaNode): { type: string | undefined; leftOut: NestedPlace[] } {
+  const leftOut: NestedPlace[] = [];
+  const place = { at: [column.name], leftOut, isOptional: false, isKey: false };
+  return { type: typeOf(column, place), leftOut };
+}
+
+/** The place of what stands inside, which begins anew; `name` is a member's, and undefined for an element. */
+const inside = ({ at, leftOut }: Place, name: string | undefined): Place => ({
+  at: [...at, name],
+  leftOut,
+  isOptional: false,
+  isKey: false,
+});
 
 function typeOf(node: SchemaNode, place: Place): string | undefined {
   const isArray = node.repetition === "repeated";
   const isOptional = isArray ? false : place.isOptional || node.repetition === "optional";
-  const type = bareTypeOf(node, { ...place, isOptional });
+  const at = isArray ? [...place.at, undefined] : place.at;
+  const type = bareTypeOf(node, { ...place, at, isOptional });
   return isArray && type !== undefined ? `Array(${type})` : type;
 }
 
@@ -41,37 +68,43 @@ function bareTypeOf(node: SchemaNode, place: Place): string | undefined {
   if (node.logical.kind === "other" && node.logical.name === "VARIANT") return undefined;
   const [child] = node.children;
   if (child?.repetition === "repeated" && node.children.length === 1 && !place.isKey) {
-    if (node.logical.kind === "map" && child.children.length === 2) return mapType(child);
-    if (node.logical.kind === "list") return listType(child);
+    if (node.logical.kind === "map" && child.children.length === 2) return mapType(child, place);
+    if (node.logical.kind === "list") return listType(child, place);
   }
-  return tupleType(node, place.isOptional);
+  return tupleType(node, place);
 }
 
 /** Three levels: the list, a repeated group around each element, the element. Older writers left out the group. */
-function listType(repeated: SchemaNode): string | undefined {
+function listType(repeated: SchemaNode, place: Place): string | undefined {
   const [only] = repeated.children;
-  if (only === undefined || repeated.children.length > 1) return typeOf(repeated, MEMBER);
-  const element = typeOf(only, MEMBER);
+  if (only === undefined || repeated.children.length > 1) {
+    return typeOf(repeated, { ...place, isOptional: false });
+  }
+  const element = typeOf(only, inside(place, undefined));
   return element === undefined ? undefined : `Array(${element})`;
 }
 
-function mapType(pair: SchemaNode): string | undefined {
+function mapType(pair: SchemaNode, place: Place): string | undefined {
   const [first, second] = pair.children;
   if (first === undefined || second === undefined) return undefined;
   // Keys of several values exist, but nothing could be looked up by one.
-  const key = first.physical === undefined ? undefined : typeOf(first, { ...MEMBER, isKey: true });
-  const value = typeOf(second, MEMBER);
+  const within = inside(place, undefined);
+  const key = first.physical === undefined ? undefined : typeOf(first, { ...within, isKey: true });
+  const value = typeOf(second, within);
   return key === undefined || value === undefined ? undefined : `Map(${key}, ${value})`;
 }
 
 /** Members that have no type are left out: ClickHouse reads those that are asked for. */
-function tupleType({ children }: SchemaNode, isOptional: boolean): string | undefined {
+function tupleType({ children }: SchemaNode, place: Place): string | undefined {
   const names = new Map<string, number>();
   for (const { name } of children) names.set(name, (names.get(name) ?? 0) + 1);
   const members = children.flatMap((child) => {
-    const type = typeOf(child, { ...MEMBER, isOptional });
+    const within = inside(place, child.name);
     const isNamed = child.name !== "" && names.get(child.name) === 1;
-    return type === undefined || !isNamed ? [] : [`${quote(child.name)} ${type}`];
+    const type = isNamed ? typeOf(child, { ...within, isOptional: place.isOptional }) : undefined;
+    if (type !== undefined) return [`${quote(child.name)} ${type}`];
+    place.leftOut.push(within.at);
+    return [];
   });
   return members.length === 0 ? undefined : `Tuple(${members.join(", ")})`;
 }

@@ -1,7 +1,7 @@
 import { StageError } from "@sluice/errors";
 import type { Slice, SourceColumn } from "@sluice/schema";
 import { arrowSlices } from "./arrow-slices.ts";
-import { columnType } from "./column-type.ts";
+import { columnType, membersLeftOut, type NestedPlace } from "./column-type.ts";
 import { type Footer, type ReadRange, readFooter } from "./footer.ts";
 import { PARQUET_LIMITS, type ParquetLimits } from "./limits.ts";
 import { ambiguousPaths, arrowType, needsArrow, type ParquetRoute, refusesArrow } from "./route.ts";
@@ -29,6 +29,8 @@ export interface ParquetFile {
   readonly columns: readonly SourceColumn[];
   /** Names of the columns left out: those that have no type in ClickHouse, or no name. */
   readonly unread: readonly string[];
+  /** Members inside of the columns that are left out for the same reasons. */
+  readonly leftOut: readonly NestedPlace[];
   readonly rows: number;
   readonly route: ParquetRoute;
   /**
@@ -93,15 +95,20 @@ export async function openParquet(options: ParquetOptions): Promise<ParquetFile>
 function columnsOf(
   schema: readonly SchemaNode[],
   typeOf: (column: SchemaNode) => string | undefined,
-): Pick<ParquetFile, "columns" | "unread"> {
+): Pick<ParquetFile, "columns" | "unread" | "leftOut"> {
   const columns: SourceColumn[] = [];
   const unread: string[] = [];
+  const leftOut: NestedPlace[] = [];
   for (const column of schema) {
     const type = column.name === "" ? undefined : typeOf(column);
-    if (type === undefined) unread.push(column.name);
-    else columns.push({ name: column.name, type });
+    if (type === undefined) {
+      unread.push(column.name);
+    } else {
+      columns.push({ name: column.name, type });
+      leftOut.push(...membersLeftOut(column));
+    }
   }
-  return { columns, unread };
+  return { columns, unread, leftOut };
 }
 
 function chooseRoute(
