@@ -10,7 +10,7 @@ test.each([
   ],
   ["an offset as a zone", { timeZone: "+02:00" }, "no IANA zone"],
   ["a quote in a zone", { timeZone: "UTC', now(), '" }, "no IANA zone"],
-  ["a separator of two characters", { thousandsSeparator: ",," }, "none of , . ' and the blank"],
+  ["a separator of two characters", { thousandsSeparator: ",," }, "none of , . ' _ and the blank"],
   ["a digit as a separator", { decimalSeparator: "1" }, "neither . nor ,"],
   ["one sign for both", { thousandsSeparator: "." }, "set the decimal separator too"],
   ["no word at all", { trueWords: [] }, "no word for true"],

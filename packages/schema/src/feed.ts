@@ -27,7 +27,7 @@ export interface Field {
   /** Words of a boolean, matched without regard to case; without them the documented ones. */
   readonly trueWords?: readonly string[];
   readonly falseWords?: readonly string[];
-  /** The character between groups of three digits in numbers, which is then allowed: `,`, `.`, a blank or `'`. */
+  /** The character between groups of three digits in numbers, which is then allowed: `,`, `.`, a blank, `'` or `_`. */
   readonly thousandsSeparator?: string;
   /** The character before a number's fraction: `.` without it, or `,`. */
   readonly decimalSeparator?: string;

@@ -10,9 +10,9 @@ export function fieldOptionProblems(field: Field): string[] {
   if (timeZone !== undefined && zoneName(timeZone) === undefined) {
     refuse(`has the time zone ${JSON.stringify(timeZone)}, which is no IANA zone`);
   }
-  if (thousandsSeparator !== undefined && !/^[,. ']$/.test(thousandsSeparator)) {
+  if (thousandsSeparator !== undefined && !/^[,. '_]$/.test(thousandsSeparator)) {
     refuse(
-      `has the thousands separator ${JSON.stringify(thousandsSeparator)}, which is none of , . ' and the blank`,
+      `has the thousands separator ${JSON.stringify(thousandsSeparator)}, which is none of , . ' _ and the blank`,
     );
   }
   if (decimalSeparator !== undefined && !/^[.,]$/.test(decimalSeparator)) {
