@@ -275,6 +275,34 @@ describe("records that name their own fields", () => {
     });
   });
 
+  test.each<[string, string, FileSettings, RegExp]>([
+    [
+      "no record has an element to explode",
+      '{"id":1,"items":[]}\n{"id":2}\n',
+      {
+        format: {
+          case: "json",
+          value: { shape: JsonSettings_Shape.LINES, explodePath: "items" },
+        },
+      },
+      /2 records have no element at explodePath, and gave no row/,
+    ],
+    [
+      "a document is empty, of a root that is not the expected one",
+      "<export/>",
+      { format: { case: "xml", value: { rowElement: "orders.order" } } },
+      /no element is a record by rowElement orders.order; the root is export/,
+    ],
+  ])("a load of no rows because %s says so", async (why, bytes, settings, warning) => {
+    const spec: FeedSpec = {
+      fields: [{ incomingName: "id", type: INTEGER, require: true }],
+      primaryKey: ["id"],
+    };
+    const workflow = await load(why.split(" ").slice(0, 2).join("_"), spec, bytes, settings);
+    expect(workflow.failure).toBeUndefined();
+    expect(workflow.tasks.flatMap((task) => task.warnings).join()).toMatch(warning);
+  });
+
   test("members that no field takes are a warning", async () => {
     const spec: FeedSpec = {
       fields: [{ incomingName: "id", type: INTEGER, require: true }],

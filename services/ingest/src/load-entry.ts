@@ -106,9 +106,11 @@ export function createEntryLoad(
       await loadBatches({ ...target(name), plan })(counted(batches));
       routes.add(`${ROUTES[format.kind]}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
-      // Of an entry without a record nothing can be said: what it lacks, it lacks for want of rows.
-      const findings = rowBase > before ? parsed.findings?.() : undefined;
-      if (findings !== undefined) addWarnings(name, judgeFindings(feed, plan, findings));
+      const findings = parsed.findings?.();
+      if (findings === undefined) return;
+      // What an entry without a row lacks, it lacks for want of rows; why it has none may still be told.
+      const isJudged = rowBase > before;
+      addWarnings(name, isJudged ? judgeFindings(feed, plan, findings) : findings.warnings);
     },
 
     async loadParquet(name, file, where) {
