@@ -35,6 +35,12 @@ export interface LoadThreadPool {
 }
 
 /**
+ * V8's space for new objects, in MiB. A load's bytes live outside of the heap; by default the space grows to 48 MiB a
+ * thread to no use: decision 0015.
+ */
+const YOUNG_GENERATION_MIB = 6;
+
+/**
  * Threads with a heap limit, so that a decoder that crashes or swells costs one task and gets a code
  * while the worker lives. A thread is used again unless its task ended badly.
  */
@@ -45,7 +51,10 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
   const start = (): Worker => {
     const thread = new Worker(new URL("./load-thread.ts", import.meta.url), {
       workerData: config,
-      resourceLimits: { maxOldGenerationSizeMb: config.threadHeapMib },
+      resourceLimits: {
+        maxOldGenerationSizeMb: config.threadHeapMib,
+        maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB,
+      },
     });
     // The main thread's own handles keep the process alive; an idle thread must not.
     thread.unref();
