@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { FeedSpecSchema } from "@sluice/api/control/v1/feed_pb";
+import { JsonSettings_Shape } from "@sluice/api/control/v1/file_settings_pb";
 import { Task_Kind, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY, type FeedSpec, INTEGER, STRING, type Story, startStory } from "./story.ts";
@@ -104,6 +105,20 @@ test("rejected rows are read, counted, exported, and replayed under a changed fe
   ]);
   const { domainTable } = await story.tables.getDomainTable({ feedId });
   expect(domainTable?.rejectedRows).toBe(2n);
+});
+
+test("a file of which no record can be cut tells what is wrong with its records, not which columns it lacks", async () => {
+  const feedId = await story.feed("bank", "torn", { ...PAID, errorThresholdPercent: 1 });
+  await story.customer.put(`torn/${DAY}.ndjson`, '{"id":1,"amount":\n{"id":2,"amount":\n');
+  const courierId = await story.courier({
+    feedId,
+    pattern: "'torn/'yyyy-MM-dd'.ndjson'",
+    settings: { format: { case: "json", value: { shape: JsonSettings_Shape.LINES } } },
+  });
+  const workflow = await story.run(courierId);
+  expect(workflow.failure).toMatchObject({ code: "threshold_exceeded" });
+  const { counts } = await story.tables.summarizeRejects({ feedId });
+  expect(counts).toMatchObject([{ stage: "parse", code: "malformed", rows: 2n }]);
 });
 
 test("a replay that mends everything leaves no reject, and a second one changes nothing", async () => {

@@ -15,7 +15,7 @@ import {
   parseJson,
   parseXml,
 } from "@sluice/parse";
-import type { Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
+import type { Block, Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
 import { peek } from "@sluice/streams";
 import { assertReadable } from "./assert-readable.ts";
 import type { StageLimits } from "./limits.ts";
@@ -99,17 +99,18 @@ export function createEntryLoad(
         throw error;
       }
       const plan = resolveColumns(feed, parsed.columns);
-      const before = rowBase;
-      const batches = batch({ columns: plan.chosen, budget, signal, firstOrdinal: ordinal })(
-        parsed,
-      );
+      const records = { whole: 0 };
+      const batches = batch({ columns: plan.chosen, budget, signal, firstOrdinal: ordinal })({
+        ...parsed,
+        blocks: tallied(parsed.blocks, records),
+      });
       await loadBatches({ ...target(name), plan })(counted(batches));
       routes.add(`${ROUTES[format.kind]}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
       const findings = parsed.findings?.();
       if (findings === undefined) return;
-      // What an entry without a row lacks, it lacks for want of rows; why it has none may still be told.
-      const isJudged = rowBase > before;
+      // Without a whole record all columns are absent for want of records: the rejects, or the warnings, say why.
+      const isJudged = records.whole > 0;
       addWarnings(name, isJudged ? judgeFindings(feed, plan, findings) : findings.warnings);
     },
 
@@ -142,6 +143,17 @@ export function createEntryLoad(
 /** The units of an entry, numbered on from those of the entries before it. */
 async function* numberedFrom(first: number, units: AsyncIterable<Slice>): AsyncGenerator<Slice> {
   for await (const unit of units) yield { ...unit, ordinal: first + unit.ordinal };
+}
+
+/** Counts the rows whose records could be cut into fields. */
+async function* tallied(
+  blocks: AsyncIterable<Block>,
+  records: { whole: number },
+): AsyncGenerator<Block> {
+  for await (const block of blocks) {
+    records.whole += block.rows - block.faults.length;
+    yield block;
+  }
 }
 
 const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
