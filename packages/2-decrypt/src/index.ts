@@ -1,4 +1,8 @@
 export { type DecryptOptions, decrypt } from "./decrypt.ts";
-export { DEFAULT_LIMITS as DECRYPT_LIMITS, type DecryptLimits } from "./limits.ts";
+export {
+  DEFAULT_LIMITS as DECRYPT_LIMITS,
+  type DecryptLimits,
+  limitsOf as decryptLimitsOf,
+} from "./limits.ts";
 export { inspectPrivateKeys, type PrivateKeyFacts } from "./private-keys.ts";
 export { inspectSignerKeys, type SignerKeyFacts } from "./signer-keys.ts";

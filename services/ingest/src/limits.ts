@@ -4,7 +4,7 @@ import {
   DECOMPRESS_LIMITS,
   type DecompressLimits,
 } from "@sluice/decompress";
-import { DECRYPT_LIMITS, type DecryptLimits } from "@sluice/decrypt";
+import { DECRYPT_LIMITS, type DecryptLimits, decryptLimitsOf } from "@sluice/decrypt";
 import {
   AVRO_LIMITS,
   type AvroLimits,
@@ -86,7 +86,16 @@ export function readLimits(text: string): StageLimits {
       }
     }
   }
-  return { ...NONE, ...given };
+  const chosen: StageLimits = { ...NONE, ...given };
+  try {
+    // The one stage that takes less than any whole number says so now, not at the first message.
+    decryptLimitsOf(chosen.decrypt);
+  } catch (error) {
+    throw new Error(`SLUICE_LIMITS is wrong for decrypt: ${(error as RangeError).message}`, {
+      cause: error,
+    });
+  }
+  return chosen;
 }
 
 function parseObject(text: string): object | undefined {

@@ -109,6 +109,7 @@ describe("a wrong setting is one line that names the variable", () => {
     ["SLUICE_LIMITS", '{"json": 5}', /limits of decrypt/],
     ["SLUICE_LIMITS", '{"xml": {"maxdepth": 5}}', /there is maxDepth,/],
     ["SLUICE_LIMITS", '{"xml": {"maxDepth": "5"}}', /a whole number for xml.maxDepth$/],
+    ["SLUICE_LIMITS", '{"decrypt": {"maxArgon2MemoryExponent": 21}}', /must not be over 20/],
     ["SLUICE_LOG_LEVEL", "loud", /one of fatal, error, warn, info/],
   ])("%s=%s", (name, value, takes) => {
     const read = (): unknown => readConfig({ [name]: value });
