@@ -78,6 +78,8 @@ interface Move {
   readonly type: "claimed" | "succeeded" | "failed" | "leaseLost" | "cancelRequested";
   readonly pick: number;
   readonly retry: boolean;
+  /** Whether a failure is of files that may still come. */
+  readonly awaits?: boolean;
   readonly staleBy: number;
 }
 
@@ -91,6 +93,7 @@ const move: fc.Arbitrary<Move> = fc.record({
   ),
   pick: fc.nat(1000),
   retry: fc.boolean(),
+  awaits: fc.boolean(),
   staleBy: fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 2 }) },
@@ -103,7 +106,7 @@ const story = fc.record({
   moves: fc.array(move, { maxLength: 80 }),
 });
 
-function play(model: Model, { type, pick, retry, staleBy }: Move): boolean {
+function play(model: Model, { type, pick, retry, awaits, staleBy }: Move): boolean {
   if (type === "cancelRequested") return happen(model, undefined, { type });
   const index = pick % model.tasks.length;
   const task = model.tasks[index];
@@ -113,7 +116,12 @@ function play(model: Model, { type, pick, retry, staleBy }: Move): boolean {
     case "claimed":
       return happen(model, index, { type });
     case "failed":
-      return happen(model, index, { type, attempt, retry });
+      return happen(model, index, {
+        type,
+        attempt,
+        retry,
+        ...(awaits === true && task.kind === "list" ? { waitMs: 50 } : {}),
+      });
     case "leaseLost":
       return happen(model, index, { type, attempt });
     case "succeeded":
@@ -212,7 +220,7 @@ describe("whatever happens in whatever order", () => {
     always((model) => {
       for (const task of model.tasks) {
         const limit = task.kind === "discard" ? POLICY.maxDiscardAttempts : POLICY.maxAttempts;
-        expect(task.attempt).toBeLessThanOrEqual(limit);
+        expect(task.attempt - (task.waits ?? 0)).toBeLessThanOrEqual(limit);
       }
     });
   });
@@ -288,6 +296,26 @@ describe("a workflow", () => {
     answerAll(model);
     expect(model.workflow.state).toBe("succeeded");
     expect(model.tasks.map(({ kind }) => kind)).toEqual(["list", "discard"]);
+  });
+
+  test("looks for files that may still come as often as there is time, and stops when it is told to", () => {
+    const model = newModel(1, 1);
+    const lookInVain = (): void => {
+      happen(model, 0, { type: "claimed" });
+      const attempt = model.tasks[0]?.attempt ?? 0;
+      happen(model, 0, { type: "failed", attempt, retry: false, waitMs: 50 });
+    };
+    for (let look = 0; look < 3 * POLICY.maxAttempts; look++) lookInVain();
+    expect(model.workflow.state).toBe("running");
+    // What goes wrong meanwhile still has all of its attempts.
+    happen(model, 0, { type: "claimed" });
+    happen(model, 0, { type: "failed", attempt: 3 * POLICY.maxAttempts + 1, retry: true });
+    expect(model.tasks[0]?.state).toBe("waiting");
+    happen(model, 0, { type: "claimed" });
+    happen(model, undefined, { type: "cancelRequested" });
+    const attempt = model.tasks[0]?.attempt ?? 0;
+    happen(model, 0, { type: "failed", attempt, retry: false, waitMs: 50 });
+    expect(model.workflow.state).toBe("stopped");
   });
 
   test("that is canceled during its only publish succeeds when the publish does", () => {

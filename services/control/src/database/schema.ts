@@ -142,6 +142,8 @@ export interface WorkflowTable {
   failure: NullableJson;
   /** A list of texts. */
   warnings: ColumnType<JsonValue, string | undefined, string>;
+  group_run_id: Generated<string | null>;
+  files_wait_until: Generated<Date | null>;
   create_time: CreateTime;
   start_time: Date | null;
   end_time: Date | null;
@@ -179,6 +181,7 @@ export interface TaskTable {
   key: Generated<string>;
   date: Generated<string>;
   available_time: Date | null;
+  waits: Generated<number>;
   worker: string | null;
   lease_expire_time: Date | null;
   progress_time: Date | null;
@@ -241,6 +244,50 @@ export interface ObjectOrdinalTable {
   next_ordinal: number;
 }
 
+export interface CourierGroupTable extends ResourceColumns {
+  /** A CourierGroup's schedule, members and alerts as proto JSON. */
+  spec: Json;
+  next_fire_time: Date | null;
+  last_fire_time: Generated<Date | null>;
+}
+
+/** Which couriers a group runs: what keeps them from being removed. */
+export interface CourierGroupMemberTable {
+  tenant: string;
+  group_id: string;
+  courier_id: string;
+}
+
+export interface GroupRunTable {
+  tenant: string;
+  id: string;
+  /** Counts all runs: what lists are ordered by. */
+  number: Generated<number>;
+  group_id: string;
+  group_name: string;
+  fire_time: Date | null;
+  create_time: CreateTime;
+  alert_time: Date | null;
+  runtime_alert_ms: number | null;
+  stop_reason: Generated<"asked" | "missing" | null>;
+  settled: Generated<boolean>;
+}
+
+export interface GroupRunMemberTable {
+  tenant: string;
+  run_id: string;
+  position: number;
+  courier_id: string;
+  courier_name: string;
+  start_date: string;
+  end_date: string;
+  wait_until: Date;
+  notify_when_missing: boolean;
+  stop_when_missing: boolean;
+  workflow_id: string | null;
+  problem: string | null;
+}
+
 /** Every table by its name. */
 export interface Schema {
   tenant: TenantTable;
@@ -261,4 +308,8 @@ export interface Schema {
   publish_intent: PublishIntentTable;
   load_record: LoadRecordTable;
   object_ordinal: ObjectOrdinalTable;
+  courier_group: CourierGroupTable;
+  courier_group_member: CourierGroupMemberTable;
+  group_run: GroupRunTable;
+  group_run_member: GroupRunMemberTable;
 }

@@ -15,6 +15,12 @@ export interface NewWorkflow {
   readonly days: Days;
   readonly skipMissingFiles: boolean;
   readonly plan: Plan;
+  /** Set when a group's run begins it. */
+  readonly groupRun?: {
+    readonly id: string;
+    /** Until then, a list that misses files is tried again. */
+    readonly filesWaitUntil: Date;
+  };
 }
 
 /** A feed as it is now; FAILED_PRECONDITION when it is not active, NOT_FOUND when there is none. */
@@ -53,11 +59,11 @@ export async function beginOnce(
 }
 
 /** Writes a workflow with its first task, the list. */
-async function insertWorkflow(
+export async function insertWorkflow(
   trx: Trx,
   tenant: Tenant,
   id: string,
-  { days, skipMissingFiles, plan }: NewWorkflow,
+  { days, skipMissingFiles, plan, groupRun }: NewWorkflow,
 ): Promise<void> {
   await trx
     .insertInto("workflow")
@@ -73,6 +79,8 @@ async function insertWorkflow(
       end_date: days.endDate,
       skip_missing_files: skipMissingFiles,
       plan: planToJson(plan),
+      group_run_id: groupRun?.id ?? null,
+      files_wait_until: groupRun?.filesWaitUntil ?? null,
       revision: 1,
     })
     .execute();

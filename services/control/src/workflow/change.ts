@@ -64,7 +64,7 @@ export async function inWorkflow<T>(
   work: (change: Change) => Promise<T>,
 ): Promise<T> {
   const tenant = context.tenant();
-  const { result, change } = await context.kysely.transaction().execute(async (trx) => {
+  const { result, change, hasEnded } = await context.kysely.transaction().execute(async (trx) => {
     const workflow = await trx
       .selectFrom("workflow")
       .selectAll()
@@ -87,8 +87,11 @@ export async function inWorkflow<T>(
     };
     const result = await work(change);
     if (change.set.changed) await writeWorkflow(change);
-    return { result, change };
+    const hasEnded = !isFinal(workflow.state) && isFinal(change.condition.state);
+    if (hasEnded) await context.endings?.record(trx, workflowId);
+    return { result, change, hasEnded };
   });
+  if (hasEnded) context.endings?.ring();
   if (change.set.changed) context.workflowBells.ring(workflowId);
   if (change.tasksReady) context.taskBell.ring();
   for (const delayMs of change.delaysMs) context.ringTasksLater(delayMs);
@@ -123,7 +126,7 @@ export async function step(
 }
 
 export function taskCondition(task: TaskRow): TaskCondition {
-  return { kind: task.kind, state: task.state, attempt: task.attempt };
+  return { kind: task.kind, state: task.state, attempt: task.attempt, waits: task.waits };
 }
 
 function conditionOf(workflow: WorkflowRow): WorkflowCondition {
@@ -157,6 +160,7 @@ async function writeTask(
       ...facts.task,
       state: next.state,
       attempt: next.attempt,
+      waits: next.waits ?? 0,
       revision: change.revision,
       available_time: null,
       worker: next.state === "running" ? (facts.worker ?? null) : null,

@@ -20,6 +20,14 @@ export interface TaskSecrets {
   pgpKeys(credentialId: string): Promise<PgpKeys>;
 }
 
+/** Hears of workflows that have ended. */
+export interface WorkflowEndings {
+  /** In the transaction that ends the workflow, as its last statement. */
+  record(trx: Trx, workflowId: string): Promise<void>;
+  /** Once that transaction is durable. */
+  ring(): void;
+}
+
 /** What every part of the engine works with. */
 export interface EngineContext {
   readonly kysely: Kysely<Schema>;
@@ -34,6 +42,9 @@ export interface EngineContext {
   readonly pollMs: number;
   readonly progressIntervalMs: number;
   readonly watchIntervalMs: number;
+  /** The pause before it is looked again for files that may still come. */
+  readonly fileWaitPauseMs: number;
+  readonly endings: WorkflowEndings | undefined;
   /** Rung when a task can be claimed. */
   readonly taskBell: Bell;
   readonly workflowBells: WorkflowBells;

@@ -36,7 +36,8 @@ export async function runCourier(
   return { workflowId };
 }
 
-async function readPlan(trx: Trx, tenant: string, courierId: string): Promise<Plan> {
+/** What a run of the courier begins with; FAILED_PRECONDITION and NOT_FOUND as above. */
+export async function readPlan(trx: Trx, tenant: string, courierId: string): Promise<Plan> {
   const courier = await readCourier(trx, tenant, courierId);
   assertOneOperation(courier);
   const feeds: FeedVersion[] = [];

@@ -55,6 +55,8 @@ export interface TaskCondition {
   readonly state: TaskState;
   /** The number of the newest attempt; 0 before the first. */
   readonly attempt: number;
+  /** Attempts that ended because files may still come. They don't count among the attempts; 0 when not set. */
+  readonly waits?: number;
 }
 
 export type Event =
@@ -67,8 +69,16 @@ export type Event =
       readonly publishes: number;
     }
   | { readonly type: "succeeded"; readonly attempt: number }
-  /** `retry`: whether trying again by itself may help. */
-  | { readonly type: "failed"; readonly attempt: number; readonly retry: boolean }
+  /**
+   * `retry`: whether trying again by itself may help. `waitMs`: files are missing that may still come, and
+   * after so long it is looked again.
+   */
+  | {
+      readonly type: "failed";
+      readonly attempt: number;
+      readonly retry: boolean;
+      readonly waitMs?: number;
+    }
   | { readonly type: "leaseLost"; readonly attempt: number }
   | { readonly type: "cancelRequested" };
 
@@ -174,7 +184,8 @@ export function advance(
     case "succeeded":
       return succeed(workflow, task);
     case "failed":
-      return fail(workflow, task, event.retry, retryDelayMs(policy, task.attempt), policy);
+      if (event.waitMs !== undefined) return wait(workflow, task, event.waitMs, policy);
+      return fail(workflow, task, event.retry, retryDelayMs(policy, counted(task)), policy);
     case "leaseLost":
       return fail(workflow, task, true, 0, policy);
   }
@@ -215,6 +226,27 @@ function succeed(workflow: WorkflowCondition, task: TaskCondition): Advance {
   return settle({ ...workflow, tally: moved(workflow.tally, task, done) }, done, effects);
 }
 
+/** The attempts of a task that count. */
+function counted(task: TaskCondition): number {
+  return task.attempt - (task.waits ?? 0);
+}
+
+/** Looks again later, as often as there is time; a workflow that is being stopped waits for nothing. */
+function wait(
+  workflow: WorkflowCondition,
+  task: TaskCondition,
+  waitMs: number,
+  policy: RetryPolicy,
+): Advance {
+  if (isDraining(workflow.state)) return fail(workflow, task, true, 0, policy);
+  const waiting: TaskCondition = { ...task, state: "waiting", waits: (task.waits ?? 0) + 1 };
+  return {
+    workflow: { ...workflow, tally: moved(workflow.tally, task, waiting) },
+    task: waiting,
+    effects: [{ type: "delay", delayMs: waitMs }],
+  };
+}
+
 function fail(
   workflow: WorkflowCondition,
   task: TaskCondition,
@@ -224,7 +256,7 @@ function fail(
 ): Advance {
   const mayGoOn = task.kind === "publish" || task.kind === "discard" || !isDraining(workflow.state);
   const limit = task.kind === "discard" ? policy.maxDiscardAttempts : policy.maxAttempts;
-  const again = (retry || task.kind === "discard") && task.attempt < limit;
+  const again = (retry || task.kind === "discard") && counted(task) < limit;
   if (again && mayGoOn) {
     const waiting: TaskCondition = { ...task, state: "waiting" };
     const tally = moved(workflow.tally, task, waiting);

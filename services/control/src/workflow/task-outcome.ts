@@ -13,6 +13,7 @@ import { type Change, inWorkflow, type StepFacts, step } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
 import { countLoads } from "./effects.ts";
 import { isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
+import { fileWaitMs } from "./file-wait.ts";
 import { freezeManifest } from "./manifest.ts";
 import { planFromJson } from "./plan.ts";
 import { progressColumns, type TaskColumns } from "./progress.ts";
@@ -128,11 +129,17 @@ export async function failAttempt(
       if (record?.outcome === "failed") return task.state === "waiting";
     }
     if (task.state !== "running" || task.attempt !== attempt) throw staleAttempt(task, attempt);
+    const waitMs = await fileWaitMs(context, change, task, failure);
     const next = await step(
       context,
       change,
       task,
-      { type: "failed", attempt, retry: isRetriedAutomatically(failure) },
+      {
+        type: "failed",
+        attempt,
+        retry: isRetriedAutomatically(failure),
+        ...(waitMs === undefined ? {} : { waitMs }),
+      },
       { outcome: "failed", failure, task: progressColumns(change, task, progress) },
     );
     if ("refused" in next) throw staleAttempt(task, attempt);

@@ -14,15 +14,16 @@ import type { Schema } from "../database/schema.ts";
 import type { SecretBox } from "../secrets/secret-box.ts";
 import { currentTenant, type Tenant } from "../tenant.ts";
 import { recordWorker } from "../workers.ts";
+import { beginMember, type NewMember } from "./begin-member.ts";
 import { createBell, createWorkflowBells } from "./bell.ts";
-import type { EngineContext, TaskSecrets } from "./context.ts";
+import type { EngineContext, TaskSecrets, Trx, WorkflowEndings } from "./context.ts";
 import { listLoads } from "./list-loads.ts";
 import { replayRejects } from "./replay-rejects.ts";
 import { runCourier } from "./run-courier.ts";
 import { DEFAULT_RETRY_POLICY, type RetryPolicy } from "./state-machine.ts";
 import { takeLostLeases } from "./task-outcome.ts";
 import { createTaskService } from "./task-service.ts";
-import { createWorkflowService } from "./workflow-service.ts";
+import { cancelWorkflow, createWorkflowService } from "./workflow-service.ts";
 
 /** The least pause between two looks for lost leases. */
 const SHORTEST_SWEEP_MS = 20;
@@ -49,12 +50,25 @@ export interface WorkflowEngineOptions {
   readonly progressIntervalMs?: number;
   /** The least time between two events of a watched workflow. Default 200. */
   readonly watchIntervalMs?: number;
+  /** The pause before a list that missed files which may still come is tried again. Default 60,000. */
+  readonly fileWaitPauseMs?: number;
+  /** Hears of workflows that have ended. */
+  readonly endings?: WorkflowEndings;
 }
 
 /** Runs couriers: keeps workflows, hands tasks to workers, shows how far it all is. */
 export interface WorkflowEngine {
   readonly workflowService: ServiceImpl<typeof WorkflowService>;
   readonly taskService: ServiceImpl<typeof TaskService>;
+  /**
+   * Begins a workflow of a courier in a caller's transaction, after which the caller rings `ringTasks`.
+   * NOT_FOUND and FAILED_PRECONDITION, as RunCourier gives them, leave the transaction usable.
+   */
+  beginMember(trx: Trx, member: NewMember): Promise<string>;
+  /** Wakes workers that wait for tasks. */
+  ringTasks(): void;
+  /** WorkflowService.CancelWorkflow. */
+  cancel(workflowId: string): Promise<void>;
   /** CourierService.RunCourier. */
   runCourier(request: RunCourierRequest): Promise<{ readonly workflowId: string }>;
   /** DomainTableService.ReplayRejects. */
@@ -86,6 +100,8 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     pollMs: options.pollMs ?? 1_000,
     progressIntervalMs: options.progressIntervalMs ?? 500,
     watchIntervalMs: options.watchIntervalMs ?? 200,
+    fileWaitPauseMs: options.fileWaitPauseMs ?? 60_000,
+    endings: options.endings,
     taskBell,
     workflowBells: createWorkflowBells(),
     ringTasksLater: (delayMs) => later(delayMs, () => taskBell.ring()),
@@ -122,6 +138,9 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
   return {
     workflowService: createWorkflowService(context),
     taskService: createTaskService(context),
+    beginMember: (trx, member) => beginMember(context, trx, member),
+    ringTasks: () => taskBell.ring(),
+    cancel: (workflowId) => cancelWorkflow(context, workflowId),
     runCourier: (request) => runCourier(context, request),
     replayRejects: (request) => replayRejects(context, request),
     listLoads: (request) => listLoads(context, request),

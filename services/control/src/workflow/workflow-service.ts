@@ -28,14 +28,19 @@ export function createWorkflowService(context: EngineContext): ServiceImpl<typeo
     listWorkflows: (request) => listWorkflows(context, request),
     watchWorkflow: (request, call) => watchWorkflow(context, request, call.signal),
     async cancelWorkflow(request) {
-      await inWorkflow(context, request.id, (change) =>
-        isFinal(change.condition.state)
-          ? Promise.resolve(undefined)
-          : step(context, change, undefined, { type: "cancelRequested" }),
-      );
+      await cancelWorkflow(context, request.id);
       return { workflow: await withTasks(context, await readRow(context, request.id), -1) };
     },
   };
+}
+
+/** Asks a workflow to stop; one that has ended stays as it is. */
+export async function cancelWorkflow(context: EngineContext, id: string): Promise<void> {
+  await inWorkflow(context, id, (change) =>
+    isFinal(change.condition.state)
+      ? Promise.resolve(undefined)
+      : step(context, change, undefined, { type: "cancelRequested" }),
+  );
 }
 
 async function listWorkflows(

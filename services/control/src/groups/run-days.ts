@@ -1,0 +1,55 @@
+import { type Days, MAX_DAYS, nextDay } from "../workflow/days.ts";
+
+const DAY_MS = 86_400_000;
+
+/** A run of a group, and what decides which days its couriers look at. */
+export interface RunMoment {
+  /** When the schedule fired, or when somebody asked. */
+  readonly at: Date;
+  /** The last run by schedule before it; undefined for the first. */
+  readonly before: Date | undefined;
+  readonly timeZone: string;
+  /** The files of a run's own day alone, whatever was left out since the last run. */
+  readonly onlyPastDay: boolean;
+}
+
+/**
+ * The days whose files a courier loads: the run's day in the schedule's time zone, less the offset, and before it every
+ * day since the last run.
+ */
+export function daysOfMember(moment: RunMoment, offsetMs: number): Days {
+  const { at, before, timeZone, onlyPastDay } = moment;
+  const day = dayOf(at, timeZone, offsetMs);
+  const endDate = nextDay(day);
+  if (onlyPastDay || before === undefined) return { startDate: day, endDate };
+  const since = nextDay(dayOf(before, timeZone, offsetMs));
+  const oldest = shifted(day, -(MAX_DAYS - 1));
+  // Days sort as text: the latest of the two bounds, but never after the day itself.
+  const [, first = day] = [since, oldest].sort();
+  const [startDate = day] = [first, day].sort();
+  return { startDate, endDate };
+}
+
+/** Whole days go back by the calendar, the rest by the clock: a change of the clocks moves no day. */
+function dayOf(moment: Date, timeZone: string, offsetMs: number): string {
+  const days = Math.floor(offsetMs / DAY_MS);
+  const local = localDay(new Date(moment.getTime() - (offsetMs - days * DAY_MS)), timeZone);
+  return shifted(local, -days);
+}
+
+function localDay(moment: Date, timeZone: string): string {
+  const parts = new Intl.DateTimeFormat("en-US", {
+    timeZone,
+    calendar: "gregory",
+    numberingSystem: "latn",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+  }).formatToParts(moment);
+  const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? "";
+  return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}`;
+}
+
+function shifted(day: string, days: number): string {
+  return new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
+}

@@ -1,0 +1,32 @@
+import { makeId } from "../resources/identity.ts";
+import { insertWorkflow } from "./begin-workflow.ts";
+import type { EngineContext, Trx } from "./context.ts";
+import type { Days } from "./days.ts";
+import { readPlan } from "./run-courier.ts";
+
+/** One courier of a group's run. */
+export interface NewMember {
+  readonly courierId: string;
+  readonly days: Days;
+  readonly groupRunId: string;
+  /** Until then, a list that misses files is tried again. */
+  readonly filesWaitUntil: Date;
+}
+
+/** Writes the workflow of a group's courier into the group's own transaction, and gives its id. */
+export async function beginMember(
+  context: EngineContext,
+  trx: Trx,
+  { courierId, days, groupRunId, filesWaitUntil }: NewMember,
+): Promise<string> {
+  const tenant = context.tenant();
+  const plan = await readPlan(trx, tenant, courierId);
+  const id = makeId("wf");
+  await insertWorkflow(trx, tenant, id, {
+    days,
+    skipMissingFiles: false,
+    plan,
+    groupRun: { id: groupRunId, filesWaitUntil },
+  });
+  return id;
+}
