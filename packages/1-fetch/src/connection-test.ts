@@ -20,9 +20,9 @@ export type ConnectionCheckName = (typeof CONNECTION_CHECKS)[number];
 
 export interface ConnectionCheck {
   readonly check: ConnectionCheckName;
-  /** Skipped: does not apply, or an earlier check failed. */
-  readonly outcome: "ok" | "failed" | "skipped";
-  /** Present when the check failed. */
+  /** Skipped: does not apply, or an earlier check failed. Warning: data can be read, but somebody should look. */
+  readonly outcome: "ok" | "warning" | "failed" | "skipped";
+  /** Present when the check failed or warns. */
   readonly error?: StageError;
 }
 
@@ -66,6 +66,11 @@ export async function testConnection(
     } catch (error) {
       // Anything else is the caller's abort or a defect: not a verdict on the connection.
       if (!(error instanceof StageError)) throw error;
+      // An open role lets us in, and others: the customer is told, and nobody is kept from the data.
+      if (error.code === "trust_policy_open") {
+        checks.push({ check, outcome: "warning", error });
+        continue;
+      }
       hasFailed = true;
       checks.push({ check, outcome: "failed", error });
     }

@@ -65,6 +65,11 @@ export interface S3SourceOptions {
   readonly backoffBaseMs?: number;
   /** Milliseconds: no wait between two tries is longer. Default: 20,000. */
   readonly backoffMaxMs?: number;
+  /**
+   * Milliseconds between two looks whether access still holds, from the first byte of an object until the source
+   * is closed. A withdrawal is noticed after at most 1.25 times as long. Default: 15,000.
+   */
+  readonly accessCheckMs?: number;
   /** Seconds that a session of the target role lives: 900 is the least STS gives. Default: 900. */
   readonly sessionSeconds?: number;
 }
@@ -76,6 +81,7 @@ export interface Limits {
   readonly maxAttempts: number;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  readonly accessCheckMs: number;
   readonly sessionSeconds: number;
 }
 
@@ -86,6 +92,7 @@ export function toLimits(options: S3SourceOptions): Limits {
     maxAttempts: options.maxAttempts ?? 6,
     backoffBaseMs: options.backoffBaseMs ?? 200,
     backoffMaxMs: options.backoffMaxMs ?? 20_000,
+    accessCheckMs: options.accessCheckMs ?? 15_000,
     sessionSeconds: options.sessionSeconds ?? 900,
   };
 }

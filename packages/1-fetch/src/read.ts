@@ -30,7 +30,7 @@ export async function* readObject(
   object: ManifestObject,
   options: ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const { start = 0, end = object.size, signal } = options;
+  const { start = 0, end = object.size } = options;
   if (!(start >= 0 && start <= end && end <= object.size)) {
     throw new RangeError(`bytes ${start} to ${end} are not within ${object.size} bytes`);
   }
@@ -38,7 +38,9 @@ export async function* readObject(
   // Of an empty object there is nothing to receive, but its ETag is still worth asking for.
   if (start === end && !isWhole) return;
 
-  const { session, limits } = store;
+  const { session, limits, watch } = store;
+  const signal =
+    options.signal === undefined ? watch.signal : AbortSignal.any([options.signal, watch.signal]);
   let next = start;
   let failures = 0;
   let isRenewed = false;
@@ -46,11 +48,12 @@ export async function* readObject(
   let checksum: { readonly expected: string; readonly running: RunningChecksum } | undefined;
   try {
     for (;;) {
+      signal.throwIfAborted();
       // Outside the try: the session does its own retrying, and its failure is final.
       const client = stretch?.client ?? (await session.client());
       let chunk: Uint8Array | undefined;
       try {
-        signal?.throwIfAborted();
+        signal.throwIfAborted();
         if (stretch === undefined) {
           stretch = await openStretch({ client, store, object, start: next, end, isWhole, signal });
           const { checksum: whole } = stretch;
@@ -63,7 +66,7 @@ export async function* readObject(
       } catch (error) {
         stretch?.close();
         stretch = undefined;
-        if (signal?.aborted === true) throw signal.reason;
+        if (signal.aborted) throw signal.reason;
         if (!isRenewed && session.isRenewable && isExpiredSession(error)) {
           isRenewed = true;
           session.renew(client);
@@ -73,7 +76,7 @@ export async function* readObject(
           operation: "read",
           region: session.region,
           isAccessPoint: store.bucket.kind !== "bucket",
-          hasDataFlowed: next > start,
+          hasDataFlowed: next > start || watch.hasFlowed(object),
           place: toPlace(object, next),
         });
         if (failure.retry !== "automatic" || ++failures >= limits.maxAttempts) throw failure;
@@ -82,6 +85,7 @@ export async function* readObject(
       }
       if (chunk === undefined) break;
       next += chunk.byteLength;
+      watch.flowed(object);
       failures = 0;
       isRenewed = false;
       checksum?.running.update(chunk);

@@ -1,8 +1,11 @@
+import { lookup } from "node:dns";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { LookupFunction } from "node:net";
 import { StageError } from "@sluice/errors";
 import type { ListedObject, ManifestObject } from "@sluice/schema";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { createAccessWatch } from "./access-watch.ts";
 import { assertBucket } from "./bucket-name.ts";
 import { type ConnectionCheck, testConnection } from "./connection-test.ts";
 import { type HeadOptions, headObject, type ObjectHead } from "./head.ts";
@@ -12,6 +15,13 @@ import { type Plan, type PlanRequest, planObjects } from "./plan.ts";
 import { type ReadOptions, readObject } from "./read.ts";
 import { createSession } from "./session.ts";
 import type { Store } from "./store.ts";
+
+/**
+ * Names below `localhost` are this machine (RFC 6761, 6.3), which not every resolver knows: an access point's ARN is
+ * addressed as a host name below the store's.
+ */
+const lookupLocalhost: LookupFunction = (hostname, options, callback) =>
+  lookup(hostname.endsWith(".localhost") ? "localhost" : hostname, options, callback);
 
 /** One customer's bucket, read by one session that is kept fresh. Close it when done. */
 export interface S3Source extends AsyncDisposable {
@@ -27,6 +37,11 @@ export interface S3Source extends AsyncDisposable {
   read(object: ManifestObject, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** Checks the connection, one thing after another. */
   test(signal?: AbortSignal): Promise<readonly ConnectionCheck[]>;
+  /**
+   * Aborted with `connect.access_revoked` once the customer withdrew access after bytes had come; reads that run
+   * end with it by themselves.
+   */
+  readonly revoked: AbortSignal;
   /** Closes every socket; whatever is on its way, or asked for later, rejects. */
   close(): Promise<void>;
 }
@@ -49,6 +64,7 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     keepAlive: true,
     maxSockets: Number.POSITIVE_INFINITY,
     maxFreeSockets: 16,
+    lookup: lookupLocalhost,
   };
   const agents = [new HttpAgent(agentOptions), new HttpsAgent(agentOptions)] as const;
   const requestHandler = new NodeHttpHandler({
@@ -60,7 +76,8 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     socketTimeout: 0,
   });
   const session = createSession({ bucket, connection, platform, limits, requestHandler });
-  const store: Store = { bucket, session, limits };
+  const watch = createAccessWatch({ bucket, session, limits });
+  const store: Store = { bucket, session, limits, watch };
   const closing = new AbortController();
   const untilClosed = <T extends { readonly signal?: AbortSignal }>(
     request: T | undefined,
@@ -70,6 +87,7 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     return { ...request, signal } as T & { readonly signal: AbortSignal };
   };
   const close = async (): Promise<void> => {
+    watch.close();
     // Before the sockets: a read would take their end for a break and ask for the rest.
     closing.abort(new Error("the source was closed"));
     for (const agent of agents) agent.destroy();
@@ -84,6 +102,7 @@ export function createS3Source(options: S3SourceOptions): S3Source {
       const options = untilClosed(signal === undefined ? {} : { signal });
       return await testConnection(store, connection.access, options.signal);
     },
+    revoked: watch.signal,
     close,
     [Symbol.asyncDispose]: close,
   };

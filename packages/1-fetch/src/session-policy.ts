@@ -11,7 +11,8 @@ export function toSessionPolicy(bucket: BucketReference, partition: string): str
     Statement: [
       {
         Effect: "Allow",
-        Action: ["s3:ListBucket", "s3:GetBucketLocation"],
+        // GetAccessPoint tells why an access point refuses us.
+        Action: ["s3:ListBucket", "s3:GetBucketLocation", "s3:GetAccessPoint"],
         Resource: containers,
       },
       { Effect: "Allow", Action: ["s3:GetObject", "s3:GetObjectVersion"], Resource: objects },

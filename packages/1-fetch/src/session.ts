@@ -38,8 +38,14 @@ interface TimedKeys {
 /** The right to read one bucket, kept fresh. */
 export interface Session {
   readonly region: string;
+  /** Whether the store has an address of its own, where everything is asked, and is not AWS. */
+  readonly hasOwnEndpoint: boolean;
+  /** The account of the target role; undefined with an access key. */
+  readonly roleAccount: string | undefined;
   /** A client whose session is good for a while; assumes the role when there is none. */
   client(): Promise<S3Client>;
+  /** A client of a session that is begun now; it takes the old one's place only if it could be had. */
+  begin(): Promise<S3Client>;
   /** Has the next call of `client` begin a new session; given a client, only if that is the current one. */
   renew(stale?: S3Client): void;
   /** Whether a new session can be had at all: not with an access key. */
@@ -89,8 +95,11 @@ export function createSession(options: SessionOptions): Session {
     const client = clientFor(access);
     return {
       region,
+      hasOwnEndpoint: endpoint !== undefined,
+      roleAccount: undefined,
       isRenewable: false,
       client: async () => client,
+      begin: async () => client,
       renew: () => {},
       isRefused: async () => true,
     };
@@ -110,12 +119,15 @@ export function createSession(options: SessionOptions): Session {
   };
   return {
     region,
+    hasOwnEndpoint: endpoint !== undefined,
+    roleAccount: parseRoleArn(access.targetRoleArn)?.account,
     isRenewable: true,
     async client() {
       if (current !== undefined && performance.now() < current.refreshAtMs) return current.client;
       pending ??= begin();
       return await pending;
     },
+    begin,
     renew(stale) {
       if (stale === undefined || current?.client === stale) current = undefined;
     },

@@ -1,5 +1,8 @@
 import type { S3Client } from "@aws-sdk/client-s3";
+import { StageError } from "@sluice/errors";
+import type { AccessWatch } from "./access-watch.ts";
 import type { BucketReference } from "./bucket-name.ts";
+import { explainRefusal } from "./network-origin.ts";
 import type { Limits } from "./options.ts";
 import { withRetries } from "./retry.ts";
 import type { Session } from "./session.ts";
@@ -10,6 +13,7 @@ export interface Store {
   readonly bucket: BucketReference;
   readonly session: Session;
   readonly limits: Limits;
+  readonly watch: AccessWatch;
 }
 
 /** The facts about this store that an error's translation needs. */
@@ -53,7 +57,11 @@ export async function request<T>(
       return await attempt(await session.client());
     }
   };
-  return await withRetries(limits, signal, attemptOrRenew, (error) =>
-    translateAwsError(error, doing),
-  );
+  try {
+    return await withRetries(limits, signal, attemptOrRenew, (error) =>
+      translateAwsError(error, doing),
+    );
+  } catch (error) {
+    throw error instanceof StageError ? await explainRefusal(store, error) : error;
+  }
 }

@@ -105,7 +105,7 @@ describe("the connection test", () => {
     });
     const checks = await open().test();
     expect(outcomes(checks).at(-1)).toBe(
-      "REFUSES_WRONG_EXTERNAL_ID failed connect.trust_policy_open",
+      "REFUSES_WRONG_EXTERNAL_ID warning connect.trust_policy_open",
     );
     expect(checks.at(-1)?.error?.rawMessage).toContain("with a wrong external id");
   });
@@ -194,14 +194,43 @@ describe("the connection test", () => {
 
   test("an access point's alias works like a bucket's name; one for a VPC only is refused", async () => {
     const { bucket } = customer;
-    const { alias } = await customer.aws.createAccessPoint({ name: "reader", bucket });
+    const { alias, arn } = await customer.aws.createAccessPoint({ name: "reader", bucket });
     expect(outcomes(await open({ bucket: alias }).test())).toContain("READ ok");
+    // By its ARN an access point is a host of its own below the store's.
+    const endpoint = customer.aws.url.replace("127.0.0.1", "localhost");
+    expect(outcomes(await open({ bucket: arn, endpoint }).test())).toContain("READ ok");
     const vpc = await customer.aws.createAccessPoint({ name: "inner", bucket, isVpcOnly: true });
-    const checks = await open({ bucket: vpc.alias }).test();
-    const failed = checks.find(({ outcome }) => outcome === "failed");
-    expect(failed?.check).toBe("LIST");
-    expect(failed?.error?.code).toBe("access_denied");
-    expect(failed?.error?.rawMessage).toContain("an access point for a VPC only");
+    const refusal = async (name: string): Promise<unknown> => {
+      const checks = await open({
+        ...role({ targetRoleArn: allowed.arn }),
+        bucket: name,
+        endpoint,
+      }).test();
+      return checks.find(({ outcome }) => outcome === "failed");
+    };
+    const looks = ["s3:ListBucket", "s3:GetObject"];
+    const asks = async (actions: readonly string[]): Promise<{ arn: string }> =>
+      await customer.aws.putRole({
+        name: "point-reader",
+        accountId: customer.aws.accountId,
+        trustPolicy: { Statement: trustStatement(customer.platformRoleArn) },
+        policy: { Statement: { Effect: "Allow", Action: actions, Resource: "*" } },
+      });
+    const allowed = await asks([...looks, "s3:GetAccessPoint"]);
+    for (const name of [vpc.alias, vpc.arn]) {
+      expect(await refusal(name)).toMatchObject({
+        check: "REACH_BUCKET",
+        error: { stage: "connect", code: "access_point_vpc_only", seen: "network origin VPC" },
+      });
+    }
+    // Nobody else can tell: a role that may not ask is told what it may be.
+    await asks(looks);
+    expect(await refusal(vpc.alias)).toMatchObject({
+      error: {
+        code: "access_denied",
+        rawMessage: expect.stringContaining("an access point for a VPC only"),
+      },
+    });
   });
 });
 

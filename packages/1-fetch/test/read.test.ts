@@ -233,7 +233,8 @@ describe("breaks that are not survived", () => {
     expect((await failure(source.read(object))).code).toBe("access_revoked");
     await customer.aws.faults.clear();
     await fault({ kind: "revoke-access" });
-    expect((await failure(source.read(object))).code).toBe("access_denied");
+    await using fresh = customer.open();
+    expect((await failure(fresh.read(object))).code).toBe("access_denied");
   });
 });
 

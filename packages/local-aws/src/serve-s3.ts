@@ -9,6 +9,7 @@ import { findOperation } from "./operations.ts";
 import { principalNames } from "./principal.ts";
 import { responseClosed } from "./response-closed.ts";
 import { S3Error } from "./s3-error.ts";
+import { isS3Control, serveS3Control } from "./serve-s3-control.ts";
 import { field } from "./xml.ts";
 
 /** Answers one request to S3: address, faults, signature, region, permission, operation. */
@@ -31,6 +32,7 @@ async function answer(
   request: HttpRequest,
   response: ServerResponse,
 ): Promise<void> {
+  if (isS3Control(request)) return serveS3Control(state, request, response);
   const query = new Map(request.query);
   const address = readAddress(request, state.accounts);
   const { bucketName, key, accessPoint } = address;

@@ -29,6 +29,7 @@ import { toStageFailure } from "./to-proto.ts";
 const OUTCOMES = {
   ok: ConnectionCheck_Outcome.OK,
   failed: ConnectionCheck_Outcome.FAILED,
+  warning: ConnectionCheck_Outcome.WARNING,
   skipped: ConnectionCheck_Outcome.SKIPPED,
 } as const;
 

@@ -64,10 +64,13 @@ interface Opening {
  * its own. Reads are pulled by the writer: when ClickHouse is slow, nobody reads from S3. Throws StageErrors that
  * say where in the object.
  */
-export async function loadObject(work: LoadWork, context: LoadContext): Promise<LoadOutcome> {
+export async function loadObject(work: LoadWork, given: LoadContext): Promise<LoadOutcome> {
   const { object, settings, resumeAt } = work;
-  const { config, signal, onState } = context;
+  const { config, onState } = given;
   const source = openSource(work.connection, config);
+  // Access that was withdrawn ends the load wherever it stands, also where nothing is read just now.
+  const signal = AbortSignal.any([given.signal, source.revoked]);
+  const context: LoadContext = { ...given, signal };
   const meter = createLoadMeter({ bytesTotal: object.size, resumeAt, intervalMs: 200, onState });
   const entryLoad = createEntryLoad(work, context, meter);
   const file: WrappedFile = {
@@ -87,8 +90,9 @@ export async function loadObject(work: LoadWork, context: LoadContext): Promise<
     return { checkpoint: state.checkpoint, route, warnings, state };
   } catch (error) {
     const { bucket, key, etag, versionId } = object;
-    if (!(error instanceof StageError)) throw error;
-    throw error.at({ bucket, key, etag, ...(versionId === undefined ? {} : { versionId }) });
+    const reason: unknown = source.revoked.aborted ? source.revoked.reason : error;
+    if (!(reason instanceof StageError)) throw reason;
+    throw reason.at({ bucket, key, etag, ...(versionId === undefined ? {} : { versionId }) });
   } finally {
     await source.close();
   }

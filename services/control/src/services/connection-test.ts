@@ -26,7 +26,7 @@ const FAILED: Record<Name, string> = {
   [Name.REACH_BUCKET]: "The bucket can't be reached",
   [Name.LIST]: "The bucket can't be listed",
   [Name.READ]: "Objects can't be read",
-  [Name.REFUSES_WRONG_EXTERNAL_ID]: "The target role does not demand the external id",
+  [Name.REFUSES_WRONG_EXTERNAL_ID]: "The trust policy is open",
   [Name.UNLOCK_KEYS]: "The private keys can't be unlocked",
 };
 
@@ -51,8 +51,13 @@ function summarise(checks: readonly ConnectionCheck[]): ConnectionStatus {
     check.failure === undefined ? check : { ...check, failure: completeFailure(check.failure) },
   );
   const failed = completed.find((check) => check.outcome === Outcome.FAILED);
+  const warning = completed.find((check) => check.outcome === Outcome.WARNING);
+  const success =
+    warning === undefined
+      ? "Connection successful"
+      : `Connection successful, with a warning: ${describe(warning)}`;
   return create(ConnectionStatusSchema, {
-    summary: failed === undefined ? "Connection successful" : describe(failed),
+    summary: failed === undefined ? success : describe(failed),
     successful: failed === undefined,
     checks: completed,
     testTime: timestampFromDate(new Date()),

@@ -34,6 +34,7 @@ import {
   secretsOf,
   toCredential,
 } from "./credential-rows.ts";
+import { listCredentialTypes } from "./credential-types.ts";
 import { platformIdentity, renderTrustPolicy } from "./platform-identity.ts";
 
 const READ_ONLY = [
@@ -93,6 +94,9 @@ export function createCredentialService(
       const identity = await platformIdentity(context);
       return { policyJson: renderTrustPolicy(identity), ...identity };
     },
+    listCredentialTypes: async ({ plugin }) => ({
+      credentialTypes: listCredentialTypes(plugin, await platformIdentity(context)),
+    }),
     getPlatformIdentity: () => platformIdentity(context),
   };
 }

@@ -9,13 +9,15 @@ import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { ConnectionStatus, Credential } from "./credential_pb.ts";
 import { file_sluice_control_v1_credential } from "./credential_pb.ts";
+import type { CredentialType } from "./credential_type_pb.ts";
+import { file_sluice_control_v1_credential_type } from "./credential_type_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/credential_service.proto.
  */
 export const file_sluice_control_v1_credential_service: GenFile = /*@__PURE__*/
-  fileDesc("CipzbHVpY2UvY29udHJvbC92MS9jcmVkZW50aWFsX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxInIKF0NyZWF0ZUNyZWRlbnRpYWxSZXF1ZXN0EjkKCmNyZWRlbnRpYWwYASABKAsyHS5zbHVpY2UuY29udHJvbC52MS5DcmVkZW50aWFsQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiTQoYQ3JlYXRlQ3JlZGVudGlhbFJlc3BvbnNlEjEKCmNyZWRlbnRpYWwYASABKAsyHS5zbHVpY2UuY29udHJvbC52MS5DcmVkZW50aWFsIisKFEdldENyZWRlbnRpYWxSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkoKFUdldENyZWRlbnRpYWxSZXNwb25zZRIxCgpjcmVkZW50aWFsGAEgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ3JlZGVudGlhbCJbChZMaXN0Q3JlZGVudGlhbHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnBsdWdpbhgDIAEoCSJmChdMaXN0Q3JlZGVudGlhbHNSZXNwb25zZRIyCgtjcmVkZW50aWFscxgBIAMoCzIdLnNsdWljZS5jb250cm9sLnYxLkNyZWRlbnRpYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo0BChdVcGRhdGVDcmVkZW50aWFsUmVxdWVzdBI5CgpjcmVkZW50aWFsGAEgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ3JlZGVudGlhbEIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBIk0KGFVwZGF0ZUNyZWRlbnRpYWxSZXNwb25zZRIxCgpjcmVkZW50aWFsGAEgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ3JlZGVudGlhbCI8ChdEZWxldGVDcmVkZW50aWFsUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIMCgRldGFnGAIgASgJIhoKGERlbGV0ZUNyZWRlbnRpYWxSZXNwb25zZSIsChVUZXN0Q3JlZGVudGlhbFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiTQoWVGVzdENyZWRlbnRpYWxSZXNwb25zZRIzCgZzdGF0dXMYASABKAsyIy5zbHVpY2UuY29udHJvbC52MS5Db25uZWN0aW9uU3RhdHVzIi4KFUdldFRydXN0UG9saWN5UmVxdWVzdBIVCg1jcmVkZW50aWFsX2lkGAEgASgJIl0KFkdldFRydXN0UG9saWN5UmVzcG9uc2USEwoLcG9saWN5X2pzb24YASABKAkSGQoRcGxhdGZvcm1fcm9sZV9hcm4YAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkiHAoaR2V0UGxhdGZvcm1JZGVudGl0eVJlcXVlc3QiTQobR2V0UGxhdGZvcm1JZGVudGl0eVJlc3BvbnNlEhkKEXBsYXRmb3JtX3JvbGVfYXJuGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJMoAHChFDcmVkZW50aWFsU2VydmljZRJrChBDcmVhdGVDcmVkZW50aWFsEiouc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ3JlZGVudGlhbFJlcXVlc3QaKy5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDcmVkZW50aWFsUmVzcG9uc2USZwoNR2V0Q3JlZGVudGlhbBInLnNsdWljZS5jb250cm9sLnYxLkdldENyZWRlbnRpYWxSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuR2V0Q3JlZGVudGlhbFJlc3BvbnNlIgOQAgESbQoPTGlzdENyZWRlbnRpYWxzEikuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENyZWRlbnRpYWxzUmVxdWVzdBoqLnNsdWljZS5jb250cm9sLnYxLkxpc3RDcmVkZW50aWFsc1Jlc3BvbnNlIgOQAgESawoQVXBkYXRlQ3JlZGVudGlhbBIqLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNyZWRlbnRpYWxSZXF1ZXN0Gisuc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ3JlZGVudGlhbFJlc3BvbnNlEmsKEERlbGV0ZUNyZWRlbnRpYWwSKi5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDcmVkZW50aWFsUmVxdWVzdBorLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNyZWRlbnRpYWxSZXNwb25zZRJlCg5UZXN0Q3JlZGVudGlhbBIoLnNsdWljZS5jb250cm9sLnYxLlRlc3RDcmVkZW50aWFsUmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLlRlc3RDcmVkZW50aWFsUmVzcG9uc2USagoOR2V0VHJ1c3RQb2xpY3kSKC5zbHVpY2UuY29udHJvbC52MS5HZXRUcnVzdFBvbGljeVJlcXVlc3QaKS5zbHVpY2UuY29udHJvbC52MS5HZXRUcnVzdFBvbGljeVJlc3BvbnNlIgOQAgESeQoTR2V0UGxhdGZvcm1JZGVudGl0eRItLnNsdWljZS5jb250cm9sLnYxLkdldFBsYXRmb3JtSWRlbnRpdHlSZXF1ZXN0Gi4uc2x1aWNlLmNvbnRyb2wudjEuR2V0UGxhdGZvcm1JZGVudGl0eVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_credential]);
+  fileDesc("CipzbHVpY2UvY29udHJvbC92MS9jcmVkZW50aWFsX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxInIKF0NyZWF0ZUNyZWRlbnRpYWxSZXF1ZXN0EjkKCmNyZWRlbnRpYWwYASABKAsyHS5zbHVpY2UuY29udHJvbC52MS5DcmVkZW50aWFsQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiTQoYQ3JlYXRlQ3JlZGVudGlhbFJlc3BvbnNlEjEKCmNyZWRlbnRpYWwYASABKAsyHS5zbHVpY2UuY29udHJvbC52MS5DcmVkZW50aWFsIisKFEdldENyZWRlbnRpYWxSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkoKFUdldENyZWRlbnRpYWxSZXNwb25zZRIxCgpjcmVkZW50aWFsGAEgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ3JlZGVudGlhbCJbChZMaXN0Q3JlZGVudGlhbHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnBsdWdpbhgDIAEoCSJmChdMaXN0Q3JlZGVudGlhbHNSZXNwb25zZRIyCgtjcmVkZW50aWFscxgBIAMoCzIdLnNsdWljZS5jb250cm9sLnYxLkNyZWRlbnRpYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo0BChdVcGRhdGVDcmVkZW50aWFsUmVxdWVzdBI5CgpjcmVkZW50aWFsGAEgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ3JlZGVudGlhbEIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBIk0KGFVwZGF0ZUNyZWRlbnRpYWxSZXNwb25zZRIxCgpjcmVkZW50aWFsGAEgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ3JlZGVudGlhbCI8ChdEZWxldGVDcmVkZW50aWFsUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIMCgRldGFnGAIgASgJIhoKGERlbGV0ZUNyZWRlbnRpYWxSZXNwb25zZSIsChVUZXN0Q3JlZGVudGlhbFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiTQoWVGVzdENyZWRlbnRpYWxSZXNwb25zZRIzCgZzdGF0dXMYASABKAsyIy5zbHVpY2UuY29udHJvbC52MS5Db25uZWN0aW9uU3RhdHVzIjUKGkxpc3RDcmVkZW50aWFsVHlwZXNSZXF1ZXN0EhcKBnBsdWdpbhgBIAEoCUIHukgEcgIYZCJaChtMaXN0Q3JlZGVudGlhbFR5cGVzUmVzcG9uc2USOwoQY3JlZGVudGlhbF90eXBlcxgBIAMoCzIhLnNsdWljZS5jb250cm9sLnYxLkNyZWRlbnRpYWxUeXBlIi4KFUdldFRydXN0UG9saWN5UmVxdWVzdBIVCg1jcmVkZW50aWFsX2lkGAEgASgJIl0KFkdldFRydXN0UG9saWN5UmVzcG9uc2USEwoLcG9saWN5X2pzb24YASABKAkSGQoRcGxhdGZvcm1fcm9sZV9hcm4YAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkiHAoaR2V0UGxhdGZvcm1JZGVudGl0eVJlcXVlc3QiTQobR2V0UGxhdGZvcm1JZGVudGl0eVJlc3BvbnNlEhkKEXBsYXRmb3JtX3JvbGVfYXJuGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJMvsHChFDcmVkZW50aWFsU2VydmljZRJrChBDcmVhdGVDcmVkZW50aWFsEiouc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ3JlZGVudGlhbFJlcXVlc3QaKy5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDcmVkZW50aWFsUmVzcG9uc2USZwoNR2V0Q3JlZGVudGlhbBInLnNsdWljZS5jb250cm9sLnYxLkdldENyZWRlbnRpYWxSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuR2V0Q3JlZGVudGlhbFJlc3BvbnNlIgOQAgESbQoPTGlzdENyZWRlbnRpYWxzEikuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENyZWRlbnRpYWxzUmVxdWVzdBoqLnNsdWljZS5jb250cm9sLnYxLkxpc3RDcmVkZW50aWFsc1Jlc3BvbnNlIgOQAgESawoQVXBkYXRlQ3JlZGVudGlhbBIqLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNyZWRlbnRpYWxSZXF1ZXN0Gisuc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ3JlZGVudGlhbFJlc3BvbnNlEmsKEERlbGV0ZUNyZWRlbnRpYWwSKi5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDcmVkZW50aWFsUmVxdWVzdBorLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNyZWRlbnRpYWxSZXNwb25zZRJlCg5UZXN0Q3JlZGVudGlhbBIoLnNsdWljZS5jb250cm9sLnYxLlRlc3RDcmVkZW50aWFsUmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLlRlc3RDcmVkZW50aWFsUmVzcG9uc2USeQoTTGlzdENyZWRlbnRpYWxUeXBlcxItLnNsdWljZS5jb250cm9sLnYxLkxpc3RDcmVkZW50aWFsVHlwZXNSZXF1ZXN0Gi4uc2x1aWNlLmNvbnRyb2wudjEuTGlzdENyZWRlbnRpYWxUeXBlc1Jlc3BvbnNlIgOQAgESagoOR2V0VHJ1c3RQb2xpY3kSKC5zbHVpY2UuY29udHJvbC52MS5HZXRUcnVzdFBvbGljeVJlcXVlc3QaKS5zbHVpY2UuY29udHJvbC52MS5HZXRUcnVzdFBvbGljeVJlc3BvbnNlIgOQAgESeQoTR2V0UGxhdGZvcm1JZGVudGl0eRItLnNsdWljZS5jb250cm9sLnYxLkdldFBsYXRmb3JtSWRlbnRpdHlSZXF1ZXN0Gi4uc2x1aWNlLmNvbnRyb2wudjEuR2V0UGxhdGZvcm1JZGVudGl0eVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_credential, file_sluice_control_v1_credential_type]);
 
 /**
  * Asks for a new credential.
@@ -306,6 +308,48 @@ export const TestCredentialResponseSchema: GenMessage<TestCredentialResponse> = 
   messageDesc(file_sluice_control_v1_credential_service, 11);
 
 /**
+ * Asks for the types of credential.
+ *
+ * @generated from message sluice.control.v1.ListCredentialTypesRequest
+ */
+export type ListCredentialTypesRequest = Message<"sluice.control.v1.ListCredentialTypesRequest"> & {
+  /**
+   * Only types of this plugin; empty for all.
+   *
+   * @generated from field: string plugin = 1;
+   */
+  plugin: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListCredentialTypesRequest.
+ * Use `create(ListCredentialTypesRequestSchema)` to create a new message.
+ */
+export const ListCredentialTypesRequestSchema: GenMessage<ListCredentialTypesRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_credential_service, 12);
+
+/**
+ * The types of credential.
+ *
+ * @generated from message sluice.control.v1.ListCredentialTypesResponse
+ */
+export type ListCredentialTypesResponse = Message<"sluice.control.v1.ListCredentialTypesResponse"> & {
+  /**
+   * By name.
+   *
+   * @generated from field: repeated sluice.control.v1.CredentialType credential_types = 1;
+   */
+  credentialTypes: CredentialType[];
+};
+
+/**
+ * Describes the message sluice.control.v1.ListCredentialTypesResponse.
+ * Use `create(ListCredentialTypesResponseSchema)` to create a new message.
+ */
+export const ListCredentialTypesResponseSchema: GenMessage<ListCredentialTypesResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_credential_service, 13);
+
+/**
  * Asks for the trust policy of a credential's target role.
  *
  * @generated from message sluice.control.v1.GetTrustPolicyRequest
@@ -324,7 +368,7 @@ export type GetTrustPolicyRequest = Message<"sluice.control.v1.GetTrustPolicyReq
  * Use `create(GetTrustPolicyRequestSchema)` to create a new message.
  */
 export const GetTrustPolicyRequestSchema: GenMessage<GetTrustPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_credential_service, 12);
+  messageDesc(file_sluice_control_v1_credential_service, 14);
 
 /**
  * A trust policy.
@@ -359,7 +403,7 @@ export type GetTrustPolicyResponse = Message<"sluice.control.v1.GetTrustPolicyRe
  * Use `create(GetTrustPolicyResponseSchema)` to create a new message.
  */
 export const GetTrustPolicyResponseSchema: GenMessage<GetTrustPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_credential_service, 13);
+  messageDesc(file_sluice_control_v1_credential_service, 15);
 
 /**
  * Asks who the platform is.
@@ -374,7 +418,7 @@ export type GetPlatformIdentityRequest = Message<"sluice.control.v1.GetPlatformI
  * Use `create(GetPlatformIdentityRequestSchema)` to create a new message.
  */
 export const GetPlatformIdentityRequestSchema: GenMessage<GetPlatformIdentityRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_credential_service, 14);
+  messageDesc(file_sluice_control_v1_credential_service, 16);
 
 /**
  * Who the platform is, to the customer's account.
@@ -402,7 +446,7 @@ export type GetPlatformIdentityResponse = Message<"sluice.control.v1.GetPlatform
  * Use `create(GetPlatformIdentityResponseSchema)` to create a new message.
  */
 export const GetPlatformIdentityResponseSchema: GenMessage<GetPlatformIdentityResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_credential_service, 15);
+  messageDesc(file_sluice_control_v1_credential_service, 17);
 
 /**
  * Credentials: what opens customers' buckets and files.
@@ -470,6 +514,16 @@ export const CredentialService: GenService<{
     methodKind: "unary";
     input: typeof TestCredentialRequestSchema;
     output: typeof TestCredentialResponseSchema;
+  },
+  /**
+   * Gives the types of credential with their settings, so that a form can be drawn.
+   *
+   * @generated from rpc sluice.control.v1.CredentialService.ListCredentialTypes
+   */
+  listCredentialTypes: {
+    methodKind: "unary";
+    input: typeof ListCredentialTypesRequestSchema;
+    output: typeof ListCredentialTypesResponseSchema;
   },
   /**
    * Gives the trust policy that the target role needs, ready to paste.
