@@ -245,7 +245,10 @@ describe("what S3 answers becomes our code (FAULTS 2.7)", () => {
     [400, "AuthorizationHeaderMalformed", "connect", "wrong_region"],
   ])("%d %s -> %s.%s", async (status, code, stage, expected) => {
     proxy.tamper = (answer) => toError(answer, status, code);
-    const error = await failure(source.read(object));
+    // Nothing was read by this source yet: a refusal withdraws nothing.
+    const { connection } = customer.options;
+    await using fresh = customer.open({ connection: { ...connection, endpoint: proxy.url } });
+    const error = await failure(fresh.read(object));
     expect([error.stage, error.code]).toEqual([stage, expected]);
     expect(error.seen).toBe(`${code}, HTTP ${status}, request REQUEST1`);
     expect(error.coordinate.key).toBe("data.bin");
