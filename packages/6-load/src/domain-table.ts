@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { Feed } from "@sluice/schema";
 import {
@@ -12,8 +13,10 @@ import { quoteIdentifier } from "./quoting.ts";
 import {
   assertTableAddress,
   domainTable,
+  outdatedTable,
   rejectsTable,
   rowsTable,
+  type TableAddress,
   type TableName,
 } from "./table-names.ts";
 import type { Warehouse } from "./warehouse.ts";
@@ -76,42 +79,79 @@ export async function addRejectColumns(warehouse: Warehouse, rejects: TableName)
   await warehouse.execute(`ALTER TABLE ${rejects.sql} ${clauses.join(", ")}`);
 }
 
+/** Gives a rows table the columns of a newer version. */
+async function addRowColumns(warehouse: Warehouse, feed: Feed, rows: TableName): Promise<void> {
+  const before = new Set((await readColumns(warehouse, rows)).map(({ name }) => name));
+  const added = fieldColumns(feed).filter(
+    ({ name }) => !before.has(name) && !feed.primaryKey.includes(name),
+  );
+  if (added.length === 0) return;
+  const clauses = added.map(
+    ({ name, type }) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(name)} ${type}`,
+  );
+  await warehouse.execute(`ALTER TABLE ${rows.sql} ${clauses.join(", ")}`);
+}
+
+/** Makes a table that holds a feed's rows: the newest of each primary key, once it has merged. */
+export function rowsTableSql(feed: Feed, table: TableName): string {
+  const wanted = [...fieldColumns(feed), ...LINEAGE_COLUMNS];
+  return `CREATE TABLE IF NOT EXISTS ${table.sql} (${definitions(wanted)}) ENGINE = ReplacingMergeTree(_updated) ORDER BY (${names(feed.primaryKey)})`;
+}
+
+/** Makes a table that holds refused rows. */
+export function rejectsTableSql(table: TableName): string {
+  return `CREATE TABLE IF NOT EXISTS ${table.sql} (${definitions(REJECT_COLUMNS)}) ENGINE = ReplacingMergeTree ORDER BY (${names(REJECT_KEY)})`;
+}
+
+/**
+ * Removes a rows table that has none, so that it can be made anew by another version of its feed. It is given another
+ * name first: whoever publishes into it meanwhile finds no table, and no row of theirs goes with it.
+ */
+async function removeEmptyRows(warehouse: Warehouse, at: TableAddress): Promise<boolean> {
+  const count = async ({ sql }: TableName): Promise<number> => {
+    const [found] = await warehouse.query<{ n: string }>(
+      `SELECT toString(count()) AS n FROM ${sql}`,
+    );
+    return Number(found?.n);
+  };
+  const rows = rowsTable(at);
+  if ((await count(rows)) > 0) return false;
+  const aside = outdatedTable(at, randomUUID().replaceAll("-", ""));
+  await warehouse.executeOnce(`RENAME TABLE ${rows.sql} TO ${aside.sql}`);
+  if ((await count(aside)) > 0) {
+    await warehouse.executeOnce(`RENAME TABLE ${aside.sql} TO ${rows.sql}`);
+    return false;
+  }
+  await warehouse.execute(`DROP TABLE IF EXISTS ${aside.sql} SYNC`);
+  return true;
+}
+
 /**
  * Makes the database, the rows and rejects tables and the view of a feed, and adds the columns of a
  * newer version. May be called again and by several at once. Throws `load.table_changed` naming every
- * difference that cannot be mended by adding a column.
+ * difference that cannot be mended by adding a column; a table without a row is made anew instead.
  */
 export async function prepareDomainTable(warehouse: Warehouse, feed: Feed): Promise<void> {
   const at = { source: feed.source, name: feed.name };
   assertTableAddress(at);
   assertLoadable(feed);
   const rows = rowsTable(at);
-  const fields = fieldColumns(feed);
-  const wanted = [...fields, ...LINEAGE_COLUMNS];
+  const wanted = [...fieldColumns(feed), ...LINEAGE_COLUMNS];
 
   await warehouse.execute(`CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(feed.source)}`);
-  await warehouse.execute(
-    `CREATE TABLE IF NOT EXISTS ${rows.sql} (${definitions(wanted)}) ENGINE = ReplacingMergeTree(_updated) ORDER BY (${names(feed.primaryKey)})`,
-  );
-  await warehouse.execute(
-    `CREATE TABLE IF NOT EXISTS ${rejectsTable(at).sql} (${definitions(REJECT_COLUMNS)}) ENGINE = ReplacingMergeTree ORDER BY (${names(REJECT_KEY)})`,
-  );
+  await warehouse.execute(rowsTableSql(feed, rows));
+  await warehouse.execute(rejectsTableSql(rejectsTable(at)));
 
   await addRejectColumns(warehouse, rejectsTable(at));
 
-  const before = new Set((await readColumns(warehouse, rows)).map(({ name }) => name));
-  const added = fields.filter(({ name }) => !before.has(name) && !feed.primaryKey.includes(name));
-  if (added.length > 0) {
-    const clauses = added.map(
-      ({ name, type }) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(name)} ${type}`,
-    );
-    await warehouse.execute(`ALTER TABLE ${rows.sql} ${clauses.join(", ")}`);
+  await addRowColumns(warehouse, feed, rows);
+  const isDifferent = async (): Promise<string[]> =>
+    differences(feed, await readColumns(warehouse, rows), await readSortingKey(warehouse, rows));
+  let different = await isDifferent();
+  if (different.length > 0 && (await removeEmptyRows(warehouse, at))) {
+    await warehouse.execute(rowsTableSql(feed, rows));
+    different = await isDifferent();
   }
-  const different = differences(
-    feed,
-    await readColumns(warehouse, rows),
-    await readSortingKey(warehouse, rows),
-  );
   if (different.length > 0) {
     throw new StageError("load", "table_changed", different.join("; "));
   }

@@ -1,4 +1,10 @@
 export { fieldColumnType, type TableColumn } from "./columns.ts";
+export {
+  type ChangedValue,
+  type ComparedField,
+  compareStaging,
+  type StagingComparison,
+} from "./compare-staging.ts";
 export { prepareDomainTable } from "./domain-table.ts";
 export type { InsertAnswer, InsertRequest } from "./insert-request.ts";
 export {
@@ -22,6 +28,8 @@ export {
   publishRejects,
   readPublishIntent,
 } from "./publish.ts";
+export { checkQuery } from "./query/check-query.ts";
+export type { QueryFault } from "./query/query-fault.ts";
 export { quoteIdentifier, quoteText } from "./quoting.ts";
 export {
   countRows,
@@ -50,6 +58,7 @@ export {
   type PlannedField,
   resolveColumns,
 } from "./resolve-columns.ts";
+export { createShadowStaging } from "./shadow-staging.ts";
 export { createStaging, dropStaging, listStaging, type StagingTable } from "./staging.ts";
 export { prepareStitchView } from "./stitch-view.ts";
 export {

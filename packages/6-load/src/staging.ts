@@ -9,6 +9,7 @@ import {
   stagingRejectsTable,
   stagingTable,
   type TableAddress,
+  type TableName,
 } from "./table-names.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -37,17 +38,28 @@ export async function createStaging(
   at: TableAddress,
   workflowId: string,
 ): Promise<void> {
+  const rows = stagingTable(at, workflowId);
+  const rejects = stagingRejectsTable(at, workflowId);
+  await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${rows.sql} AS ${rowsTable(at).sql}`);
+  await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${rejects.sql} AS ${rejectsTable(at).sql}`);
+  // After a truncate and load the table that is copied was a staging table once: all is said anew.
+  await keepStaged(warehouse, rows, rejects);
+  await addRejectColumns(warehouse, rejects);
+}
+
+/** Lets two tables be staging tables: inserts that are repeated land once, and rows stay as they came. */
+export async function keepStaged(
+  warehouse: Warehouse,
+  rows: TableName,
+  rejects: TableName,
+): Promise<void> {
   const window = { non_replicated_deduplication_window: DEDUPLICATION_WINDOW };
-  const tables = [
-    [stagingTable(at, workflowId), rowsTable(at), { ...window, ...STAGING_ONLY_SETTINGS }],
-    [stagingRejectsTable(at, workflowId), rejectsTable(at), window],
-  ] as const;
-  for (const [staging, like, tableSettings] of tables) {
-    await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${staging.sql} AS ${like.sql}`);
-    // After a truncate and load the table that is copied was a staging table once: all is said anew.
-    await warehouse.execute(`ALTER TABLE ${staging.sql} MODIFY SETTING ${settings(tableSettings)}`);
+  for (const [table, values] of [
+    [rows, { ...window, ...STAGING_ONLY_SETTINGS }],
+    [rejects, window],
+  ] as const) {
+    await warehouse.execute(`ALTER TABLE ${table.sql} MODIFY SETTING ${settings(values)}`);
   }
-  await addRejectColumns(warehouse, stagingRejectsTable(at, workflowId));
 }
 
 /** A table that a workflow left behind or still works with. */

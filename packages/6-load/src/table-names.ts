@@ -41,6 +41,9 @@ export const replayingTable = (at: TableAddress, workflowId: string): TableName 
 /** The same once they are: what became of each reject. */
 export const replayedTable = (at: TableAddress, workflowId: string): TableName =>
   named(at.source, `${at.name}__stg_${workflowId}__replayed`);
+/** An empty rows table that another version of its feed could not use, until it is dropped. */
+export const outdatedTable = (at: TableAddress, id: string): TableName =>
+  named(at.source, `${at.name}__stg_${id}__outdated`);
 /** One source's view for identity resolution. */
 export const stitchView = (source: string): TableName => named(source, STITCH_VIEW);
 /** The staging table while one attempt publishes it. */

@@ -1,7 +1,10 @@
 import { type Code, StageError } from "@sluice/errors";
 
 /** The codes that an answer, or its absence, can have. */
-type AnswerCode = Exclude<Code<"load">, "worker_lost">;
+type AnswerCode = Exclude<
+  Code<"load">,
+  "worker_lost" | "query_invalid" | "query_forbidden" | "query_failed"
+>;
 
 /**
  * ClickHouse's exception codes (src/Common/ErrorCodes.cpp) that are not simply a refused statement.
@@ -97,6 +100,14 @@ function serverCode(error: unknown): number | undefined {
 /** The exception code, whatever layer of our own error carries it. */
 export function clickHouseCodeOf(error: unknown): number | undefined {
   return serverCode(error) ?? (error instanceof Error ? serverCode(error.cause) : undefined);
+}
+
+/** What the server said, whatever layer of our own error carries it. It may hold row data. */
+export function clickHouseTextOf(error: unknown): string | undefined {
+  if (serverCode(error) !== undefined) return error instanceof Error ? error.message : undefined;
+  return error instanceof Error && error.cause !== undefined
+    ? clickHouseTextOf(error.cause)
+    : undefined;
 }
 
 /**

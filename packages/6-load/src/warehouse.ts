@@ -1,3 +1,4 @@
+import { text } from "node:stream/consumers";
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { createInsertPath, type InsertAnswer, type InsertRequest } from "./insert-request.ts";
 import { type RetryPolicy, retrying } from "./retrying.ts";
@@ -8,6 +9,8 @@ export interface WarehouseOptions {
   readonly url: string;
   readonly username: string;
   readonly password: string;
+  /** The database of tables that a statement names without one. `default` when not set. */
+  readonly database?: string;
   /** How long one request may take, in milliseconds; then its outcome counts as unknown. Default 300,000. */
   readonly requestTimeoutMs?: number;
   /** Connections for inserts, and as many again for statements. Default 8. */
@@ -22,6 +25,8 @@ export interface WarehouseOptions {
 export interface Warehouse {
   /** Rows of a SELECT; its values come from `parameters` by `{name:Type}`. Repeated when ClickHouse is away. */
   query<Row>(statement: string, parameters?: Record<string, unknown>): Promise<Row[]>;
+  /** The answer to a statement that names no format and changes nothing, as text. Repeated when ClickHouse is away. */
+  readText(statement: string): Promise<string>;
   /** A statement that may be carried out twice without harm; repeated when its outcome is unknown. */
   execute(statement: string): Promise<void>;
   /** A statement that must not be carried out twice; its caller resolves an unknown outcome. */
@@ -47,6 +52,7 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     url,
     username,
     password,
+    ...(options.database === undefined ? {} : { database: options.database }),
     request_timeout: requestTimeoutMs,
     max_open_connections: maxOpenConnections,
     compression: { request: false, response: false },
@@ -85,6 +91,15 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
         }
       });
     },
+    readText: async (statement) =>
+      await retrying(policy, undefined, async () => {
+        try {
+          const { stream } = await client.exec({ query: statement });
+          return await text(stream);
+        } catch (error) {
+          throw translateClickHouseError(error);
+        }
+      }),
     execute: async (statement) =>
       await retrying(policy, undefined, async () => await executeOnce(statement)),
     executeOnce,

@@ -92,6 +92,7 @@ describe("preparing a domain table", () => {
       ...at,
       primaryKey: ["id", "k"],
     });
+    await server.warehouse.execute("INSERT INTO tables.changed__rows (id, a) VALUES (1, 'x')");
     const failure = await prepareDomainTable(server.warehouse, other).catch(
       (error: unknown) => error,
     );
@@ -104,6 +105,19 @@ describe("preparing a domain table", () => {
     ]) {
       expect(String(failure)).toContain(part);
     }
+  });
+
+  test("makes a table anew that another version of its feed left without a row", async () => {
+    const at = { source: "tables", name: "emptied" };
+    await prepareDomainTable(server.warehouse, feedOf([field("id", "integer")], at));
+    const other = feedOf([field("id", "string")], { ...at, version: 2 });
+    await prepareDomainTable(server.warehouse, other);
+    const [id] = await describeDomainTable(server.warehouse, at);
+    expect(id).toEqual({ name: "id", type: "String" });
+    const left = await server.rows<{ name: string }>(
+      "SELECT name FROM system.tables WHERE database = 'tables' AND name LIKE 'emptied%' ORDER BY name",
+    );
+    expect(left.map(({ name }) => name)).toEqual(["emptied", "emptied__rejects", "emptied__rows"]);
   });
 
   test.each([

@@ -209,6 +209,9 @@ export const CODES = {
     bad_value: feed("The value does not have the field's type."),
     out_of_range: feed("The value does not fit the field's type."),
     null_not_allowed: feed("The field may not be empty."),
+    duplicate_key: feed(
+      "Let the ingest query give one row for each primary key, or give the feed a primary key that tells its rows apart.",
+    ),
     primary_key_null: feed("Every row needs a value in each primary key field."),
     schema_mismatch: feed("Make the file match the feed, or change the feed."),
     threshold_exceeded: changed(
@@ -228,6 +231,15 @@ export const CODES = {
     ),
     access_denied: changed("retry", "Grant the loader's user the rights that the guide lists."),
     worker_lost: transient("The worker stopped while it loaded. It is tried again by itself."),
+    query_invalid: file(
+      "Correct the SQL of the ingest query, or the tags and columns that it names.",
+    ),
+    query_forbidden: file(
+      "An ingest query reads the files of its tags and nothing else. Take the other table or function out.",
+    ),
+    query_failed: file(
+      "The ingest query could not go on with the files' values. Let it read them by functions that take every value, such as toInt64OrNull.",
+    ),
   },
   publish: {
     conflict: changed("restart", "The domain table was replaced by someone else. Restart."),

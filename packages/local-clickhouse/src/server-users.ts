@@ -6,25 +6,38 @@ export interface LocalUser {
   readonly password: string;
 }
 
-/** `admin` may do everything; `loader` what loading needs; `reader` may read the domain tables. */
+/**
+ * `admin` may do everything; `loader` what loading needs; `reader` may read the domain tables; `query` runs the
+ * SQL of ingest queries, and reaches the tables that are staged for them alone.
+ */
 export interface LocalUsers {
   readonly admin: LocalUser;
   readonly loader: LocalUser;
   readonly reader: LocalUser;
+  readonly query: LocalUser;
 }
 
-const ROLES = ["admin", "loader", "reader"] as const;
-const NAMES = { admin: "admin", loader: "sluice_loader", reader: "sluice_reader" } as const;
+const ROLES = ["admin", "loader", "reader", "query"] as const;
+const NAMES = {
+  admin: "admin",
+  loader: "sluice_loader",
+  reader: "sluice_reader",
+  query: "sluice_query",
+} as const;
 
 /** Passwords are made once per data directory, so that what a client stored outlives a restart. */
 export function ensurePasswords(path: string): LocalUsers {
+  let kept: Partial<Record<string, unknown>> = {};
   try {
-    return readUsers(path);
+    kept = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
   }
+  // A directory of an older release lacks the users that came since.
+  const isComplete = ROLES.every((role) => typeof kept[role] === "string");
+  if (isComplete) return readUsers(path);
   const made = Object.fromEntries(
-    ROLES.map((role) => [role, randomBytes(24).toString("base64url")]),
+    ROLES.map((role) => [role, kept[role] ?? randomBytes(24).toString("base64url")]),
   );
   // Renamed into place: a crash in between leaves no half a file behind.
   writeFileSync(`${path}.new`, JSON.stringify(made), { mode: 0o600 });
@@ -40,7 +53,12 @@ export function readUsers(path: string): LocalUsers {
     if (typeof password !== "string") throw new Error(`${path} has no password for ${role}`);
     return { name: NAMES[role], password };
   };
-  return { admin: user("admin"), loader: user("loader"), reader: user("reader") };
+  return {
+    admin: user("admin"),
+    loader: user("loader"),
+    reader: user("reader"),
+    query: user("query"),
+  };
 }
 
 /**
@@ -84,6 +102,9 @@ const READER_GRANTS: readonly string[] = [
   ),
 ];
 
+/** What ingest queries read lies in databases that begin so: one for each query of a workflow. */
+const QUERY_GRANTS: readonly string[] = ["GRANT SELECT, INSERT ON sluice_query_*.*"];
+
 /**
  * users.xml while the server serves: passwords as SHA-256, grants, and what each user may set.
  * `default`, as whom the engine's own statements go on running, gets a password that nobody knows.
@@ -110,6 +131,7 @@ export function usersConfig(users: LocalUsers): string {
 ${user(users.admin, "default", "<access_management>1</access_management>")}
 ${user(users.loader, "loader", grants(LOADER_GRANTS))}
 ${user(users.reader, "reader", grants(READER_GRANTS))}
+${user(users.query, "query", grants(QUERY_GRANTS))}
   </users>
   <profiles>
     <default><async_insert>0</async_insert></default>
@@ -118,6 +140,15 @@ ${user(users.reader, "reader", grants(READER_GRANTS))}
       <constraints><async_insert><readonly/></async_insert></constraints>
     </loader>
     <reader><readonly>2</readonly></reader>
+    <query>
+      <async_insert>0</async_insert>
+      <allow_ddl>0</allow_ddl>
+      <allow_introspection_functions>0</allow_introspection_functions>
+      <constraints>
+        <allow_ddl><readonly/></allow_ddl>
+        <allow_introspection_functions><readonly/></allow_introspection_functions>
+      </constraints>
+    </query>
   </profiles>
   <quotas><default/></quotas>
 </clickhouse>

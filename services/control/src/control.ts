@@ -144,7 +144,11 @@ function route(
 ): void {
   router.service(CredentialService, createCredentialService(context));
   router.service(SourceService, createSourceService(context));
-  router.service(FeedService, createFeedService(context));
+  router.service(FeedService, {
+    ...createFeedService(context),
+    compareFeedVersions: (request) => engine.compareFeedVersions(request),
+    getComparison: (request) => engine.getComparison(request),
+  });
   router.service(CourierService, {
     ...createCourierService(context),
     runCourier: (request) => engine.runCourier(request),

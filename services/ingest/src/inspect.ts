@@ -10,6 +10,7 @@ import { inspectPrivateKeys, inspectSignerKeys } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
 import type { ConnectionCheck } from "@sluice/fetch";
 import {
+  checkQuery,
   countRejects,
   countRows,
   describeDomainTable,
@@ -120,6 +121,14 @@ export function inspectHandlers(
       const of = workflowId === "" ? {} : { workflowId };
       const counts = await summarizeRejects(warehouse, feed, of);
       return { counts: counts.map(({ rows, ...reason }) => ({ ...reason, rows: BigInt(rows) })) };
+    },
+
+    async checkIngestQuery({ query }) {
+      const { sql = "", fileTags = [] } = query ?? {};
+      const faults = await checkQuery(warehouse, sql, fileTags);
+      return {
+        problems: faults.map(({ message, line, column }) => ({ message, line, column })),
+      };
     },
 
     async prepareSemanticView({ source, feeds }) {

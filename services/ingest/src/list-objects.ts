@@ -1,8 +1,14 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Lease, ListResultSchema, ListWork } from "@sluice/api/ingest/v1/task_pb";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type Lease,
+  type ListResultSchema,
+  type ListWork,
+  type ManifestObject,
+  ManifestObjectSchema,
+} from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import type { Plan, Selection } from "@sluice/fetch";
-import { createStaging, prepareDomainTable } from "@sluice/load";
+import { createShadowStaging, createStaging, prepareDomainTable } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
@@ -21,7 +27,11 @@ export async function listObjects(
   context: WorkerContext,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof ListResultSchema>> {
-  if (work.replayRejects) return await listRejects(lease, work, context, signal);
+  if (work.replayRejects) {
+    const rejects = create(ManifestObjectSchema, { fileTag: "rejects" });
+    return await listGiven(lease, work, [rejects], context, signal);
+  }
+  if (work.shadow) return await listGiven(lease, work, work.pinned, context, signal);
   const { config } = context;
   const { taskId, attempt } = lease;
   await using source = openSource(toConnection(work.connection), config);
@@ -53,21 +63,25 @@ export async function listObjects(
   return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
 }
 
-/** A replay has one object, which has no name: it stands for the reject table. */
-async function listRejects(
+/**
+ * A replay has one object, which has no name: it stands for the reject table. A shadow load has the objects of
+ * earlier loads.
+ */
+async function listGiven(
   lease: Lease,
   work: ListWork,
+  objects: readonly ManifestObject[],
   context: WorkerContext,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof ListResultSchema>> {
   const { taskId, attempt } = lease;
   await context.client.call(
     TaskService.method.appendManifest,
-    { taskId, attempt, page: 0, objects: [{ fileTag: "rejects" }] },
+    { taskId, attempt, page: 0, objects: [...objects] },
     { timeoutMs: 30_000, signal },
   );
   await prepareTables(lease, work, context);
-  return { objects: 1n };
+  return { objects: BigInt(objects.length) };
 }
 
 async function prepareTables(
@@ -76,6 +90,10 @@ async function prepareTables(
   { warehouse }: WorkerContext,
 ): Promise<void> {
   for (const feed of work.feeds.map(toFeed)) {
+    if (work.shadow) {
+      await createShadowStaging(warehouse, feed, workflowId);
+      continue;
+    }
     await prepareDomainTable(warehouse, feed);
     await createStaging(warehouse, feed, workflowId);
   }

@@ -8,6 +8,7 @@ import { type CompleteTaskRequestSchema, TaskService } from "@sluice/api/ingest/
 import { StageError, type StageFailure } from "@sluice/errors";
 import type { Warehouse } from "@sluice/load";
 import type { Logger } from "pino";
+import { compare } from "./compare.ts";
 import type { IngestConfig } from "./config.ts";
 import { discard } from "./discard.ts";
 import type { GrpcClient } from "./grpc-client.ts";
@@ -144,6 +145,8 @@ async function perform(
       return { case: "loadObject", value: await replay(lease, work.value, context) };
     case "publish":
       return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
+    case "compare":
+      return { case: "compare", value: await compare(lease, work.value, context) };
     case "discard":
       return { case: "discard", value: await discard(lease, work.value, context) };
     default:

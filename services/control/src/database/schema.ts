@@ -149,6 +149,9 @@ export interface WorkflowTable {
   end_time: Date | null;
 }
 
+/** What a task is beside its kind: see the migration that made the column. */
+export type TaskVariant = "" | "query_file" | "query" | "compare";
+
 /** Objects that a list found. */
 export interface ManifestObjectTable {
   tenant: string;
@@ -201,6 +204,7 @@ export interface TaskTable {
   warnings: ColumnType<JsonValue, string | undefined, string>;
   /** The workflow's revision at the last change. */
   revision: number;
+  variant: Generated<TaskVariant>;
 }
 
 export interface AttemptTable {
@@ -288,6 +292,16 @@ export interface GroupRunMemberTable {
   problem: string | null;
 }
 
+/** What a shadow load found. */
+export interface FeedComparisonTable {
+  tenant: string;
+  workflow_id: string;
+  feed_id: string;
+  /** A FeedComparison as proto JSON. */
+  result: ColumnType<JsonValue, string, never>;
+  create_time: CreateTime;
+}
+
 /** Every table by its name. */
 export interface Schema {
   tenant: TenantTable;
@@ -312,4 +326,5 @@ export interface Schema {
   courier_group_member: CourierGroupMemberTable;
   group_run: GroupRunTable;
   group_run_member: GroupRunMemberTable;
+  feed_comparison: FeedComparisonTable;
 }

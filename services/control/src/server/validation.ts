@@ -5,14 +5,14 @@ import { invalidRequest, isInside, violationsOf } from "./field-violations.ts";
 /**
  * Methods whose resource can only be judged once the service has filled it in: an update names some
  * fields and keeps the others, a feed's field takes its name from the file. Their services validate
- * the resource themselves.
+ * the resource themselves, and a call that asks what is wrong with a feed is to be told so.
  */
 function resourceLeftToService(input: DescMessage): string | undefined {
   const hasMask = input.fields.some((field) => field.name === "update_mask");
   if (hasMask) {
     return input.fields.find((field) => field.fieldKind === "message" && field.number === 1)?.name;
   }
-  return input.name === "CreateFeedRequest" ? "feed" : undefined;
+  return ["CreateFeedRequest", "ValidateFeedRequest"].includes(input.name) ? "feed" : undefined;
 }
 
 /** Refuses requests that break the rules written in the API, naming every field that does. */

@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Violation } from "@bufbuild/protovalidate";
-import type { Courier, FileSpec, LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import type { Courier, FeedLoad, FileSpec, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import {
   type DelimitedSettings,
   type FileSettings,
@@ -139,15 +139,24 @@ function loadFaults(courier: Courier): FieldFault[] {
   const faults: FieldFault[] = [];
   const operations = new Map<string, LoadOperation>();
   const pairs = new Set<string>();
+  const fillers = new Map<string, FeedLoad>();
   const tags = new Set(partsOf(courier).map(({ tag }) => tag));
   for (const [index, load] of courier.loads.entries()) {
     const path = `courier.loads[${index}]`;
-    if (!tags.has(load.fileTag)) {
+    for (const [tag, place] of namedTags(load)) {
+      if (tags.has(tag)) continue;
       const message = "no file of the courier, and no entry of one, has this tag";
-      faults.push({ path: `${path}.file_tag`, rule: "load.file_unknown", message });
+      faults.push({ path: `${path}.${place}`, rule: "load.file_unknown", message });
     }
+    const filler = fillers.get(load.feedId);
+    if (filler !== undefined && (load.ingestQuery !== undefined || filler.ingestQuery)) {
+      const message =
+        "another load fills this feed: a feed is filled by files or by one ingest query";
+      faults.push({ path: `${path}.feed_id`, rule: "load.query_beside_load", message });
+    }
+    fillers.set(load.feedId, load);
     const pair = JSON.stringify([load.feedId, load.fileTag]);
-    if (pairs.has(pair)) {
+    if (pairs.has(pair) && load.ingestQuery === undefined) {
       const message = "this file is loaded into this feed already";
       faults.push({ path: `${path}.file_tag`, rule: "load.repeated", message });
     }
@@ -161,6 +170,12 @@ function loadFaults(courier: Courier): FieldFault[] {
     }
   }
   return faults;
+}
+
+/** The tags that a load names, and where. */
+function namedTags({ fileTag, ingestQuery }: FeedLoad): (readonly [string, string])[] {
+  if (ingestQuery === undefined) return [[fileTag, "file_tag"]];
+  return ingestQuery.fileTags.map((tag, at) => [tag, `ingest_query.file_tags[${at}]`]);
 }
 
 async function referenceFaults(

@@ -45,6 +45,12 @@ export function createCourierService(context: ControlContext): CourierResources 
       await remove(context, request);
       return {};
     },
+    validateIngestQuery: async ({ query }) => {
+      const { problems } = await context.inspect.call((client, options) =>
+        client.checkIngestQuery({ ...(query === undefined ? {} : { query }) }, options),
+      );
+      return { problems };
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
+import type { Violation } from "@bufbuild/protovalidate";
 import { type Feed, FeedSchema, type FeedSpec, type Field } from "@sluice/api/control/v1/feed_pb";
 import { databaseNameFault, sqlNameFault } from "../resources/sql-name.ts";
 import {
@@ -29,15 +30,22 @@ export function nameFields(spec: FeedSpec | undefined): void {
  * the request's field `feed`, and its fields have their names.
  */
 export function assertFeed(request: DescMessage, feed: Feed): void {
-  const faults = [...nameFaults(feed), ...specFaults(feed.spec)];
-  const unnamed = faults.filter((fault) => fault.rule === NAME_REQUIRED).map((fault) => fault.path);
-  const violations = violationsBelow(request, "feed", FeedSchema, feed)
-    // The name was made here: what it broke is said in words that fit the file's column.
-    .filter((violation) => !unnamed.includes(pathToString(violation.field)))
-    .concat(faults.map((fault) => toViolation(request, fault)));
+  const violations = feedViolations(request, feed);
   if (violations.length > 0) {
     throw invalidRequest(violations);
   }
+}
+
+/** All that is wrong with a feed which is in the request's field `feed`, and whose fields have their names. */
+export function feedViolations(request: DescMessage, feed: Feed): Violation[] {
+  const faults = [...nameFaults(feed), ...specFaults(feed.spec)];
+  const unnamed = faults.filter((fault) => fault.rule === NAME_REQUIRED).map((fault) => fault.path);
+  return (
+    violationsBelow(request, "feed", FeedSchema, feed)
+      // The name was made here: what it broke is said in words that fit the file's column.
+      .filter((violation) => !unnamed.includes(pathToString(violation.field)))
+      .concat(faults.map((fault) => toViolation(request, fault)))
+  );
 }
 
 function nameFaults(feed: Feed): FieldFault[] {

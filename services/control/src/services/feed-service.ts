@@ -24,23 +24,39 @@ import {
 } from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
 import { assertFeed, nameFields } from "./feed-checks.ts";
+import { assertNoConflict } from "./feed-conflicts.ts";
 import { type FeedRow, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
+import { getFeedVersion, listFeedVersions } from "./feed-versions.ts";
 import { ensureSource } from "./source-rows.ts";
 import { stitchFeedsOf } from "./stitch-feeds.ts";
+import { validateFeed } from "./validate-feed.ts";
 
 /** Nobody should wait long for a view that follows anyway. */
 const REFRESH_TIMEOUT_MS = 5_000;
 
-/** Feeds: how files become rows of domain tables. */
-export function createFeedService(context: ControlContext): ServiceImpl<typeof FeedService> {
+/** Feeds: how files become rows of domain tables. Shadow loads are the workflow engine's. */
+export type FeedResources = Omit<
+  ServiceImpl<typeof FeedService>,
+  "compareFeedVersions" | "getComparison"
+>;
+
+export function createFeedService(context: ControlContext): FeedResources {
   const read = (id: string): Promise<Feed> => readFeed(context.kysely, context.tenant(), id);
   return {
     createFeed: async (request) => ({ feed: await read(await create(context, request)) }),
     getFeed: async ({ id }) => ({ feed: await read(id) }),
     listFeeds: (request) => list(context, request),
     updateFeed: async (request) => ({ feed: await read(await update(context, request)) }),
+    validateFeed: (request) => validateFeed(context, request),
+    listFeedVersions: (request) => listFeedVersions(context, request),
+    getFeedVersion: async (request) => ({ version: await getFeedVersion(context, request) }),
     activateFeed: async (request) => {
-      const before = await inFeed(context, request, async (transaction, row) => {
+      const judged = await read(request.id);
+      assertEtag("feed", request.etag, judged.etag);
+      await assertNoConflict(context, judged);
+      // What was judged is what is activated.
+      const { id, etag } = judged;
+      const before = await inFeed(context, { id, etag }, async (transaction, row) => {
         await activate(transaction, row);
         return toFeed(row);
       });

@@ -51,6 +51,12 @@ async function candidates(context: EngineContext, capacity: number): Promise<Can
         select from task as other
         where other.tenant = task.tenant and other.feed_id = task.feed_id and other.kind = 'publish'
           and other.attempt > 0 and other.state in ('waiting', 'running') and other.id <> task.id))
+      -- A query waits for the files that it reads.
+      and (task.variant <> 'query' or not exists (
+        select from task as file
+        where file.tenant = task.tenant and file.workflow_id = task.workflow_id
+          and file.feed_id = task.feed_id and file.variant = 'query_file'
+          and file.state in ('waiting', 'running', 'failed')))
     order by array_position(array['publish', 'discard', 'list', 'load'], task.kind),
              task.number, workflow.number
     limit ${capacity}`.execute(context.kysely);

@@ -1,10 +1,10 @@
 import type { StageFailure } from "@sluice/api/control/v1/failure_pb";
 import { type Kysely, sql } from "kysely";
-import type { Schema } from "../database/schema.ts";
+import type { Schema, TaskVariant } from "../database/schema.ts";
 import { makeId } from "../resources/identity.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
-import { feedOf, fileTagsOfFeed, type Plan, planFromJson } from "./plan.ts";
+import { feedOf, fileTagsOfFeed, type Plan, planFromJson, queryOf } from "./plan.ts";
 import type { Effect } from "./state-machine.ts";
 
 /** Writes what an event entails, in the event's own transaction. */
@@ -76,13 +76,15 @@ async function makeLoads(change: Change): Promise<void> {
       );
       continue;
     }
-    const first = await reserveOrdinals(change, feedId, count);
+    // Rows of a shadow load are never beside the domain table's.
+    const first = plan.comparison === undefined ? await reserveOrdinals(change, feedId, count) : 1;
+    const variant = queryOf(plan, feedId) === undefined ? "" : "query_file";
     await sql`
       insert into task (tenant, id, workflow_id, number, kind, state, feed_id, page, position,
-                        object_ordinal, key, date, bytes_total, revision)
+                        object_ordinal, key, date, bytes_total, revision, variant)
       select ${change.tenant}, 'task_' || replace(gen_random_uuid()::text, '-', ''), ${change.workflow.id},
              ${number - 1}::integer + place, 'load', 'waiting', ${feedId}, page, position,
-             ${first - 1}::bigint + place, key, date, size, ${change.revision}::bigint
+             ${first - 1}::bigint + place, key, date, size, ${change.revision}::bigint, ${variant}
       from (
         select *, (row_number() over (order by date, key collate "C", page, position))::integer as place
         from manifest_object
@@ -90,6 +92,10 @@ async function makeLoads(change: Change): Promise<void> {
           and file_tag in (${sql.join(fileTagsOfFeed(plan, feedId))})
       ) as object`.execute(change.trx);
     number += count;
+    if (variant !== "") {
+      await insertTasks(change, [{ kind: "load", feedId, variant: "query", ordinal: first }]);
+      number++;
+    }
   }
   const total = await change.trx
     .selectFrom("task")
@@ -126,16 +132,24 @@ async function makePublishes(change: Change): Promise<void> {
     .where("kind", "=", "load")
     .orderBy("feed_id")
     .execute();
+  const { comparison } = planFromJson(change.workflow.plan);
+  const variant = comparison === undefined ? "" : "compare";
   await insertTasks(
     change,
-    feeds.map((row) => ({ kind: "publish", feedId: row.feed_id })),
+    feeds.map((row) => ({ kind: "publish", feedId: row.feed_id, variant })),
   );
 }
 
-async function insertTasks(
-  change: Change,
-  tasks: readonly { readonly kind: "publish" | "discard"; readonly feedId: string | null }[],
-): Promise<void> {
+/** A task without an object. */
+interface NewTask {
+  readonly kind: "load" | "publish" | "discard";
+  readonly feedId: string | null;
+  readonly variant?: TaskVariant;
+  /** Of the rows that a query gives. */
+  readonly ordinal?: number;
+}
+
+async function insertTasks(change: Change, tasks: readonly NewTask[]): Promise<void> {
   const number = await nextNumber(change);
   await change.trx
     .insertInto("task")
@@ -148,6 +162,8 @@ async function insertTasks(
         kind: task.kind,
         state: "waiting" as const,
         feed_id: task.feedId,
+        object_ordinal: task.ordinal ?? null,
+        variant: task.variant ?? "",
         revision: change.revision,
       })),
     )
@@ -204,6 +220,7 @@ async function delay(change: Change, task: TaskRow, delayMs: number): Promise<vo
 
 async function recordLoad(change: Change, task: TaskRow): Promise<void> {
   const plan = planFromJson(change.workflow.plan);
+  if (plan.comparison !== undefined) return;
   const feedId = feedOf(plan, task.feed_id).feedId;
   const staged = await stagedFor(change.trx, change.tenant, task.workflow_id, feedId);
   await change.trx
@@ -219,7 +236,7 @@ async function recordLoad(change: Change, task: TaskRow): Promise<void> {
     .execute();
 }
 
-/** What all loads of a workflow into a feed made durable together. */
+/** What all loads of a workflow into a feed made durable together. Of files for a query, their rejects alone count. */
 export async function stagedFor(
   kysely: Kysely<Schema>,
   tenant: string,
@@ -230,7 +247,8 @@ export async function stagedFor(
     .selectFrom("task")
     .select([
       sql<number>`coalesce(sum(done_batches), 0)::bigint`.as("batches"),
-      sql<number>`coalesce(sum(done_rows), 0)::bigint`.as("rows"),
+      sql<number>`coalesce(sum(case when variant = 'query_file' then done_rejected_rows
+        else done_rows end), 0)::bigint`.as("rows"),
       sql<number>`coalesce(sum(done_rejected_rows), 0)::bigint`.as("rejectedRows"),
     ])
     .where("tenant", "=", tenant)

@@ -3,7 +3,11 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import {
   CheckpointSchema,
+  type CompareWork,
+  CompareWorkSchema,
   DiscardWorkSchema,
+  type IngestQueryWork,
+  IngestQueryWorkSchema,
   type Lease,
   LeaseSchema,
   ListWorkSchema,
@@ -22,7 +26,14 @@ import { partsOf, pgpCredentialsOf } from "../services/courier-files.ts";
 import { stitchFeedsOf } from "../services/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { daysOf } from "./days.ts";
-import { entryTagsOfFeed, feedOf, type Plan, planFromJson } from "./plan.ts";
+import {
+  type Comparison,
+  entryTagsOfFeed,
+  feedOf,
+  type Plan,
+  planFromJson,
+  queryOf,
+} from "./plan.ts";
 
 /** A claimed task with all that a worker needs, secrets included: they are opened here and kept nowhere. */
 export async function leaseFor(
@@ -57,6 +68,11 @@ async function workOf(
         const value = create(ListWorkSchema, { feeds: [...plan.feeds], replayRejects: true });
         return { case: "list", value };
       }
+      if (plan.comparison !== undefined) {
+        const pinned = [...plan.comparison.objects];
+        const value = create(ListWorkSchema, { feeds: [...plan.feeds], pinned, shadow: true });
+        return { case: "list", value };
+      }
       return {
         case: "list",
         value: create(ListWorkSchema, {
@@ -77,12 +93,34 @@ async function workOf(
       if (plan.replayOf !== undefined) {
         return { case: "replayRejects", value: await replayWork(context, task, plan) };
       }
+      if (task.variant === "query") return { case: "ingestQuery", value: queryWork(task, plan) };
       return { case: "loadObject", value: await loadWork(context, task, plan) };
     case "publish":
+      if (plan.comparison !== undefined) {
+        return { case: "compare", value: await compareWork(context, task, plan.comparison, plan) };
+      }
       return { case: "publish", value: await publishWork(context, task, plan) };
     case "discard":
       return { case: "discard", value: create(DiscardWorkSchema, { feeds: [...plan.feeds] }) };
   }
+}
+
+function queryWork(task: TaskRow, plan: Plan): IngestQueryWork {
+  const feed = feedOf(plan, task.feed_id);
+  const query = queryOf(plan, feed.feedId);
+  if (query === undefined) throw new Error(`the plan has no query for feed ${feed.feedId}`);
+  return create(IngestQueryWorkSchema, { feed, query, ordinal: BigInt(task.object_ordinal ?? 0) });
+}
+
+async function compareWork(
+  context: EngineContext,
+  task: TaskRow,
+  { active }: Comparison,
+  plan: Plan,
+): Promise<CompareWork> {
+  const draft = feedOf(plan, task.feed_id);
+  const sent = await sentFor(context, task, draft.feedId);
+  return create(CompareWorkSchema, { draft, active, sent });
 }
 
 async function loadWork(
@@ -104,7 +142,9 @@ async function loadWork(
   const pgpKeys: Record<string, PgpKeys> = {};
   for (const id of pgpCredentialsOf(parts)) pgpKeys[id] = await context.secrets.pgpKeys(id);
   const feed = feedOf(plan, task.feed_id);
+  const ingestQuery = queryOf(plan, feed.feedId);
   return create(LoadObjectWorkSchema, {
+    ...(ingestQuery === undefined ? {} : { ingestQuery }),
     connection: await context.secrets.connection(plan.courier.credentialId),
     object: create(ManifestObjectSchema, {
       bucket: object.bucket,
@@ -200,14 +240,18 @@ async function sentFor(
 ): Promise<PublishWork["sent"]> {
   const loads = await kysely
     .selectFrom("task")
-    .select(["key", "done_rows"])
+    .select(["key", "done_rows", "done_rejected_rows", "variant"])
     .where("tenant", "=", tenant)
     .where("workflow_id", "=", workflow_id)
     .where("feed_id", "=", feedId)
     .where("kind", "=", "load")
     .orderBy("number")
     .execute();
-  return loads.map(({ key, done_rows }) =>
-    create(SentObjectSchema, { key, rows: BigInt(done_rows) }),
+  return loads.map(({ key, done_rows, done_rejected_rows, variant }) =>
+    create(SentObjectSchema, {
+      key,
+      // Of a file that a query reads nothing is staged for the feed but what could not be read.
+      rows: BigInt(variant === "query_file" ? done_rejected_rows : done_rows),
+    }),
   );
 }

@@ -1,6 +1,11 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { type Courier, CourierSchema } from "@sluice/api/control/v1/courier_pb";
-import { type FeedVersion, FeedVersionSchema } from "@sluice/api/ingest/v1/task_pb";
+import { type Courier, CourierSchema, type IngestQuery } from "@sluice/api/control/v1/courier_pb";
+import {
+  type FeedVersion,
+  FeedVersionSchema,
+  type ManifestObject,
+  ManifestObjectSchema,
+} from "@sluice/api/ingest/v1/task_pb";
 import { partsOf } from "../services/courier-files.ts";
 
 /** What a workflow began with and keeps, whatever becomes of the courier and its feeds. No secrets. */
@@ -10,6 +15,15 @@ export interface Plan {
   readonly feeds: readonly FeedVersion[];
   /** Set for a replay: whose rejects are cast again; of all workflows when empty. */
   readonly replayOf?: string;
+  /** Set for a shadow load of a feed's draft. */
+  readonly comparison?: Comparison;
+}
+
+/** What a shadow load is made of and compared with. */
+export interface Comparison {
+  readonly active: FeedVersion;
+  /** Loaded once before, and found no more: exactly these are read. */
+  readonly objects: readonly ManifestObject[];
 }
 
 export function planToJson(plan: Plan): string {
@@ -17,6 +31,14 @@ export function planToJson(plan: Plan): string {
     courier: toJson(CourierSchema, plan.courier),
     feeds: plan.feeds.map((feed) => toJson(FeedVersionSchema, feed)),
     replayOf: plan.replayOf,
+    ...(plan.comparison === undefined
+      ? {}
+      : {
+          comparison: {
+            active: toJson(FeedVersionSchema, plan.comparison.active),
+            objects: plan.comparison.objects.map((object) => toJson(ManifestObjectSchema, object)),
+          },
+        }),
   });
 }
 
@@ -24,7 +46,7 @@ export function planFromJson(json: JsonValue): Plan {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error("a workflow's plan is not an object");
   }
-  const { courier, feeds, replayOf } = json;
+  const { courier, feeds, replayOf, comparison } = json;
   if (courier === undefined || !Array.isArray(feeds)) {
     throw new Error("a workflow's plan lacks its courier or its feeds");
   }
@@ -33,7 +55,27 @@ export function planFromJson(json: JsonValue): Plan {
     courier: fromJson(CourierSchema, courier, options),
     feeds: feeds.map((feed) => fromJson(FeedVersionSchema, feed, options)),
     ...(typeof replayOf === "string" ? { replayOf } : {}),
+    ...(comparison === undefined ? {} : { comparison: comparisonFromJson(comparison) }),
   };
+}
+
+function comparisonFromJson(json: JsonValue): Comparison {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) {
+    const { active, objects } = json;
+    if (active !== undefined && Array.isArray(objects)) {
+      const options = { ignoreUnknownFields: true };
+      return {
+        active: fromJson(FeedVersionSchema, active, options),
+        objects: objects.map((object) => fromJson(ManifestObjectSchema, object, options)),
+      };
+    }
+  }
+  throw new Error("a workflow's plan has no such comparison");
+}
+
+/** The ingest query that fills a feed; undefined when files do. */
+export function queryOf({ courier }: Plan, feedId: string): IngestQuery | undefined {
+  return courier.loads.find((load) => load.feedId === feedId)?.ingestQuery;
 }
 
 /** The tags of the files of which something is loaded into a feed, each once. */
@@ -54,7 +96,7 @@ export function entryTagsOfFeed({ courier }: Plan, feedId: string, fileTag: stri
 
 function loadedTags(courier: Courier, feedId: string): Set<string> {
   const loads = courier.loads.filter((load) => load.feedId === feedId);
-  return new Set(loads.map((load) => load.fileTag));
+  return new Set(loads.flatMap((load) => load.ingestQuery?.fileTags ?? [load.fileTag]));
 }
 
 export function feedOf(plan: Plan, feedId: string | null): FeedVersion {

@@ -13,9 +13,10 @@ import { type Change, inWorkflow, type StepFacts, step } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
 import { countLoads } from "./effects.ts";
 import { isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
+import { keepComparison } from "./feed-comparison.ts";
 import { fileWaitMs } from "./file-wait.ts";
 import { freezeManifest } from "./manifest.ts";
-import { planFromJson } from "./plan.ts";
+import { planFromJson, queryOf } from "./plan.ts";
 import { progressColumns, type TaskColumns } from "./progress.ts";
 import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
 
@@ -28,6 +29,9 @@ export async function completeTask(
     const task = await lockTask(change, request.taskId);
     if (task.state === "succeeded" && task.attempt === request.attempt) return;
     const facts = factsOfResult(change, task, request);
+    if (request.result.case === "compare") {
+      await keepComparison(change, task, request.result.value);
+    }
     const event =
       request.result.case === "list"
         ? await listedEvent(change, request.attempt, request.result.value)
@@ -39,7 +43,8 @@ export async function completeTask(
 
 function factsOfResult(change: Change, task: TaskRow, request: CompleteTaskRequest): StepFacts {
   const { result } = request;
-  const kind = result.case === "loadObject" ? "load" : result.case;
+  const kind =
+    result.case === "loadObject" ? "load" : result.case === "compare" ? "publish" : result.case;
   if (kind !== task.kind) {
     throw new ConnectError(
       `result: task ${task.id} is a ${task.kind}, the result is of a ${kind}`,
@@ -95,12 +100,17 @@ async function listedEvent(
   readonly publishes: number;
 }> {
   await freezeManifest(change, attempt, Number(result.objects));
-  const loads = [...(await countLoads(change, planFromJson(change.workflow.plan))).values()];
+  const plan = planFromJson(change.workflow.plan);
+  const loads = [...(await countLoads(change, plan))].filter(([, count]) => count > 0);
   return {
     type: "listed",
     attempt,
-    loads: loads.reduce((sum, count) => sum + count, 0),
-    publishes: loads.filter((count) => count > 0).length,
+    // A query over files is one load more.
+    loads: loads.reduce(
+      (sum, [feedId, count]) => sum + count + (queryOf(plan, feedId) === undefined ? 0 : 1),
+      0,
+    ),
+    publishes: loads.length,
   };
 }
 

@@ -6,6 +6,11 @@ import type {
   ListLoadsResponseSchema,
   ReplayRejectsRequest,
 } from "@sluice/api/control/v1/domain_table_service_pb";
+import type { FeedComparison } from "@sluice/api/control/v1/feed_comparison_pb";
+import type {
+  CompareFeedVersionsRequest,
+  GetComparisonRequest,
+} from "@sluice/api/control/v1/feed_service_pb";
 import type { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import type { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import type { Kysely } from "kysely";
@@ -16,7 +21,9 @@ import { currentTenant, type Tenant } from "../tenant.ts";
 import { recordWorker } from "../workers.ts";
 import { beginMember, type NewMember } from "./begin-member.ts";
 import { createBell, createWorkflowBells } from "./bell.ts";
+import { compareFeedVersions } from "./compare-feed-versions.ts";
 import type { EngineContext, TaskSecrets, Trx, WorkflowEndings } from "./context.ts";
+import { getComparison } from "./feed-comparison.ts";
 import { listLoads } from "./list-loads.ts";
 import { replayRejects } from "./replay-rejects.ts";
 import { runCourier } from "./run-courier.ts";
@@ -75,6 +82,12 @@ export interface WorkflowEngine {
   replayRejects(request: ReplayRejectsRequest): Promise<{ readonly workflowId: string }>;
   /** DomainTableService.ListLoads. */
   listLoads(request: ListLoadsRequest): Promise<MessageInitShape<typeof ListLoadsResponseSchema>>;
+  /** FeedService.CompareFeedVersions. */
+  compareFeedVersions(
+    request: CompareFeedVersionsRequest,
+  ): Promise<{ readonly workflowId: string }>;
+  /** FeedService.GetComparison. */
+  getComparison(request: GetComparisonRequest): Promise<{ readonly comparison: FeedComparison }>;
   /** Begins to take back leases that run out; workers get one lease's time to renew theirs first. */
   start(): void;
   /** Ends waiting claims with nothing and watches with UNAVAILABLE, and waits for what it began. */
@@ -144,6 +157,8 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     runCourier: (request) => runCourier(context, request),
     replayRejects: (request) => replayRejects(context, request),
     listLoads: (request) => listLoads(context, request),
+    compareFeedVersions: (request) => compareFeedVersions(context, request),
+    getComparison: (request) => getComparison(context, request),
     start: () => sweepAfter(leaseMs),
     async stop() {
       stopping.abort();

@@ -70,8 +70,7 @@ export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date):
 export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date): Task {
   return create(TaskSchema, {
     id: row.id,
-    // A load without an object is one of rejects.
-    kind: row.kind === "load" && row.key === "" ? Task_Kind.REPLAY_REJECTS : TASK_KINDS[row.kind],
+    kind: toKind(row),
     state: TASK_STATES[row.state],
     key: row.key,
     date: row.date,
@@ -85,6 +84,13 @@ export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date)
     route: row.route,
     warnings: texts(row.warnings),
   });
+}
+
+function toKind({ kind, variant, key }: TaskRow): Task_Kind {
+  if (variant === "query") return Task_Kind.INGEST_QUERY;
+  if (variant === "compare") return Task_Kind.COMPARE;
+  // A load without an object is one of rejects.
+  return kind === "load" && key === "" ? Task_Kind.REPLAY_REJECTS : TASK_KINDS[kind];
 }
 
 function toAttempt(row: AttemptRow): Attempt {

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/courier.proto.
  */
 export const file_sluice_control_v1_courier: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zbHVpY2UvY29udHJvbC92MS9jb3VyaWVyLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKLAwoHQ291cmllchIKCgJpZBgBIAEoCRIYCgRuYW1lGAIgASgJQgq6SAdyBRABGMgBEh4KDWNyZWRlbnRpYWxfaWQYAyABKAlCB7pIBHICEAESGAoGcHJlZml4GAQgASgJQgi6SAVyAyiACBI3CgVmaWxlcxgFIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZpbGVTcGVjQgu6SAiSAQUIARDoBxI3CgVsb2FkcxgGIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRMb2FkQgu6SAiSAQUIARDoBxI+ChFjb25uZWN0aW9uX3N0YXR1cxgHIAEoCzIjLnNsdWljZS5jb250cm9sLnYxLkNvbm5lY3Rpb25TdGF0dXMSDAoEZXRhZxgIIAEoCRIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIr0BCghGaWxlU3BlYxIWCgN0YWcYASABKAlCCbpIBnIEEAEYZBIZCgNrZXkYAiABKAlCCrpIB3IFEAEogAhIABIdCgdwYXR0ZXJuGAMgASgJQgq6SAdyBRABKIAISAASEAoIb3B0aW9uYWwYBCABKAgSOQoIc2V0dGluZ3MYBSABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3NCBrpIA8gBAUISCglzZWxlY3Rpb24SBbpIAggBIoABCghGZWVkTG9hZBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhkKCGZpbGVfdGFnGAIgASgJQge6SARyAhABEj8KCW9wZXJhdGlvbhgDIAEoDjIgLnNsdWljZS5jb250cm9sLnYxLkxvYWRPcGVyYXRpb25CCrpIB4IBBBABIAAqbgoNTG9hZE9wZXJhdGlvbhIeChpMT0FEX09QRVJBVElPTl9VTlNQRUNJRklFRBAAEhcKE0xPQURfT1BFUkFUSU9OX0xPQUQQARIkCiBMT0FEX09QRVJBVElPTl9UUlVOQ0FURV9BTkRfTE9BRBACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sluice_control_v1_credential, file_sluice_control_v1_file_settings]);
+  fileDesc("Ch9zbHVpY2UvY29udHJvbC92MS9jb3VyaWVyLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKLAwoHQ291cmllchIKCgJpZBgBIAEoCRIYCgRuYW1lGAIgASgJQgq6SAdyBRABGMgBEh4KDWNyZWRlbnRpYWxfaWQYAyABKAlCB7pIBHICEAESGAoGcHJlZml4GAQgASgJQgi6SAVyAyiACBI3CgVmaWxlcxgFIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZpbGVTcGVjQgu6SAiSAQUIARDoBxI3CgVsb2FkcxgGIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRMb2FkQgu6SAiSAQUIARDoBxI+ChFjb25uZWN0aW9uX3N0YXR1cxgHIAEoCzIjLnNsdWljZS5jb250cm9sLnYxLkNvbm5lY3Rpb25TdGF0dXMSDAoEZXRhZxgIIAEoCRIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIr0BCghGaWxlU3BlYxIWCgN0YWcYASABKAlCCbpIBnIEEAEYZBIZCgNrZXkYAiABKAlCCrpIB3IFEAEogAhIABIdCgdwYXR0ZXJuGAMgASgJQgq6SAdyBRABKIAISAASEAoIb3B0aW9uYWwYBCABKAgSOQoIc2V0dGluZ3MYBSABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3NCBrpIA8gBAUISCglzZWxlY3Rpb24SBbpIAggBIrsCCghGZWVkTG9hZBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhAKCGZpbGVfdGFnGAIgASgJEj8KCW9wZXJhdGlvbhgDIAEoDjIgLnNsdWljZS5jb250cm9sLnYxLkxvYWRPcGVyYXRpb25CCrpIB4IBBBABIAASNAoMaW5nZXN0X3F1ZXJ5GAQgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnk6iwG6SIcBGoQBChdmZWVkX2xvYWQuZmlsZV9vcl9xdWVyeRI4YSBsb2FkIG5hbWVzIGVpdGhlciB0aGUgdGFnIG9mIGEgZmlsZSBvciBhbiBpbmdlc3QgcXVlcnkaL2hhcyh0aGlzLmluZ2VzdF9xdWVyeSkgIT0gKHRoaXMuZmlsZV90YWcgIT0gJycpIkgKC0luZ2VzdFF1ZXJ5EhgKA3NxbBgBIAEoCUILukgIcgYQARigjQYSHwoJZmlsZV90YWdzGAIgAygJQgy6SAmSAQYIARBkGAEqbgoNTG9hZE9wZXJhdGlvbhIeChpMT0FEX09QRVJBVElPTl9VTlNQRUNJRklFRBAAEhcKE0xPQURfT1BFUkFUSU9OX0xPQUQQARIkCiBMT0FEX09QRVJBVElPTl9UUlVOQ0FURV9BTkRfTE9BRBACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sluice_control_v1_credential, file_sluice_control_v1_file_settings]);
 
 /**
  * Brings objects from one place to its feeds. One file and one feed, or many of both: the same message.
@@ -176,7 +176,7 @@ export type FeedLoad = Message<"sluice.control.v1.FeedLoad"> & {
   feedId: string;
 
   /**
-   * The file of the fileset that is loaded, by its tag.
+   * The file of the fileset that is loaded, by its tag. Empty for an ingest query.
    *
    * @generated from field: string file_tag = 2;
    */
@@ -188,6 +188,13 @@ export type FeedLoad = Message<"sluice.control.v1.FeedLoad"> & {
    * @generated from field: sluice.control.v1.LoadOperation operation = 3;
    */
   operation: LoadOperation;
+
+  /**
+   * Set to load the rows of a query over files instead of a file's own. A feed is filled by files or by one query.
+   *
+   * @generated from field: sluice.control.v1.IngestQuery ingest_query = 4;
+   */
+  ingestQuery?: IngestQuery | undefined;
 };
 
 /**
@@ -196,6 +203,37 @@ export type FeedLoad = Message<"sluice.control.v1.FeedLoad"> & {
  */
 export const FeedLoadSchema: GenMessage<FeedLoad> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_courier, 2);
+
+/**
+ * A SELECT of ClickHouse's SQL over files of the fileset, whose rows are loaded in the files' place. Its columns are
+ * matched to the feed's fields by their names and cast as a file's columns are.
+ *
+ * @generated from message sluice.control.v1.IngestQuery
+ */
+export type IngestQuery = Message<"sluice.control.v1.IngestQuery"> & {
+  /**
+   * The SELECT. Each tag is a table with the file's columns, _file, _entry and _row. Columns of delimited text, JSON and XML are
+   * texts, nested values JSON texts; Parquet and Avro keep their types. Of JSON and XML the columns are the members that
+   * the SELECT names and _record, the whole record as JSON text. No other table can be read, and nothing outside.
+   *
+   * @generated from field: string sql = 1;
+   */
+  sql: string;
+
+  /**
+   * The files that it reads, by their tags.
+   *
+   * @generated from field: repeated string file_tags = 2;
+   */
+  fileTags: string[];
+};
+
+/**
+ * Describes the message sluice.control.v1.IngestQuery.
+ * Use `create(IngestQuerySchema)` to create a new message.
+ */
+export const IngestQuerySchema: GenMessage<IngestQuery> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier, 3);
 
 /**
  * What a load does to rows that are there already.

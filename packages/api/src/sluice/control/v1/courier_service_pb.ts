@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
-import type { Courier } from "./courier_pb.ts";
+import type { Courier, IngestQuery } from "./courier_pb.ts";
 import { file_sluice_control_v1_courier } from "./courier_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/courier_service.proto.
  */
 export const file_sluice_control_v1_courier_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2Ui1AEKEVJ1bkNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEjMKBGRhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kSAASKwoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kSAASHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMYyAESGgoSc2tpcF9taXNzaW5nX2ZpbGVzGAUgASgIQg4KBXNjb3BlEgW6SAIIASJ4CgZQZXJpb2QSNwoKc3RhcnRfZGF0ZRgBIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNQoIZW5kX2RhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kIikKElJ1bkNvdXJpZXJSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCTLdBAoOQ291cmllclNlcnZpY2USYgoNQ3JlYXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLkNyZWF0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ291cmllclJlc3BvbnNlEl4KCkdldENvdXJpZXISJC5zbHVpY2UuY29udHJvbC52MS5HZXRDb3VyaWVyUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLkdldENvdXJpZXJSZXNwb25zZSIDkAIBEmQKDExpc3RDb3VyaWVycxImLnNsdWljZS5jb250cm9sLnYxLkxpc3RDb3VyaWVyc1JlcXVlc3QaJy5zbHVpY2UuY29udHJvbC52MS5MaXN0Q291cmllcnNSZXNwb25zZSIDkAIBEmIKDVVwZGF0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5VcGRhdGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNvdXJpZXJSZXNwb25zZRJiCg1EZWxldGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuRGVsZXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDb3VyaWVyUmVzcG9uc2USWQoKUnVuQ291cmllchIkLnNsdWljZS5jb250cm9sLnYxLlJ1bkNvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_courier]);
+  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2Ui1AEKEVJ1bkNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEjMKBGRhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kSAASKwoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kSAASHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMYyAESGgoSc2tpcF9taXNzaW5nX2ZpbGVzGAUgASgIQg4KBXNjb3BlEgW6SAIIASJ4CgZQZXJpb2QSNwoKc3RhcnRfZGF0ZRgBIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNQoIZW5kX2RhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kIikKElJ1bkNvdXJpZXJSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSJTChpWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBI1CgVxdWVyeRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Qga6SAPIAQEiUAobVmFsaWRhdGVJbmdlc3RRdWVyeVJlc3BvbnNlEjEKCHByb2JsZW1zGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuUXVlcnlQcm9ibGVtIj0KDFF1ZXJ5UHJvYmxlbRIPCgdtZXNzYWdlGAEgASgJEgwKBGxpbmUYAiABKAUSDgoGY29sdW1uGAMgASgFMtgFCg5Db3VyaWVyU2VydmljZRJiCg1DcmVhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVzcG9uc2USXgoKR2V0Q291cmllchIkLnNsdWljZS5jb250cm9sLnYxLkdldENvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlc3BvbnNlIgOQAgESZAoMTGlzdENvdXJpZXJzEiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkxpc3RDb3VyaWVyc1Jlc3BvbnNlIgOQAgESYgoNVXBkYXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlc3BvbnNlEmIKDURlbGV0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXNwb25zZRJ5ChNWYWxpZGF0ZUluZ2VzdFF1ZXJ5Ei0uc2x1aWNlLmNvbnRyb2wudjEuVmFsaWRhdGVJbmdlc3RRdWVyeVJlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2UiA5ACARJZCgpSdW5Db3VyaWVyEiQuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5SdW5Db3VyaWVyUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_courier]);
 
 /**
  * Asks for a new courier.
@@ -371,6 +371,83 @@ export const RunCourierResponseSchema: GenMessage<RunCourierResponse> = /*@__PUR
   messageDesc(file_sluice_control_v1_courier_service, 12);
 
 /**
+ * Asks what is wrong with an ingest query.
+ *
+ * @generated from message sluice.control.v1.ValidateIngestQueryRequest
+ */
+export type ValidateIngestQueryRequest = Message<"sluice.control.v1.ValidateIngestQueryRequest"> & {
+  /**
+   * The query.
+   *
+   * @generated from field: sluice.control.v1.IngestQuery query = 1;
+   */
+  query?: IngestQuery | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.ValidateIngestQueryRequest.
+ * Use `create(ValidateIngestQueryRequestSchema)` to create a new message.
+ */
+export const ValidateIngestQueryRequestSchema: GenMessage<ValidateIngestQueryRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 13);
+
+/**
+ * What is wrong with an ingest query.
+ *
+ * @generated from message sluice.control.v1.ValidateIngestQueryResponse
+ */
+export type ValidateIngestQueryResponse = Message<"sluice.control.v1.ValidateIngestQueryResponse"> & {
+  /**
+   * None when nothing is.
+   *
+   * @generated from field: repeated sluice.control.v1.QueryProblem problems = 1;
+   */
+  problems: QueryProblem[];
+};
+
+/**
+ * Describes the message sluice.control.v1.ValidateIngestQueryResponse.
+ * Use `create(ValidateIngestQueryResponseSchema)` to create a new message.
+ */
+export const ValidateIngestQueryResponseSchema: GenMessage<ValidateIngestQueryResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 14);
+
+/**
+ * One thing that is wrong with an ingest query.
+ *
+ * @generated from message sluice.control.v1.QueryProblem
+ */
+export type QueryProblem = Message<"sluice.control.v1.QueryProblem"> & {
+  /**
+   * What is wrong, for people.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+
+  /**
+   * The line of the SQL, from 1; 0 when it is not known.
+   *
+   * @generated from field: int32 line = 2;
+   */
+  line: number;
+
+  /**
+   * The character of the line, from 1; 0 when it is not known.
+   *
+   * @generated from field: int32 column = 3;
+   */
+  column: number;
+};
+
+/**
+ * Describes the message sluice.control.v1.QueryProblem.
+ * Use `create(QueryProblemSchema)` to create a new message.
+ */
+export const QueryProblemSchema: GenMessage<QueryProblem> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 15);
+
+/**
  * Couriers: what is brought from where to which feeds.
  *
  * @generated from service sluice.control.v1.CourierService
@@ -425,6 +502,17 @@ export const CourierService: GenService<{
     methodKind: "unary";
     input: typeof DeleteCourierRequestSchema;
     output: typeof DeleteCourierResponseSchema;
+  },
+  /**
+   * Says what is wrong with an ingest query, before there is a file: its syntax, and whether it reads anything but its
+   * files. Whether the files have the columns that it names shows when it runs.
+   *
+   * @generated from rpc sluice.control.v1.CourierService.ValidateIngestQuery
+   */
+  validateIngestQuery: {
+    methodKind: "unary";
+    input: typeof ValidateIngestQueryRequestSchema;
+    output: typeof ValidateIngestQueryResponseSchema;
   },
   /**
    * Starts a workflow. Repeating it with the same request_id gives the same workflow.

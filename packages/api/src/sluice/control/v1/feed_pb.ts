@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/feed.proto.
  */
 export const file_sluice_control_v1_feed: GenFile = /*@__PURE__*/
-  fileDesc("ChxzbHVpY2UvY29udHJvbC92MS9mZWVkLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKXAwoERmVlZBIKCgJpZBgBIAEoCRIZCgZzb3VyY2UYAiABKAlCCbpIBnIEEAEYZBIXCgRuYW1lGAMgASgJQgm6SAZyBBABGGQSLAoFc3RhdGUYBCABKA4yHS5zbHVpY2UuY29udHJvbC52MS5GZWVkLlN0YXRlEg8KB3ZlcnNpb24YBSABKAUSMQoEc3BlYxgGIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRTcGVjQga6SAPIAQESKgoFZHJhZnQYByABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYxIMCgRldGFnGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIPCgtTVEFURV9EUkFGVBABEhAKDFNUQVRFX0FDVElWRRACIpMFCghGZWVkU3BlYxI1CgZmaWVsZHMYASADKAsyGC5zbHVpY2UuY29udHJvbC52MS5GaWVsZEILukgIkgEFCAEQkE4SHwoLcHJpbWFyeV9rZXkYAiADKAlCCrpIB5IBBAgBGAESHAoSbGFzdF91cGRhdGVkX2ZpZWxkGAMgASgJSAASHwoVZ2VuZXJhdGVfbGFzdF91cGRhdGVkGAQgASgISAASLwoXZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQYBSABKAVCCbpIBhoEGGQoAEgBiAEBEiAKGG1ha2VfYXZhaWxhYmxlX3RvX3N0aXRjaBgGIAEoCDrwArpI7AIa4wEKIGZlZWRfc3BlYy5wcmltYXJ5X2tleV9pc19hX2ZpZWxkEjxwcmltYXJ5X2tleSBuYW1lcyBhIGZpZWxkIHRoYXQgaXMgbm90IHRoZXJlLCBvciBub3QgaW5jbHVkZWQagAF0aGlzLnByaW1hcnlfa2V5LmFsbChrLCB0aGlzLmZpZWxkcy5leGlzdHMoZiwgKGYubmFtZSA9PSAnJyA/IGYuaW5jb21pbmdfbmFtZSA6IGYubmFtZSkgPT0gayAmJiAoIWhhcyhmLmluY2x1ZGUpIHx8IGYuaW5jbHVkZSkpKRqDAQocZmVlZF9zcGVjLmZpZWxkX25hbWVzX2RpZmZlchIddHdvIGZpZWxkcyBoYXZlIHRoZSBzYW1lIG5hbWUaRHRoaXMuZmllbGRzLm1hcChmLCBmLm5hbWUgPT0gJycgPyBmLmluY29taW5nX25hbWUgOiBmLm5hbWUpLnVuaXF1ZSgpQg4KDGxhc3RfdXBkYXRlZEIaChhfZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQigAUKBUZpZWxkEiEKDWluY29taW5nX25hbWUYASABKAlCCrpIB3IFEAEogAgSJwoEbmFtZRgCIAEoCUIZukgWchQYyAEyD15bQS1aYS16MC05X10qJBIyCgR0eXBlGAMgASgLMhwuc2x1aWNlLmNvbnRyb2wudjEuRmllbGRUeXBlQga6SAPIAQESFwoGZm9ybWF0GAQgASgJQge6SARyAhhkEh8KDXNlbWFudGljX3RhZ3MYBSADKAlCCLpIBZIBAhAyEhQKB2luY2x1ZGUYBiABKAhIAIgBARIPCgdyZXF1aXJlGAcgASgIEhYKBHBhdGgYCCABKAlCCLpIBXIDKIAIEi4KCXRpbWVfem9uZRgJIAEoCUIbukgYchYYQDISXltBLVphLXowLTlfKy8tXSokEiQKCnRydWVfd29yZHMYCiADKAlCELpIDZIBChAUIgZyBBABGEASJQoLZmFsc2Vfd29yZHMYCyADKAlCELpIDZIBChAUIgZyBBABGEASMwoTdGhvdXNhbmRzX3NlcGFyYXRvchgMIAEoCUIWukgTchFSAFIBLFIBLlIBIFIBJ1IBXxIoChFkZWNpbWFsX3NlcGFyYXRvchgNIAEoCUINukgKcghSAFIBLlIBLBIMCgR0cmltGA4gASgIEhUKDWVtcHR5X2lzX251bGwYDyABKAgSOgoKbm9uX2Zpbml0ZRgQIAEoDjIcLnNsdWljZS5jb250cm9sLnYxLk5vbkZpbml0ZUIIukgFggECEAESNQoHbGluZWFnZRgRIAEoDjIaLnNsdWljZS5jb250cm9sLnYxLkxpbmVhZ2VCCLpIBYIBAhABQgoKCF9pbmNsdWRlIvUCCglGaWVsZFR5cGUSMQoHYm9vbGVhbhgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkJvb2xlYW5UeXBlSAASKwoEZGF0ZRgCIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkRhdGVUeXBlSAASMwoIZGF0ZXRpbWUYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5EYXRldGltZVR5cGVIABIxCgdkZWNpbWFsGAQgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuRGVjaW1hbFR5cGVIABItCgVmbG9hdBgFIAEoCzIcLnNsdWljZS5jb250cm9sLnYxLkZsb2F0VHlwZUgAEjEKB2ludGVnZXIYBiABKAsyHi5zbHVpY2UuY29udHJvbC52MS5JbnRlZ2VyVHlwZUgAEi8KBnN0cmluZxgHIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLlN0cmluZ1R5cGVIAEINCgR0eXBlEgW6SAIIASINCgtCb29sZWFuVHlwZSIKCghEYXRlVHlwZSIOCgxEYXRldGltZVR5cGUiRQoLRGVjaW1hbFR5cGUSHAoJcHJlY2lzaW9uGAEgASgFQgm6SAYaBBgmKAESGAoFc2NhbGUYAiABKAVCCbpIBhoEGCUoACILCglGbG9hdFR5cGUiDQoLSW50ZWdlclR5cGUiDAoKU3RyaW5nVHlwZSpYCgdMaW5lYWdlEhcKE0xJTkVBR0VfVU5TUEVDSUZJRUQQABIQCgxMSU5FQUdFX0ZJTEUQARIRCg1MSU5FQUdFX0VOVFJZEAISDwoLTElORUFHRV9ST1cQAypoCglOb25GaW5pdGUSGgoWTk9OX0ZJTklURV9VTlNQRUNJRklFRBAAEhUKEU5PTl9GSU5JVEVfUkVKRUNUEAESEwoPTk9OX0ZJTklURV9OVUxMEAISEwoPTk9OX0ZJTklURV9LRUVQEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChxzbHVpY2UvY29udHJvbC92MS9mZWVkLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKXAwoERmVlZBIKCgJpZBgBIAEoCRIZCgZzb3VyY2UYAiABKAlCCbpIBnIEEAEYZBIXCgRuYW1lGAMgASgJQgm6SAZyBBABGGQSLAoFc3RhdGUYBCABKA4yHS5zbHVpY2UuY29udHJvbC52MS5GZWVkLlN0YXRlEg8KB3ZlcnNpb24YBSABKAUSMQoEc3BlYxgGIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRTcGVjQga6SAPIAQESKgoFZHJhZnQYByABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYxIMCgRldGFnGAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIPCgtTVEFURV9EUkFGVBABEhAKDFNUQVRFX0FDVElWRRACIoUBChRBY3RpdmF0ZWRGZWVkVmVyc2lvbhIPCgd2ZXJzaW9uGAEgASgFEikKBHNwZWMYAiABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYxIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKTBQoIRmVlZFNwZWMSNQoGZmllbGRzGAEgAygLMhguc2x1aWNlLmNvbnRyb2wudjEuRmllbGRCC7pICJIBBQgBEJBOEh8KC3ByaW1hcnlfa2V5GAIgAygJQgq6SAeSAQQIARgBEhwKEmxhc3RfdXBkYXRlZF9maWVsZBgDIAEoCUgAEh8KFWdlbmVyYXRlX2xhc3RfdXBkYXRlZBgEIAEoCEgAEi8KF2Vycm9yX3RocmVzaG9sZF9wZXJjZW50GAUgASgFQgm6SAYaBBhkKABIAYgBARIgChhtYWtlX2F2YWlsYWJsZV90b19zdGl0Y2gYBiABKAg68AK6SOwCGuMBCiBmZWVkX3NwZWMucHJpbWFyeV9rZXlfaXNfYV9maWVsZBI8cHJpbWFyeV9rZXkgbmFtZXMgYSBmaWVsZCB0aGF0IGlzIG5vdCB0aGVyZSwgb3Igbm90IGluY2x1ZGVkGoABdGhpcy5wcmltYXJ5X2tleS5hbGwoaywgdGhpcy5maWVsZHMuZXhpc3RzKGYsIChmLm5hbWUgPT0gJycgPyBmLmluY29taW5nX25hbWUgOiBmLm5hbWUpID09IGsgJiYgKCFoYXMoZi5pbmNsdWRlKSB8fCBmLmluY2x1ZGUpKSkagwEKHGZlZWRfc3BlYy5maWVsZF9uYW1lc19kaWZmZXISHXR3byBmaWVsZHMgaGF2ZSB0aGUgc2FtZSBuYW1lGkR0aGlzLmZpZWxkcy5tYXAoZiwgZi5uYW1lID09ICcnID8gZi5pbmNvbWluZ19uYW1lIDogZi5uYW1lKS51bmlxdWUoKUIOCgxsYXN0X3VwZGF0ZWRCGgoYX2Vycm9yX3RocmVzaG9sZF9wZXJjZW50IoAFCgVGaWVsZBIhCg1pbmNvbWluZ19uYW1lGAEgASgJQgq6SAdyBRABKIAIEicKBG5hbWUYAiABKAlCGbpIFnIUGMgBMg9eW0EtWmEtejAtOV9dKiQSMgoEdHlwZRgDIAEoCzIcLnNsdWljZS5jb250cm9sLnYxLkZpZWxkVHlwZUIGukgDyAEBEhcKBmZvcm1hdBgEIAEoCUIHukgEcgIYZBIfCg1zZW1hbnRpY190YWdzGAUgAygJQgi6SAWSAQIQMhIUCgdpbmNsdWRlGAYgASgISACIAQESDwoHcmVxdWlyZRgHIAEoCBIWCgRwYXRoGAggASgJQgi6SAVyAyiACBIuCgl0aW1lX3pvbmUYCSABKAlCG7pIGHIWGEAyEl5bQS1aYS16MC05XysvLV0qJBIkCgp0cnVlX3dvcmRzGAogAygJQhC6SA2SAQoQFCIGcgQQARhAEiUKC2ZhbHNlX3dvcmRzGAsgAygJQhC6SA2SAQoQFCIGcgQQARhAEjMKE3Rob3VzYW5kc19zZXBhcmF0b3IYDCABKAlCFrpIE3IRUgBSASxSAS5SASBSASdSAV8SKAoRZGVjaW1hbF9zZXBhcmF0b3IYDSABKAlCDbpICnIIUgBSAS5SASwSDAoEdHJpbRgOIAEoCBIVCg1lbXB0eV9pc19udWxsGA8gASgIEjoKCm5vbl9maW5pdGUYECABKA4yHC5zbHVpY2UuY29udHJvbC52MS5Ob25GaW5pdGVCCLpIBYIBAhABEjUKB2xpbmVhZ2UYESABKA4yGi5zbHVpY2UuY29udHJvbC52MS5MaW5lYWdlQgi6SAWCAQIQAUIKCghfaW5jbHVkZSL1AgoJRmllbGRUeXBlEjEKB2Jvb2xlYW4YASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Cb29sZWFuVHlwZUgAEisKBGRhdGUYAiABKAsyGy5zbHVpY2UuY29udHJvbC52MS5EYXRlVHlwZUgAEjMKCGRhdGV0aW1lGAMgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuRGF0ZXRpbWVUeXBlSAASMQoHZGVjaW1hbBgEIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkRlY2ltYWxUeXBlSAASLQoFZmxvYXQYBSABKAsyHC5zbHVpY2UuY29udHJvbC52MS5GbG9hdFR5cGVIABIxCgdpbnRlZ2VyGAYgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW50ZWdlclR5cGVIABIvCgZzdHJpbmcYByABKAsyHS5zbHVpY2UuY29udHJvbC52MS5TdHJpbmdUeXBlSABCDQoEdHlwZRIFukgCCAEiDQoLQm9vbGVhblR5cGUiCgoIRGF0ZVR5cGUiDgoMRGF0ZXRpbWVUeXBlIkUKC0RlY2ltYWxUeXBlEhwKCXByZWNpc2lvbhgBIAEoBUIJukgGGgQYJigBEhgKBXNjYWxlGAIgASgFQgm6SAYaBBglKAAiCwoJRmxvYXRUeXBlIg0KC0ludGVnZXJUeXBlIgwKClN0cmluZ1R5cGUqWAoHTGluZWFnZRIXChNMSU5FQUdFX1VOU1BFQ0lGSUVEEAASEAoMTElORUFHRV9GSUxFEAESEQoNTElORUFHRV9FTlRSWRACEg8KC0xJTkVBR0VfUk9XEAMqaAoJTm9uRmluaXRlEhoKFk5PTl9GSU5JVEVfVU5TUEVDSUZJRUQQABIVChFOT05fRklOSVRFX1JFSkVDVBABEhMKD05PTl9GSU5JVEVfTlVMTBACEhMKD05PTl9GSU5JVEVfS0VFUBADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * How to load into one domain table.
@@ -141,6 +141,41 @@ export const Feed_StateSchema: GenEnum<Feed_State> = /*@__PURE__*/
   enumDesc(file_sluice_control_v1_feed, 0, 0);
 
 /**
+ * A version of a feed that was activated.
+ *
+ * @generated from message sluice.control.v1.ActivatedFeedVersion
+ */
+export type ActivatedFeedVersion = Message<"sluice.control.v1.ActivatedFeedVersion"> & {
+  /**
+   * Counts from 1.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * What it says.
+   *
+   * @generated from field: sluice.control.v1.FeedSpec spec = 2;
+   */
+  spec?: FeedSpec | undefined;
+
+  /**
+   * When it was activated.
+   *
+   * @generated from field: google.protobuf.Timestamp activate_time = 3;
+   */
+  activateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.ActivatedFeedVersion.
+ * Use `create(ActivatedFeedVersionSchema)` to create a new message.
+ */
+export const ActivatedFeedVersionSchema: GenMessage<ActivatedFeedVersion> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed, 1);
+
+/**
  * What a version of a feed says. A version never changes once it is activated.
  *
  * @generated from message sluice.control.v1.FeedSpec
@@ -203,7 +238,7 @@ export type FeedSpec = Message<"sluice.control.v1.FeedSpec"> & {
  * Use `create(FeedSpecSchema)` to create a new message.
  */
 export const FeedSpecSchema: GenMessage<FeedSpec> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 1);
+  messageDesc(file_sluice_control_v1_feed, 2);
 
 /**
  * One column of a feed.
@@ -339,7 +374,7 @@ export type Field = Message<"sluice.control.v1.Field"> & {
  * Use `create(FieldSchema)` to create a new message.
  */
 export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 2);
+  messageDesc(file_sluice_control_v1_feed, 3);
 
 /**
  * The logical type of a field.
@@ -416,7 +451,7 @@ export type FieldType = Message<"sluice.control.v1.FieldType"> & {
  * Use `create(FieldTypeSchema)` to create a new message.
  */
 export const FieldTypeSchema: GenMessage<FieldType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 3);
+  messageDesc(file_sluice_control_v1_feed, 4);
 
 /**
  * True or false.
@@ -431,7 +466,7 @@ export type BooleanType = Message<"sluice.control.v1.BooleanType"> & {
  * Use `create(BooleanTypeSchema)` to create a new message.
  */
 export const BooleanTypeSchema: GenMessage<BooleanType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 4);
+  messageDesc(file_sluice_control_v1_feed, 5);
 
 /**
  * A day.
@@ -446,7 +481,7 @@ export type DateType = Message<"sluice.control.v1.DateType"> & {
  * Use `create(DateTypeSchema)` to create a new message.
  */
 export const DateTypeSchema: GenMessage<DateType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 5);
+  messageDesc(file_sluice_control_v1_feed, 6);
 
 /**
  * A point in time.
@@ -461,7 +496,7 @@ export type DatetimeType = Message<"sluice.control.v1.DatetimeType"> & {
  * Use `create(DatetimeTypeSchema)` to create a new message.
  */
 export const DatetimeTypeSchema: GenMessage<DatetimeType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 6);
+  messageDesc(file_sluice_control_v1_feed, 7);
 
 /**
  * An exact decimal number of `precision` digits, `scale` of them after the point.
@@ -489,7 +524,7 @@ export type DecimalType = Message<"sluice.control.v1.DecimalType"> & {
  * Use `create(DecimalTypeSchema)` to create a new message.
  */
 export const DecimalTypeSchema: GenMessage<DecimalType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 7);
+  messageDesc(file_sluice_control_v1_feed, 8);
 
 /**
  * A 64-bit floating point number.
@@ -504,7 +539,7 @@ export type FloatType = Message<"sluice.control.v1.FloatType"> & {
  * Use `create(FloatTypeSchema)` to create a new message.
  */
 export const FloatTypeSchema: GenMessage<FloatType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 8);
+  messageDesc(file_sluice_control_v1_feed, 9);
 
 /**
  * A 64-bit signed whole number.
@@ -519,7 +554,7 @@ export type IntegerType = Message<"sluice.control.v1.IntegerType"> & {
  * Use `create(IntegerTypeSchema)` to create a new message.
  */
 export const IntegerTypeSchema: GenMessage<IntegerType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 9);
+  messageDesc(file_sluice_control_v1_feed, 10);
 
 /**
  * Text.
@@ -534,7 +569,7 @@ export type StringType = Message<"sluice.control.v1.StringType"> & {
  * Use `create(StringTypeSchema)` to create a new message.
  */
 export const StringTypeSchema: GenMessage<StringType> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_feed, 10);
+  messageDesc(file_sluice_control_v1_feed, 11);
 
 /**
  * Where a row comes from.

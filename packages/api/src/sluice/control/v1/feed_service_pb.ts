@@ -7,15 +7,17 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
-import type { Feed } from "./feed_pb.ts";
+import type { ActivatedFeedVersion, Feed } from "./feed_pb.ts";
 import { file_sluice_control_v1_feed } from "./feed_pb.ts";
+import type { FeedComparison } from "./feed_comparison_pb.ts";
+import { file_sluice_control_v1_feed_comparison } from "./feed_comparison_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/feed_service.proto.
  */
 export const file_sluice_control_v1_feed_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzbHVpY2UvY29udHJvbC92MS9mZWVkX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImAKEUNyZWF0ZUZlZWRSZXF1ZXN0Ei0KBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiOwoSQ3JlYXRlRmVlZFJlc3BvbnNlEiUKBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkIiUKDkdldEZlZWRSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIjgKD0dldEZlZWRSZXNwb25zZRIlCgRmZWVkGAEgASgLMhcuc2x1aWNlLmNvbnRyb2wudjEuRmVlZCJVChBMaXN0RmVlZHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnNvdXJjZRgDIAEoCSJUChFMaXN0RmVlZHNSZXNwb25zZRImCgVmZWVkcxgBIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLkZlZWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInsKEVVwZGF0ZUZlZWRSZXF1ZXN0Ei0KBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkQga6SAPIAQESNwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQga6SAPIAQEiOwoSVXBkYXRlRmVlZFJlc3BvbnNlEiUKBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkIjgKE0FjdGl2YXRlRmVlZFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSI9ChRBY3RpdmF0ZUZlZWRSZXNwb25zZRIlCgRmZWVkGAEgASgLMhcuc2x1aWNlLmNvbnRyb2wudjEuRmVlZCI4ChNEaXNjYXJkRHJhZnRSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEgwKBGV0YWcYAiABKAkiPQoURGlzY2FyZERyYWZ0UmVzcG9uc2USJQoEZmVlZBgBIAEoCzIXLnNsdWljZS5jb250cm9sLnYxLkZlZWQiNgoRRGVsZXRlRmVlZFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIUChJEZWxldGVGZWVkUmVzcG9uc2UylAUKC0ZlZWRTZXJ2aWNlElkKCkNyZWF0ZUZlZWQSJC5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVGZWVkUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLkNyZWF0ZUZlZWRSZXNwb25zZRJVCgdHZXRGZWVkEiEuc2x1aWNlLmNvbnRyb2wudjEuR2V0RmVlZFJlcXVlc3QaIi5zbHVpY2UuY29udHJvbC52MS5HZXRGZWVkUmVzcG9uc2UiA5ACARJbCglMaXN0RmVlZHMSIy5zbHVpY2UuY29udHJvbC52MS5MaXN0RmVlZHNSZXF1ZXN0GiQuc2x1aWNlLmNvbnRyb2wudjEuTGlzdEZlZWRzUmVzcG9uc2UiA5ACARJZCgpVcGRhdGVGZWVkEiQuc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlRmVlZFJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5VcGRhdGVGZWVkUmVzcG9uc2USXwoMQWN0aXZhdGVGZWVkEiYuc2x1aWNlLmNvbnRyb2wudjEuQWN0aXZhdGVGZWVkUmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkFjdGl2YXRlRmVlZFJlc3BvbnNlEl8KDERpc2NhcmREcmFmdBImLnNsdWljZS5jb250cm9sLnYxLkRpc2NhcmREcmFmdFJlcXVlc3QaJy5zbHVpY2UuY29udHJvbC52MS5EaXNjYXJkRHJhZnRSZXNwb25zZRJZCgpEZWxldGVGZWVkEiQuc2x1aWNlLmNvbnRyb2wudjEuRGVsZXRlRmVlZFJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVGZWVkUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_feed]);
+  fileDesc("CiRzbHVpY2UvY29udHJvbC92MS9mZWVkX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImAKEUNyZWF0ZUZlZWRSZXF1ZXN0Ei0KBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiOwoSQ3JlYXRlRmVlZFJlc3BvbnNlEiUKBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkIiUKDkdldEZlZWRSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIjgKD0dldEZlZWRSZXNwb25zZRIlCgRmZWVkGAEgASgLMhcuc2x1aWNlLmNvbnRyb2wudjEuRmVlZCJVChBMaXN0RmVlZHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnNvdXJjZRgDIAEoCSJUChFMaXN0RmVlZHNSZXNwb25zZRImCgVmZWVkcxgBIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLkZlZWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInsKEVVwZGF0ZUZlZWRSZXF1ZXN0Ei0KBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkQga6SAPIAQESNwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQga6SAPIAQEiOwoSVXBkYXRlRmVlZFJlc3BvbnNlEiUKBGZlZWQYASABKAsyFy5zbHVpY2UuY29udHJvbC52MS5GZWVkIjgKE0FjdGl2YXRlRmVlZFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSI9ChRBY3RpdmF0ZUZlZWRSZXNwb25zZRIlCgRmZWVkGAEgASgLMhcuc2x1aWNlLmNvbnRyb2wudjEuRmVlZCI4ChNEaXNjYXJkRHJhZnRSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEgwKBGV0YWcYAiABKAkiPQoURGlzY2FyZERyYWZ0UmVzcG9uc2USJQoEZmVlZBgBIAEoCzIXLnNsdWljZS5jb250cm9sLnYxLkZlZWQiNgoRRGVsZXRlRmVlZFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIUChJEZWxldGVGZWVkUmVzcG9uc2UiRAoTVmFsaWRhdGVGZWVkUmVxdWVzdBItCgRmZWVkGAEgASgLMhcuc2x1aWNlLmNvbnRyb2wudjEuRmVlZEIGukgDyAEBIkgKFFZhbGlkYXRlRmVlZFJlc3BvbnNlEjAKCHByb2JsZW1zGAEgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuRmVlZFByb2JsZW0iOwoLRmVlZFByb2JsZW0SDQoFZmllbGQYASABKAkSDAoEcnVsZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJImEKF0xpc3RGZWVkVmVyc2lvbnNSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAMgASgJIm4KGExpc3RGZWVkVmVyc2lvbnNSZXNwb25zZRI5Cgh2ZXJzaW9ucxgBIAMoCzInLnNsdWljZS5jb250cm9sLnYxLkFjdGl2YXRlZEZlZWRWZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJGChVHZXRGZWVkVmVyc2lvblJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESGAoHdmVyc2lvbhgCIAEoBUIHukgEGgIoASJSChZHZXRGZWVkVmVyc2lvblJlc3BvbnNlEjgKB3ZlcnNpb24YASABKAsyJy5zbHVpY2UuY29udHJvbC52MS5BY3RpdmF0ZWRGZWVkVmVyc2lvbiKHAQoaQ29tcGFyZUZlZWRWZXJzaW9uc1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARISCgpjb3VyaWVyX2lkGAIgASgJEh0KCW1heF9maWxlcxgDIAEoBUIKukgHGgUY6AcoABIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxjIASIyChtDb21wYXJlRmVlZFZlcnNpb25zUmVzcG9uc2USEwoLd29ya2Zsb3dfaWQYASABKAkiNAoUR2V0Q29tcGFyaXNvblJlcXVlc3QSHAoLd29ya2Zsb3dfaWQYASABKAlCB7pIBHICEAEiTgoVR2V0Q29tcGFyaXNvblJlc3BvbnNlEjUKCmNvbXBhcmlzb24YASABKAsyIS5zbHVpY2UuY29udHJvbC52MS5GZWVkQ29tcGFyaXNvbjK3CQoLRmVlZFNlcnZpY2USWQoKQ3JlYXRlRmVlZBIkLnNsdWljZS5jb250cm9sLnYxLkNyZWF0ZUZlZWRSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlRmVlZFJlc3BvbnNlElUKB0dldEZlZWQSIS5zbHVpY2UuY29udHJvbC52MS5HZXRGZWVkUmVxdWVzdBoiLnNsdWljZS5jb250cm9sLnYxLkdldEZlZWRSZXNwb25zZSIDkAIBElsKCUxpc3RGZWVkcxIjLnNsdWljZS5jb250cm9sLnYxLkxpc3RGZWVkc1JlcXVlc3QaJC5zbHVpY2UuY29udHJvbC52MS5MaXN0RmVlZHNSZXNwb25zZSIDkAIBElkKClVwZGF0ZUZlZWQSJC5zbHVpY2UuY29udHJvbC52MS5VcGRhdGVGZWVkUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUZlZWRSZXNwb25zZRJkCgxWYWxpZGF0ZUZlZWQSJi5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUZlZWRSZXF1ZXN0Gicuc2x1aWNlLmNvbnRyb2wudjEuVmFsaWRhdGVGZWVkUmVzcG9uc2UiA5ACARJfCgxBY3RpdmF0ZUZlZWQSJi5zbHVpY2UuY29udHJvbC52MS5BY3RpdmF0ZUZlZWRSZXF1ZXN0Gicuc2x1aWNlLmNvbnRyb2wudjEuQWN0aXZhdGVGZWVkUmVzcG9uc2USXwoMRGlzY2FyZERyYWZ0EiYuc2x1aWNlLmNvbnRyb2wudjEuRGlzY2FyZERyYWZ0UmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkRpc2NhcmREcmFmdFJlc3BvbnNlElkKCkRlbGV0ZUZlZWQSJC5zbHVpY2UuY29udHJvbC52MS5EZWxldGVGZWVkUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUZlZWRSZXNwb25zZRJwChBMaXN0RmVlZFZlcnNpb25zEiouc2x1aWNlLmNvbnRyb2wudjEuTGlzdEZlZWRWZXJzaW9uc1JlcXVlc3QaKy5zbHVpY2UuY29udHJvbC52MS5MaXN0RmVlZFZlcnNpb25zUmVzcG9uc2UiA5ACARJqCg5HZXRGZWVkVmVyc2lvbhIoLnNsdWljZS5jb250cm9sLnYxLkdldEZlZWRWZXJzaW9uUmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkdldEZlZWRWZXJzaW9uUmVzcG9uc2UiA5ACARJ0ChNDb21wYXJlRmVlZFZlcnNpb25zEi0uc2x1aWNlLmNvbnRyb2wudjEuQ29tcGFyZUZlZWRWZXJzaW9uc1JlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5Db21wYXJlRmVlZFZlcnNpb25zUmVzcG9uc2USZwoNR2V0Q29tcGFyaXNvbhInLnNsdWljZS5jb250cm9sLnYxLkdldENvbXBhcmlzb25SZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuR2V0Q29tcGFyaXNvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_feed, file_sluice_control_v1_feed_comparison]);
 
 /**
  * Asks for a new feed.
@@ -362,6 +364,301 @@ export const DeleteFeedResponseSchema: GenMessage<DeleteFeedResponse> = /*@__PUR
   messageDesc(file_sluice_control_v1_feed_service, 13);
 
 /**
+ * Asks what is wrong with a feed.
+ *
+ * @generated from message sluice.control.v1.ValidateFeedRequest
+ */
+export type ValidateFeedRequest = Message<"sluice.control.v1.ValidateFeedRequest"> & {
+  /**
+   * The feed as it would be made or, with the id of one that is there, its draft as it would be; its spec is not set
+   * to judge the draft that is kept.
+   *
+   * @generated from field: sluice.control.v1.Feed feed = 1;
+   */
+  feed?: Feed | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.ValidateFeedRequest.
+ * Use `create(ValidateFeedRequestSchema)` to create a new message.
+ */
+export const ValidateFeedRequestSchema: GenMessage<ValidateFeedRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 14);
+
+/**
+ * What is wrong with a feed.
+ *
+ * @generated from message sluice.control.v1.ValidateFeedResponse
+ */
+export type ValidateFeedResponse = Message<"sluice.control.v1.ValidateFeedResponse"> & {
+  /**
+   * None when it can be activated.
+   *
+   * @generated from field: repeated sluice.control.v1.FeedProblem problems = 1;
+   */
+  problems: FeedProblem[];
+};
+
+/**
+ * Describes the message sluice.control.v1.ValidateFeedResponse.
+ * Use `create(ValidateFeedResponseSchema)` to create a new message.
+ */
+export const ValidateFeedResponseSchema: GenMessage<ValidateFeedResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 15);
+
+/**
+ * One thing that is wrong with a feed.
+ *
+ * @generated from message sluice.control.v1.FeedProblem
+ */
+export type FeedProblem = Message<"sluice.control.v1.FeedProblem"> & {
+  /**
+   * Where, from the request's feed on: "spec.fields[2].name".
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * Stable, for programs: "field.name_taken".
+   *
+   * @generated from field: string rule = 2;
+   */
+  rule: string;
+
+  /**
+   * What is wrong, for people.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.FeedProblem.
+ * Use `create(FeedProblemSchema)` to create a new message.
+ */
+export const FeedProblemSchema: GenMessage<FeedProblem> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 16);
+
+/**
+ * Asks for the versions of a feed.
+ *
+ * @generated from message sluice.control.v1.ListFeedVersionsRequest
+ */
+export type ListFeedVersionsRequest = Message<"sluice.control.v1.ListFeedVersionsRequest"> & {
+  /**
+   * The feed's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * At most so many; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * From an earlier page; empty for the first.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListFeedVersionsRequest.
+ * Use `create(ListFeedVersionsRequestSchema)` to create a new message.
+ */
+export const ListFeedVersionsRequestSchema: GenMessage<ListFeedVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 17);
+
+/**
+ * Versions of a feed.
+ *
+ * @generated from message sluice.control.v1.ListFeedVersionsResponse
+ */
+export type ListFeedVersionsResponse = Message<"sluice.control.v1.ListFeedVersionsResponse"> & {
+  /**
+   * The newest first.
+   *
+   * @generated from field: repeated sluice.control.v1.ActivatedFeedVersion versions = 1;
+   */
+  versions: ActivatedFeedVersion[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListFeedVersionsResponse.
+ * Use `create(ListFeedVersionsResponseSchema)` to create a new message.
+ */
+export const ListFeedVersionsResponseSchema: GenMessage<ListFeedVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 18);
+
+/**
+ * Asks for one version of a feed.
+ *
+ * @generated from message sluice.control.v1.GetFeedVersionRequest
+ */
+export type GetFeedVersionRequest = Message<"sluice.control.v1.GetFeedVersionRequest"> & {
+  /**
+   * The feed's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Which, from 1.
+   *
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message sluice.control.v1.GetFeedVersionRequest.
+ * Use `create(GetFeedVersionRequestSchema)` to create a new message.
+ */
+export const GetFeedVersionRequestSchema: GenMessage<GetFeedVersionRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 19);
+
+/**
+ * One version of a feed.
+ *
+ * @generated from message sluice.control.v1.GetFeedVersionResponse
+ */
+export type GetFeedVersionResponse = Message<"sluice.control.v1.GetFeedVersionResponse"> & {
+  /**
+   * As it was activated.
+   *
+   * @generated from field: sluice.control.v1.ActivatedFeedVersion version = 1;
+   */
+  version?: ActivatedFeedVersion | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.GetFeedVersionResponse.
+ * Use `create(GetFeedVersionResponseSchema)` to create a new message.
+ */
+export const GetFeedVersionResponseSchema: GenMessage<GetFeedVersionResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 20);
+
+/**
+ * Asks for a shadow load.
+ *
+ * @generated from message sluice.control.v1.CompareFeedVersionsRequest
+ */
+export type CompareFeedVersionsRequest = Message<"sluice.control.v1.CompareFeedVersionsRequest"> & {
+  /**
+   * The feed: an active one with a changed draft.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * The courier whose last files are loaded. Empty for the one that loaded the feed last.
+   *
+   * @generated from field: string courier_id = 2;
+   */
+  courierId: string;
+
+  /**
+   * At most so many files, the last ones; 10 when 0.
+   *
+   * @generated from field: int32 max_files = 3;
+   */
+  maxFiles: number;
+
+  /**
+   * Makes repeating the call harmless: any text of the caller's choice.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.CompareFeedVersionsRequest.
+ * Use `create(CompareFeedVersionsRequestSchema)` to create a new message.
+ */
+export const CompareFeedVersionsRequestSchema: GenMessage<CompareFeedVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 21);
+
+/**
+ * The shadow load has started.
+ *
+ * @generated from message sluice.control.v1.CompareFeedVersionsResponse
+ */
+export type CompareFeedVersionsResponse = Message<"sluice.control.v1.CompareFeedVersionsResponse"> & {
+  /**
+   * To get or watch it, and to get the comparison when it has succeeded.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.CompareFeedVersionsResponse.
+ * Use `create(CompareFeedVersionsResponseSchema)` to create a new message.
+ */
+export const CompareFeedVersionsResponseSchema: GenMessage<CompareFeedVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 22);
+
+/**
+ * Asks what a shadow load found.
+ *
+ * @generated from message sluice.control.v1.GetComparisonRequest
+ */
+export type GetComparisonRequest = Message<"sluice.control.v1.GetComparisonRequest"> & {
+  /**
+   * The workflow that CompareFeedVersions began.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.GetComparisonRequest.
+ * Use `create(GetComparisonRequestSchema)` to create a new message.
+ */
+export const GetComparisonRequestSchema: GenMessage<GetComparisonRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 23);
+
+/**
+ * What a shadow load found.
+ *
+ * @generated from message sluice.control.v1.GetComparisonResponse
+ */
+export type GetComparisonResponse = Message<"sluice.control.v1.GetComparisonResponse"> & {
+  /**
+   * The draft beside the active version.
+   *
+   * @generated from field: sluice.control.v1.FeedComparison comparison = 1;
+   */
+  comparison?: FeedComparison | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.GetComparisonResponse.
+ * Use `create(GetComparisonResponseSchema)` to create a new message.
+ */
+export const GetComparisonResponseSchema: GenMessage<GetComparisonResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_feed_service, 24);
+
+/**
  * Feeds: how files become rows of domain tables.
  *
  * @generated from service sluice.control.v1.FeedService
@@ -408,7 +705,19 @@ export const FeedService: GenService<{
     output: typeof UpdateFeedResponseSchema;
   },
   /**
-   * Makes the draft the active version. Repeating it without a draft changes nothing.
+   * Says all that is wrong with a feed at once, and changes nothing: with one that is not kept yet, or with what
+   * a change would do to a feed that has rows.
+   *
+   * @generated from rpc sluice.control.v1.FeedService.ValidateFeed
+   */
+  validateFeed: {
+    methodKind: "unary";
+    input: typeof ValidateFeedRequestSchema;
+    output: typeof ValidateFeedResponseSchema;
+  },
+  /**
+   * Makes the draft the active version. Repeating it without a draft changes nothing. FAILED_PRECONDITION for a
+   * change that rows which are there stand against: another primary key, or another type of a field.
    *
    * @generated from rpc sluice.control.v1.FeedService.ActivateFeed
    */
@@ -436,6 +745,48 @@ export const FeedService: GenService<{
     methodKind: "unary";
     input: typeof DeleteFeedRequestSchema;
     output: typeof DeleteFeedResponseSchema;
+  },
+  /**
+   * Gives the versions of a feed, the newest first. A version never changes.
+   *
+   * @generated from rpc sluice.control.v1.FeedService.ListFeedVersions
+   */
+  listFeedVersions: {
+    methodKind: "unary";
+    input: typeof ListFeedVersionsRequestSchema;
+    output: typeof ListFeedVersionsResponseSchema;
+  },
+  /**
+   * Gives one version of a feed.
+   *
+   * @generated from rpc sluice.control.v1.FeedService.GetFeedVersion
+   */
+  getFeedVersion: {
+    methodKind: "unary";
+    input: typeof GetFeedVersionRequestSchema;
+    output: typeof GetFeedVersionResponseSchema;
+  },
+  /**
+   * Begins a shadow load: the changed draft is loaded from the courier's last files into a table of its own and
+   * compared with the domain table, which stays as it is. The table is removed when it was compared. Repeating it with the
+   * same request_id gives the same workflow.
+   *
+   * @generated from rpc sluice.control.v1.FeedService.CompareFeedVersions
+   */
+  compareFeedVersions: {
+    methodKind: "unary";
+    input: typeof CompareFeedVersionsRequestSchema;
+    output: typeof CompareFeedVersionsResponseSchema;
+  },
+  /**
+   * Gives what a shadow load found. NOT_FOUND for a workflow that is none, or did not come to its end (yet).
+   *
+   * @generated from rpc sluice.control.v1.FeedService.GetComparison
+   */
+  getComparison: {
+    methodKind: "unary";
+    input: typeof GetComparisonRequestSchema;
+    output: typeof GetComparisonResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_control_v1_feed_service, 0);

@@ -6,10 +6,12 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { LoadOperation } from "../../control/v1/courier_pb.ts";
+import type { IngestQuery, LoadOperation } from "../../control/v1/courier_pb.ts";
 import { file_sluice_control_v1_courier } from "../../control/v1/courier_pb.ts";
 import type { FeedSpec } from "../../control/v1/feed_pb.ts";
 import { file_sluice_control_v1_feed } from "../../control/v1/feed_pb.ts";
+import type { FeedComparison } from "../../control/v1/feed_comparison_pb.ts";
+import { file_sluice_control_v1_feed_comparison } from "../../control/v1/feed_comparison_pb.ts";
 import type { FileSettings } from "../../control/v1/file_settings_pb.ts";
 import { file_sluice_control_v1_file_settings } from "../../control/v1/file_settings_pb.ts";
 import type { Progress } from "../../control/v1/workflow_pb.ts";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/task.proto.
  */
 export const file_sluice_ingest_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEi/wIKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSAASPQoOcmVwbGF5X3JlamVjdHMYCSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrSABCBgoEd29yayKiAQoKQ29ubmVjdGlvbhIOCgZidWNrZXQYASABKAkSDgoGcmVnaW9uGAIgASgJEhAKCGVuZHBvaW50GAMgASgJEiwKBHJvbGUYBCABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlJvbGVBY2Nlc3NIABIqCgNrZXkYBSABKAsyGy5zbHVpY2UuaW5nZXN0LnYxLktleUFjY2Vzc0gAQggKBmFjY2VzcyJrCgpSb2xlQWNjZXNzEhcKD3RhcmdldF9yb2xlX2FybhgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIZChFwbGF0Zm9ybV9yb2xlX2FybhgDIAEoCRIUCgxzZXNzaW9uX25hbWUYBCABKAkiPQoJS2V5QWNjZXNzEhUKDWFjY2Vzc19rZXlfaWQYASABKAkSGQoRc2VjcmV0X2FjY2Vzc19rZXkYAiABKAkiVAoHUGdwS2V5cxIZChFwcml2YXRlX2tleV9ibG9jaxgBIAEoCRISCgpwYXNzcGhyYXNlGAIgASgJEhoKEnNpZ25lcl9wdWJsaWNfa2V5cxgDIAMoCSJ4CgtGZWVkVmVyc2lvbhIPCgdmZWVkX2lkGAEgASgJEg4KBnNvdXJjZRgCIAEoCRIMCgRuYW1lGAMgASgJEg8KB3ZlcnNpb24YBCABKAUSKQoEc3BlYxgFIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRTcGVjIo4BCg5NYW5pZmVzdE9iamVjdBIOCgZidWNrZXQYASABKAkSCwoDa2V5GAIgASgJEgwKBGV0YWcYAyABKAkSEgoKdmVyc2lvbl9pZBgEIAEoCRIMCgRzaXplGAUgASgDEgwKBGRhdGUYBiABKAkSDwoHb3JkaW5hbBgHIAEoAxIQCghmaWxlX3RhZxgIIAEoCSLSAQoITGlzdFdvcmsSMAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbhIOCgZwcmVmaXgYAiABKAkSLwoKc2VsZWN0aW9ucxgDIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuU2VsZWN0aW9uEg0KBWRhdGVzGAQgAygJEiwKBWZlZWRzGAUgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIWCg5yZXBsYXlfcmVqZWN0cxgGIAEoCCJeCglTZWxlY3Rpb24SEAoIZmlsZV90YWcYASABKAkSDQoDa2V5GAIgASgJSAASEQoHcGF0dGVybhgDIAEoCUgAEhAKCG9wdGlvbmFsGAQgASgIQgsKCXNlbGVjdGlvbiKmAwoOTG9hZE9iamVjdFdvcmsSMAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbhIwCgZvYmplY3QYAiABKAsyIC5zbHVpY2UuaW5nZXN0LnYxLk1hbmlmZXN0T2JqZWN0EjEKCHNldHRpbmdzGAMgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuRmlsZVNldHRpbmdzEj8KCHBncF9rZXlzGAQgAygLMi0uc2x1aWNlLmluZ2VzdC52MS5Mb2FkT2JqZWN0V29yay5QZ3BLZXlzRW50cnkSKwoEZmVlZBgFIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMAoKY2hlY2twb2ludBgGIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBISCgplbnRyeV90YWdzGAcgAygJGkkKDFBncEtleXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5zbHVpY2UuaW5nZXN0LnYxLlBncEtleXM6AjgBImsKEVJlcGxheVJlamVjdHNXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhMKC3dvcmtmbG93X2lkGAIgASgJEhQKDGZyb21fb3JkaW5hbBgDIAEoAyJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDIrYCCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi8KBmludGVudBgDIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudBIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0EjMKBnJlcGxheRgFIAEoCzIjLnNsdWljZS5pbmdlc3QudjEuUmVwbGF5UmVqZWN0c1dvcmsSMwoMc3RpdGNoX2ZlZWRzGAYgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiInCgpTZW50T2JqZWN0EgsKA2tleRgBIAEoCRIMCgRyb3dzGAIgASgDIjgKDVB1Ymxpc2hJbnRlbnQSFAoMc3RhZ2luZ191dWlkGAEgASgJEhEKCXJvd3NfdXVpZBgCIAEoCSI7CgtEaXNjYXJkV29yaxIsCgVmZWVkcxgBIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iLwoKTGlzdFJlc3VsdBIPCgdvYmplY3RzGAEgASgDEhAKCHdhcm5pbmdzGAIgAygJImUKEExvYWRPYmplY3RSZXN1bHQSMAoKY2hlY2twb2ludBgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBINCgVyb3V0ZRgCIAEoCRIQCgh3YXJuaW5ncxgDIAMoCSIqCg1QdWJsaXNoUmVzdWx0EhkKEWFscmVhZHlfcHVibGlzaGVkGAEgASgIIg8KDURpc2NhcmRSZXN1bHQibwoMVGFza1Byb2dyZXNzEi0KCHByb2dyZXNzGAEgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuUHJvZ3Jlc3MSMAoKY2hlY2twb2ludBgCIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludGIGcHJvdG8z", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_feed, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow]);
+  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEi7AMKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSAASPQoOcmVwbGF5X3JlamVjdHMYCSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrSAASOQoMaW5nZXN0X3F1ZXJ5GAogASgLMiEuc2x1aWNlLmluZ2VzdC52MS5Jbmdlc3RRdWVyeVdvcmtIABIwCgdjb21wYXJlGAsgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5Db21wYXJlV29ya0gAQgYKBHdvcmsiogEKCkNvbm5lY3Rpb24SDgoGYnVja2V0GAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIQCghlbmRwb2ludBgDIAEoCRIsCgRyb2xlGAQgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Sb2xlQWNjZXNzSAASKgoDa2V5GAUgASgLMhsuc2x1aWNlLmluZ2VzdC52MS5LZXlBY2Nlc3NIAEIICgZhY2Nlc3MiawoKUm9sZUFjY2VzcxIXCg90YXJnZXRfcm9sZV9hcm4YASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSGQoRcGxhdGZvcm1fcm9sZV9hcm4YAyABKAkSFAoMc2Vzc2lvbl9uYW1lGAQgASgJIj0KCUtleUFjY2VzcxIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJEhkKEXNlY3JldF9hY2Nlc3Nfa2V5GAIgASgJIlQKB1BncEtleXMSGQoRcHJpdmF0ZV9rZXlfYmxvY2sYASABKAkSEgoKcGFzc3BocmFzZRgCIAEoCRIaChJzaWduZXJfcHVibGljX2tleXMYAyADKAkieAoLRmVlZFZlcnNpb24SDwoHZmVlZF9pZBgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEikKBHNwZWMYBSABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYyKOAQoOTWFuaWZlc3RPYmplY3QSDgoGYnVja2V0GAEgASgJEgsKA2tleRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnZlcnNpb25faWQYBCABKAkSDAoEc2l6ZRgFIAEoAxIMCgRkYXRlGAYgASgJEg8KB29yZGluYWwYByABKAMSEAoIZmlsZV90YWcYCCABKAkilAIKCExpc3RXb3JrEjAKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb24SDgoGcHJlZml4GAIgASgJEi8KCnNlbGVjdGlvbnMYAyADKAsyGy5zbHVpY2UuaW5nZXN0LnYxLlNlbGVjdGlvbhINCgVkYXRlcxgEIAMoCRIsCgVmZWVkcxgFIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SFgoOcmVwbGF5X3JlamVjdHMYBiABKAgSMAoGcGlubmVkGAcgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIOCgZzaGFkb3cYCCABKAgiXgoJU2VsZWN0aW9uEhAKCGZpbGVfdGFnGAEgASgJEg0KA2tleRgCIAEoCUgAEhEKB3BhdHRlcm4YAyABKAlIABIQCghvcHRpb25hbBgEIAEoCEILCglzZWxlY3Rpb24i3AMKDkxvYWRPYmplY3RXb3JrEjAKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb24SMAoGb2JqZWN0GAIgASgLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIxCghzZXR0aW5ncxgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLkZpbGVTZXR0aW5ncxI/CghwZ3Bfa2V5cxgEIAMoCzItLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmsuUGdwS2V5c0VudHJ5EisKBGZlZWQYBSABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEjAKCmNoZWNrcG9pbnQYBiABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrcG9pbnQSEgoKZW50cnlfdGFncxgHIAMoCRI0Cgxpbmdlc3RfcXVlcnkYCCABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Jbmdlc3RRdWVyeRpJCgxQZ3BLZXlzRW50cnkSCwoDa2V5GAEgASgJEigKBXZhbHVlGAIgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzOgI4ASJ+Cg9Jbmdlc3RRdWVyeVdvcmsSKwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SLQoFcXVlcnkYAiABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Jbmdlc3RRdWVyeRIPCgdvcmRpbmFsGAMgASgDIpYBCgtDb21wYXJlV29yaxIsCgVkcmFmdBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SLQoGYWN0aXZlGAIgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIqCgRzZW50GAMgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0ImsKEVJlcGxheVJlamVjdHNXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhMKC3dvcmtmbG93X2lkGAIgASgJEhQKDGZyb21fb3JkaW5hbBgDIAEoAyJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDIrYCCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi8KBmludGVudBgDIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudBIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0EjMKBnJlcGxheRgFIAEoCzIjLnNsdWljZS5pbmdlc3QudjEuUmVwbGF5UmVqZWN0c1dvcmsSMwoMc3RpdGNoX2ZlZWRzGAYgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiInCgpTZW50T2JqZWN0EgsKA2tleRgBIAEoCRIMCgRyb3dzGAIgASgDIjgKDVB1Ymxpc2hJbnRlbnQSFAoMc3RhZ2luZ191dWlkGAEgASgJEhEKCXJvd3NfdXVpZBgCIAEoCSI7CgtEaXNjYXJkV29yaxIsCgVmZWVkcxgBIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iLwoKTGlzdFJlc3VsdBIPCgdvYmplY3RzGAEgASgDEhAKCHdhcm5pbmdzGAIgAygJImUKEExvYWRPYmplY3RSZXN1bHQSMAoKY2hlY2twb2ludBgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBINCgVyb3V0ZRgCIAEoCRIQCgh3YXJuaW5ncxgDIAMoCSIqCg1QdWJsaXNoUmVzdWx0EhkKEWFscmVhZHlfcHVibGlzaGVkGAEgASgIIkYKDUNvbXBhcmVSZXN1bHQSNQoKY29tcGFyaXNvbhgBIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLkZlZWRDb21wYXJpc29uIg8KDURpc2NhcmRSZXN1bHQibwoMVGFza1Byb2dyZXNzEi0KCHByb2dyZXNzGAEgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuUHJvZ3Jlc3MSMAoKY2hlY2twb2ludBgCIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludGIGcHJvdG8z", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_feed, file_sluice_control_v1_feed_comparison, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow]);
 
 /**
  * A worker's time-bound right to work on a task, with all that the task needs, secrets included.
@@ -101,6 +103,22 @@ export type Lease = Message<"sluice.ingest.v1.Lease"> & {
      */
     value: ReplayRejectsWork;
     case: "replayRejects";
+  } | {
+    /**
+     * Run an ingest query.
+     *
+     * @generated from field: sluice.ingest.v1.IngestQueryWork ingest_query = 10;
+     */
+    value: IngestQueryWork;
+    case: "ingestQuery";
+  } | {
+    /**
+     * Compare a shadow load with the domain table.
+     *
+     * @generated from field: sluice.ingest.v1.CompareWork compare = 11;
+     */
+    value: CompareWork;
+    case: "compare";
   } | { case: undefined; value?: undefined };
 };
 
@@ -440,6 +458,20 @@ export type ListWork = Message<"sluice.ingest.v1.ListWork"> & {
    * @generated from field: bool replay_rejects = 6;
    */
   replayRejects: boolean;
+
+  /**
+   * Set for a shadow load: there is nothing to look for, these are the objects.
+   *
+   * @generated from field: repeated sluice.ingest.v1.ManifestObject pinned = 7;
+   */
+  pinned: ManifestObject[];
+
+  /**
+   * Set for a shadow load: the staging tables are made by the feeds alone, and no domain table is touched.
+   *
+   * @generated from field: bool shadow = 8;
+   */
+  shadow: boolean;
 };
 
 /**
@@ -554,6 +586,13 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
    * @generated from field: repeated string entry_tags = 7;
    */
   entryTags: string[];
+
+  /**
+   * Set when the rows are staged for an ingest query of the feed, each under the tag of its file or entry.
+   *
+   * @generated from field: sluice.control.v1.IngestQuery ingest_query = 8;
+   */
+  ingestQuery?: IngestQuery | undefined;
 };
 
 /**
@@ -562,6 +601,76 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
  */
 export const LoadObjectWorkSchema: GenMessage<LoadObjectWork> = /*@__PURE__*/
   messageDesc(file_sluice_ingest_v1_task, 9);
+
+/**
+ * Runs an ingest query over the rows that the workflow's loads staged for it, and stages its result for the feed.
+ *
+ * @generated from message sluice.ingest.v1.IngestQueryWork
+ */
+export type IngestQueryWork = Message<"sluice.ingest.v1.IngestQueryWork"> & {
+  /**
+   * Which feed.
+   *
+   * @generated from field: sluice.ingest.v1.FeedVersion feed = 1;
+   */
+  feed?: FeedVersion | undefined;
+
+  /**
+   * The query.
+   *
+   * @generated from field: sluice.control.v1.IngestQuery query = 2;
+   */
+  query?: IngestQuery | undefined;
+
+  /**
+   * Where its rows stand among all rows of the domain table's life. Made by control.
+   *
+   * @generated from field: int64 ordinal = 3;
+   */
+  ordinal: bigint;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.IngestQueryWork.
+ * Use `create(IngestQueryWorkSchema)` to create a new message.
+ */
+export const IngestQueryWorkSchema: GenMessage<IngestQueryWork> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 10);
+
+/**
+ * Compares what a shadow load staged of a feed's draft with the feed's domain table.
+ *
+ * @generated from message sluice.ingest.v1.CompareWork
+ */
+export type CompareWork = Message<"sluice.ingest.v1.CompareWork"> & {
+  /**
+   * The draft, as it was staged.
+   *
+   * @generated from field: sluice.ingest.v1.FeedVersion draft = 1;
+   */
+  draft?: FeedVersion | undefined;
+
+  /**
+   * The active version.
+   *
+   * @generated from field: sluice.ingest.v1.FeedVersion active = 2;
+   */
+  active?: FeedVersion | undefined;
+
+  /**
+   * What each object must have staged.
+   *
+   * @generated from field: repeated sluice.ingest.v1.SentObject sent = 3;
+   */
+  sent: SentObject[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.CompareWork.
+ * Use `create(CompareWorkSchema)` to create a new message.
+ */
+export const CompareWorkSchema: GenMessage<CompareWork> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 11);
 
 /**
  * Casts rejected rows of a feed again, into the staging tables.
@@ -596,7 +705,7 @@ export type ReplayRejectsWork = Message<"sluice.ingest.v1.ReplayRejectsWork"> & 
  * Use `create(ReplayRejectsWorkSchema)` to create a new message.
  */
 export const ReplayRejectsWorkSchema: GenMessage<ReplayRejectsWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 10);
+  messageDesc(file_sluice_ingest_v1_task, 12);
 
 /**
  * How much of an object is durable in the staging table, from its start.
@@ -631,7 +740,7 @@ export type Checkpoint = Message<"sluice.ingest.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 11);
+  messageDesc(file_sluice_ingest_v1_task, 13);
 
 /**
  * Checks what was staged for a feed and makes it visible.
@@ -687,7 +796,7 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
  * Use `create(PublishWorkSchema)` to create a new message.
  */
 export const PublishWorkSchema: GenMessage<PublishWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 12);
+  messageDesc(file_sluice_ingest_v1_task, 14);
 
 /**
  * How many rows a load sent of one object.
@@ -715,7 +824,7 @@ export type SentObject = Message<"sluice.ingest.v1.SentObject"> & {
  * Use `create(SentObjectSchema)` to create a new message.
  */
 export const SentObjectSchema: GenMessage<SentObject> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 13);
+  messageDesc(file_sluice_ingest_v1_task, 15);
 
 /**
  * Which tables a publish is about to exchange, by ClickHouse's own ids: recorded before, so that after
@@ -744,7 +853,7 @@ export type PublishIntent = Message<"sluice.ingest.v1.PublishIntent"> & {
  * Use `create(PublishIntentSchema)` to create a new message.
  */
 export const PublishIntentSchema: GenMessage<PublishIntent> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 14);
+  messageDesc(file_sluice_ingest_v1_task, 16);
 
 /**
  * Removes the staging tables of a workflow.
@@ -765,7 +874,7 @@ export type DiscardWork = Message<"sluice.ingest.v1.DiscardWork"> & {
  * Use `create(DiscardWorkSchema)` to create a new message.
  */
 export const DiscardWorkSchema: GenMessage<DiscardWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 15);
+  messageDesc(file_sluice_ingest_v1_task, 17);
 
 /**
  * How a listing ended. The objects went before, by AppendManifest.
@@ -793,7 +902,7 @@ export type ListResult = Message<"sluice.ingest.v1.ListResult"> & {
  * Use `create(ListResultSchema)` to create a new message.
  */
 export const ListResultSchema: GenMessage<ListResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 16);
+  messageDesc(file_sluice_ingest_v1_task, 18);
 
 /**
  * How a load ended.
@@ -828,7 +937,7 @@ export type LoadObjectResult = Message<"sluice.ingest.v1.LoadObjectResult"> & {
  * Use `create(LoadObjectResultSchema)` to create a new message.
  */
 export const LoadObjectResultSchema: GenMessage<LoadObjectResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 17);
+  messageDesc(file_sluice_ingest_v1_task, 19);
 
 /**
  * How a publish ended.
@@ -849,7 +958,28 @@ export type PublishResult = Message<"sluice.ingest.v1.PublishResult"> & {
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema: GenMessage<PublishResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 18);
+  messageDesc(file_sluice_ingest_v1_task, 20);
+
+/**
+ * How a comparison ended.
+ *
+ * @generated from message sluice.ingest.v1.CompareResult
+ */
+export type CompareResult = Message<"sluice.ingest.v1.CompareResult"> & {
+  /**
+   * What it found, without the files.
+   *
+   * @generated from field: sluice.control.v1.FeedComparison comparison = 1;
+   */
+  comparison?: FeedComparison | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.CompareResult.
+ * Use `create(CompareResultSchema)` to create a new message.
+ */
+export const CompareResultSchema: GenMessage<CompareResult> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 21);
 
 /**
  * How a discard ended.
@@ -864,7 +994,7 @@ export type DiscardResult = Message<"sluice.ingest.v1.DiscardResult"> & {
  * Use `create(DiscardResultSchema)` to create a new message.
  */
 export const DiscardResultSchema: GenMessage<DiscardResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 19);
+  messageDesc(file_sluice_ingest_v1_task, 22);
 
 /**
  * What a worker tells with a heartbeat.
@@ -892,5 +1022,5 @@ export type TaskProgress = Message<"sluice.ingest.v1.TaskProgress"> & {
  * Use `create(TaskProgressSchema)` to create a new message.
  */
 export const TaskProgressSchema: GenMessage<TaskProgress> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 20);
+  messageDesc(file_sluice_ingest_v1_task, 23);
 
