@@ -1,6 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import type { Stage } from "@sluice/api/control/v1/failure_pb";
+import type { Notification_Kind } from "@sluice/api/control/v1/notification_pb";
 import type { ColumnType, Generated } from "kysely";
 import type { TaskKind, TaskState, WorkflowState } from "../workflow/state-machine.ts";
 
@@ -302,6 +303,61 @@ export interface FeedComparisonTable {
   create_time: CreateTime;
 }
 
+export interface NotificationLogTable {
+  tenant: string;
+  last_event: Generated<number>;
+  workflow_succeeded: Generated<boolean>;
+}
+
+export interface NotificationTable {
+  tenant: string;
+  id: string;
+  number: number;
+  event: number;
+  kind: Notification_Kind;
+  message: string;
+  workflow_id: string;
+  courier_id: string;
+  courier_name: string;
+  /** A list of texts. */
+  sources: Json;
+  group_run_id: string;
+  group_id: string;
+  group_name: string;
+  /** A StageFailure as proto JSON. */
+  failure: NullableJson;
+  create_time: CreateTime;
+  acknowledge_time: Generated<Date | null>;
+}
+
+export interface WebhookTable {
+  tenant: string;
+  id: string;
+  /** Counts all webhooks: what lists are ordered by. */
+  number: Generated<number>;
+  url: string;
+  /** A list of the numbers of Notification.Kind. */
+  kinds: Json;
+  key_id: string;
+  wrapped_key: Uint8Array;
+  sealed: Uint8Array;
+  failed_deliveries: Generated<number>;
+  last_error: Generated<string>;
+  last_attempt_time: Generated<Date | null>;
+  create_time: CreateTime;
+}
+
+/** What has yet to be posted. */
+export interface WebhookDeliveryTable {
+  tenant: string;
+  id: string;
+  webhook_id: string;
+  body: string;
+  attempts: Generated<number>;
+  next_time: UpdateTime;
+  create_time: CreateTime;
+}
+
 /** Every table by its name. */
 export interface Schema {
   tenant: TenantTable;
@@ -327,4 +383,8 @@ export interface Schema {
   group_run: GroupRunTable;
   group_run_member: GroupRunMemberTable;
   feed_comparison: FeedComparisonTable;
+  notification_log: NotificationLogTable;
+  notification: NotificationTable;
+  webhook: WebhookTable;
+  webhook_delivery: WebhookDeliveryTable;
 }

@@ -1,0 +1,60 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { NotificationService } from "@sluice/api/control/v1/notification_service_pb";
+import type { Logger } from "pino";
+import { createLoop } from "../loop.ts";
+import type { RequestContext } from "../resources/request-id.ts";
+import { type Bell, createBell } from "../workflow/bell.ts";
+import { createNotificationReading } from "./notification-service.ts";
+import { outboxRound } from "./outbox.ts";
+import type { AllowedHosts } from "./webhook-address.ts";
+import { createWebhooks } from "./webhook-service.ts";
+
+/** What every part of the notifications works with. */
+export interface NotificationContext extends RequestContext {
+  readonly log: Logger;
+  /** Hosts that webhooks may name although they are not public. */
+  readonly allowedWebhookHosts: AllowedHosts;
+  /** The pause after a delivery's first try in vain; it doubles. */
+  readonly webhookRetryMs: number;
+  /** The longest time until what other replicas wrote is seen. */
+  readonly pollMs: number;
+  /** Rung when there are notifications that nobody in this process has seen. */
+  readonly newsBell: Bell;
+  /** Aborts with a ConnectError when the service stops. */
+  readonly shutdown: AbortSignal;
+}
+
+export interface NotificationsOptions extends Omit<NotificationContext, "newsBell" | "pollMs"> {
+  /** Default 1,000. */
+  readonly pollMs?: number;
+}
+
+/** Notifications: showing them, and posting them elsewhere. */
+export interface Notifications {
+  readonly service: ServiceImpl<typeof NotificationService>;
+  /** There is news: wakes who watches, and what posts. */
+  ring(): void;
+  start(): void;
+  /** Ends tries that are under way; they are made again by whoever starts next. */
+  stop(): Promise<void>;
+}
+
+export function createNotifications(options: NotificationsOptions): Notifications {
+  const pollMs = options.pollMs ?? 1_000;
+  const context: NotificationContext = { ...options, pollMs, newsBell: createBell() };
+  const outbox = createLoop({
+    name: "webhook deliveries",
+    log: options.log,
+    longestPauseMs: pollMs,
+    round: (stopped) => outboxRound(context, stopped),
+  });
+  return {
+    service: { ...createNotificationReading(context), ...createWebhooks(context) },
+    ring: () => {
+      context.newsBell.ring();
+      outbox.bell.ring();
+    },
+    start: () => outbox.start(),
+    stop: () => outbox.stop(),
+  };
+}
