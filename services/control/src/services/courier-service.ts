@@ -16,7 +16,13 @@ import type { Schema } from "../database/schema.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { findMade, makeOnce } from "../resources/request-id.ts";
-import { assertEtag, isViolationOf, nameTaken, notFound } from "../resources/resource-errors.ts";
+import {
+  assertEtag,
+  inUse,
+  isViolationOf,
+  nameTaken,
+  notFound,
+} from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import { assertCourier } from "./courier-checks.ts";
@@ -167,6 +173,25 @@ async function remove(context: ControlContext, request: DeleteCourierRequest): P
   await context.kysely.transaction().execute(async (transaction) => {
     const current = await lock(transaction, tenant, request.id);
     assertEtag("courier", request.etag, current.etag);
+    const groups = await transaction
+      .selectFrom("courier_group_member")
+      .innerJoin("courier_group", (join) =>
+        join
+          .onRef("courier_group.tenant", "=", "courier_group_member.tenant")
+          .onRef("courier_group.id", "=", "courier_group_member.group_id"),
+      )
+      .select("courier_group.name")
+      .where("courier_group_member.tenant", "=", tenant)
+      .where("courier_group_member.courier_id", "=", request.id)
+      .orderBy("courier_group.name_key")
+      .execute();
+    if (groups.length > 0) {
+      throw inUse(
+        "courier",
+        request.id,
+        groups.map(({ name }) => `courier group ${name}`),
+      );
+    }
     await transaction
       .deleteFrom("courier")
       .where("tenant", "=", tenant)

@@ -60,6 +60,7 @@ export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date):
     tasks: [...tasks],
     totals: toProgress(row, elapsedMs, elapsedMs === 0 ? 0 : (row.rows * 1000) / elapsedMs),
     warnings: texts(row.warnings),
+    groupRunId: row.group_run_id ?? "",
     createTime: timestampFromDate(row.create_time),
     ...(row.failure === null ? {} : { failure: failureFromJson(row.failure) }),
     ...(row.start_time === null ? {} : { startTime: timestampFromDate(row.start_time) }),

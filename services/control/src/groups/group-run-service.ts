@@ -1,0 +1,118 @@
+import { toBinary } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  type CourierGroupService,
+  type ListCourierGroupRunsRequest,
+  type RunCourierGroupRequest,
+  RunCourierGroupRequestSchema,
+} from "@sluice/api/control/v1/courier_group_service_pb";
+import type { GroupRun } from "@sluice/api/control/v1/group_run_pb";
+import { makeId } from "../resources/identity.ts";
+import { toPage } from "../resources/page.ts";
+import { makeOnce } from "../resources/request-id.ts";
+import { notFound } from "../resources/resource-errors.ts";
+import { refuseField } from "../server/field-violations.ts";
+import { belowNumber } from "../workflow/page-number.ts";
+import { readGroupRow, timeZoneOf, toGroup } from "./group-rows.ts";
+import { beginRun } from "./group-run.ts";
+import type { GroupContext } from "./groups.ts";
+import { readMembers, toGroupRun } from "./run-rows.ts";
+import { stopRun } from "./scheduler.ts";
+
+/** Runs of groups, and running them by hand. */
+export type GroupRuns = Pick<
+  ServiceImpl<typeof CourierGroupService>,
+  "runCourierGroup" | "getCourierGroupRun" | "listCourierGroupRuns" | "cancelCourierGroupRun"
+>;
+
+export function createGroupRuns(context: GroupContext): GroupRuns {
+  return {
+    runCourierGroup: async (request) => ({
+      groupRun: await readRun(context, await runNow(context, request)),
+    }),
+    getCourierGroupRun: async ({ id }) => ({ groupRun: await readRun(context, id) }),
+    listCourierGroupRuns: (request) => list(context, request),
+    cancelCourierGroupRun: async ({ id }) => {
+      await readRun(context, id);
+      await stopRun(context, id, "asked");
+      return { groupRun: await readRun(context, id) };
+    },
+  };
+}
+
+async function runNow(context: GroupContext, request: RunCourierGroupRequest): Promise<string> {
+  const tenant = context.tenant();
+  const call = {
+    method: "RunCourierGroup",
+    requestId: request.requestId,
+    body: toBinary(RunCourierGroupRequestSchema, { ...request, requestId: "" }),
+  };
+  const ownId = makeId("grun");
+  const id = await makeOnce(context, call, ownId, async (trx, runId) => {
+    const row = await readGroupRow(trx, tenant, request.id);
+    const group = toGroup(row);
+    const timeZone = timeZoneOf(group);
+    await beginRun(context, trx, tenant, runId, {
+      group,
+      fireTime: undefined,
+      moment:
+        request.date === ""
+          ? { at: new Date(), before: row.last_fire_time ?? undefined, timeZone }
+          : { at: endOf(request.date), before: undefined, timeZone: "UTC", onlyPastDay: true },
+    });
+  });
+  if (id === ownId) {
+    context.engine.ringTasks();
+    context.newsRing();
+    context.scheduleBell.ring();
+  }
+  return id;
+}
+
+/** A day's last moment in UTC, from which offsets go back: hours of an offset stay within the day. */
+function endOf(date: string): Date {
+  const day = Date.parse(`${date}T00:00:00Z`);
+  if (Number.isNaN(day) || new Date(day).toISOString().slice(0, 10) !== date) {
+    const why = `${date} is not a day of the calendar, yyyy-mm-dd`;
+    refuseField(RunCourierGroupRequestSchema, "date", "not_a_day", why);
+  }
+  return new Date(day + 86_400_000 - 1);
+}
+
+async function readRun(context: GroupContext, id: string): Promise<GroupRun> {
+  const tenant = context.tenant();
+  const row = await context.kysely
+    .selectFrom("group_run")
+    .selectAll()
+    .where("tenant", "=", tenant)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (row === undefined) throw notFound("group run", id);
+  const members = await readMembers(context.kysely, tenant, [id]);
+  return toGroupRun(row, members.get(id) ?? []);
+}
+
+async function list(
+  context: GroupContext,
+  request: ListCourierGroupRunsRequest,
+): Promise<{ groupRuns: GroupRun[]; nextPageToken: string }> {
+  const page = toPage(request, ["group runs", request.groupId]);
+  const below = belowNumber(page);
+  const tenant = context.tenant();
+  const found = await context.kysely
+    .selectFrom("group_run")
+    .selectAll()
+    .where("tenant", "=", tenant)
+    .$if(request.groupId !== "", (query) => query.where("group_id", "=", request.groupId))
+    .$if(below !== undefined, (query) => query.where("number", "<", below ?? 0))
+    .orderBy("number", "desc")
+    .limit(page.size + 1)
+    .execute();
+  const { rows, nextPageToken } = page.cut(found, (row) => [String(row.number)]);
+  const ids = rows.map(({ id }) => id);
+  const members = await readMembers(context.kysely, tenant, ids);
+  return {
+    groupRuns: rows.map((row) => toGroupRun(row, members.get(row.id) ?? [])),
+    nextPageToken,
+  };
+}

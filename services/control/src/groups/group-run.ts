@@ -1,0 +1,121 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { CourierGroup, GroupMember } from "@sluice/api/control/v1/courier_group_pb";
+import { Notification_Kind } from "@sluice/api/control/v1/notification_pb";
+import { sql } from "kysely";
+import { type NewNotification, notify } from "../notifications/notify.ts";
+import type { Tenant } from "../tenant.ts";
+import type { Trx } from "../workflow/context.ts";
+import { toMs } from "./group-rows.ts";
+import type { GroupContext } from "./groups.ts";
+import { daysOfMember, type RunMoment } from "./run-days.ts";
+
+/** What makes a group run. */
+export interface RunStart {
+  readonly group: CourierGroup;
+  /** The time that the schedule named; undefined for a run that somebody asked for. */
+  readonly fireTime: Date | undefined;
+  /** What the days are counted from; as the group says, unless onlyPastDay is set here. */
+  readonly moment: Omit<RunMoment, "onlyPastDay"> & { readonly onlyPastDay?: boolean };
+}
+
+/**
+ * Writes a run with a workflow for each courier, all in one transaction: a run is there whole or not at all. A courier
+ * that can't be started, because a feed of it is not active, keeps none of the others from running; somebody is told.
+ */
+export async function beginRun(
+  { engine }: GroupContext,
+  trx: Trx,
+  tenant: Tenant,
+  runId: string,
+  { group, fireTime, moment }: RunStart,
+): Promise<void> {
+  const runtimeAlertMs = group.runtimeAlert === undefined ? undefined : toMs(group.runtimeAlert);
+  const run = await trx
+    .insertInto("group_run")
+    .values({
+      tenant,
+      id: runId,
+      group_id: group.id,
+      group_name: group.name,
+      fire_time: fireTime ?? null,
+      runtime_alert_ms: runtimeAlertMs ?? null,
+      alert_time:
+        runtimeAlertMs === undefined
+          ? null
+          : sql<Date>`now() + make_interval(secs => ${runtimeAlertMs / 1000})`,
+    })
+    .returning("create_time")
+    .executeTakeFirstOrThrow();
+  const names = await courierNames(trx, tenant, group.members);
+  const problems: NewNotification[] = [];
+  for (const [position, member] of group.members.entries()) {
+    const days = daysOfMember({ onlyPastDay: group.onlyPastDay, ...moment }, toMs(member.offset));
+    const waitUntil = new Date(run.create_time.getTime() + toMs(member.wait));
+    const name = names.get(member.courierId) ?? "";
+    const started = await startOrExplain(() =>
+      engine.beginMember(trx, {
+        courierId: member.courierId,
+        days,
+        groupRunId: runId,
+        filesWaitUntil: waitUntil,
+      }),
+    );
+    await trx
+      .insertInto("group_run_member")
+      .values({
+        tenant,
+        run_id: runId,
+        position,
+        courier_id: member.courierId,
+        courier_name: name,
+        start_date: days.startDate,
+        end_date: days.endDate,
+        wait_until: waitUntil,
+        notify_when_missing: member.notifyWhenMissing,
+        stop_when_missing: member.stopWhenMissing,
+        workflow_id: started.workflowId ?? null,
+        problem: started.problem ?? null,
+      })
+      .execute();
+    if (started.problem === undefined) continue;
+    problems.push({
+      kind: Notification_Kind.WORKFLOW_FAILED,
+      message: `Courier ${name} of group ${group.name} could not be started: ${started.problem}`,
+      courierId: member.courierId,
+      courierName: name,
+      groupRunId: runId,
+      groupId: group.id,
+      groupName: group.name,
+    });
+  }
+  for (const problem of problems) await notify(trx, tenant, problem);
+}
+
+async function startOrExplain(
+  start: () => Promise<string>,
+): Promise<{ readonly workflowId?: string; readonly problem?: string }> {
+  try {
+    return { workflowId: await start() };
+  } catch (error) {
+    const isExpected =
+      error instanceof ConnectError &&
+      (error.code === Code.FailedPrecondition || error.code === Code.NotFound);
+    if (!isExpected) throw error;
+    return { problem: error.rawMessage };
+  }
+}
+
+async function courierNames(
+  trx: Trx,
+  tenant: Tenant,
+  members: readonly GroupMember[],
+): Promise<ReadonlyMap<string, string>> {
+  const ids = members.map((member) => member.courierId);
+  const rows = await trx
+    .selectFrom("courier")
+    .select(["id", "name"])
+    .where("tenant", "=", tenant)
+    .where("id", "in", ids)
+    .execute();
+  return new Map(rows.map((row) => [row.id, row.name]));
+}
