@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import { join } from "node:path";
 
 /** Everything that the operator decides. */
@@ -33,6 +34,12 @@ export interface ControlConfig {
   readonly maxAttempts: number;
   /** SLUICE_RETRY_DELAY_MS. The pause after the first failure; it doubles with every further one. */
   readonly retryDelayMs: number;
+  /** SLUICE_FILE_WAIT_PAUSE_MS. The pause before a group's courier looks again for files that may still come. */
+  readonly fileWaitPauseMs: number;
+  /** SLUICE_ALLOWED_WEBHOOK_HOSTS. Names or addresses that webhooks may name though they are not public. */
+  readonly allowedWebhookHosts: readonly string[];
+  /** SLUICE_WEBHOOK_RETRY_MS. The pause after a delivery's first try in vain; it doubles, up to an hour. */
+  readonly webhookRetryMs: number;
   /** SLUICE_SHUTDOWN_GRACE_MS. Calls that last longer after a stop was asked for are cut off. */
   readonly shutdownGraceMs: number;
   /** SLUICE_REFLECTION. Whether strangers may ask for the API's description. */
@@ -88,6 +95,17 @@ export function readConfig(environment: Environment = process.env): ControlConfi
       fallback: 4700,
       min: 10,
       max: 300_000,
+    }),
+    fileWaitPauseMs: whole(environment, "SLUICE_FILE_WAIT_PAUSE_MS", {
+      fallback: 60_000,
+      min: 100,
+      max: 3_600_000,
+    }),
+    allowedWebhookHosts: readHosts(environment, "SLUICE_ALLOWED_WEBHOOK_HOSTS"),
+    webhookRetryMs: whole(environment, "SLUICE_WEBHOOK_RETRY_MS", {
+      fallback: 5_000,
+      min: 10,
+      max: 3_600_000,
     }),
     shutdownGraceMs: whole(environment, "SLUICE_SHUTDOWN_GRACE_MS", {
       fallback: 5000,
@@ -160,6 +178,18 @@ function readEndpoints(environment: Environment): string[] {
         throw wrong(name, "http or https addresses without a path, separated by commas", item);
       }
       return url.origin;
+    });
+}
+
+function readHosts(environment: Environment, name: string): string[] {
+  const items = (text(environment, name) ?? "").split(",").map((item) => item.trim().toLowerCase());
+  return items
+    .filter((item) => item !== "")
+    .map((item) => {
+      if (!/^[a-z0-9._:-]+$/.test(item) || (item.includes(":") && !isIPv6(item))) {
+        throw wrong(name, "host names or addresses without a port, separated by commas", item);
+      }
+      return item;
     });
 }
 

@@ -1,9 +1,11 @@
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { CourierGroupService } from "@sluice/api/control/v1/courier_group_service_pb";
 import { CourierService } from "@sluice/api/control/v1/courier_service_pb";
 import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
 import { DomainTableService } from "@sluice/api/control/v1/domain_table_service_pb";
 import { FeedService } from "@sluice/api/control/v1/feed_service_pb";
+import { NotificationService } from "@sluice/api/control/v1/notification_service_pb";
 import { SourceService } from "@sluice/api/control/v1/source_service_pb";
 import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import { Health } from "@sluice/api/grpc/health/v1/health_pb";
@@ -13,7 +15,10 @@ import { type Logger, pino } from "pino";
 import { type ControlConfig, controlDirectory } from "./config.ts";
 import type { ControlContext } from "./context.ts";
 import { type Database, openDatabase } from "./database/database.ts";
+import { createGroups } from "./groups/groups.ts";
 import { createInspector } from "./inspect.ts";
+import { createNotifications } from "./notifications/notifications.ts";
+import { recordEnding } from "./notifications/workflow-ending.ts";
 import { readOrMakeMasterKey } from "./secrets/master-key.ts";
 import { createSecretBox } from "./secrets/secret-box.ts";
 import { translateErrors } from "./server/errors.ts";
@@ -45,7 +50,9 @@ const SERVICES = [
   SourceService,
   FeedService,
   CourierService,
+  CourierGroupService,
   WorkflowService,
+  NotificationService,
   DomainTableService,
   TaskService,
 ];
@@ -93,16 +100,41 @@ async function serve(
     tenant: currentTenant,
     shutdown: shutdown.signal,
   };
+  const notifications = createNotifications({
+    kysely,
+    tenant: currentTenant,
+    secrets,
+    log,
+    allowedWebhookHosts: new Set(config.allowedWebhookHosts),
+    webhookRetryMs: config.webhookRetryMs,
+    shutdown: shutdown.signal,
+  });
   const engine = createWorkflowEngine({
     kysely,
     log,
     leaseMs: config.leaseMs,
     retry: { maxAttempts: config.maxAttempts, firstDelayMs: config.retryDelayMs },
+    fileWaitPauseMs: config.fileWaitPauseMs,
+    endings: {
+      record: (trx, workflowId) => recordEnding(trx, currentTenant(), workflowId),
+      ring: () => {
+        notifications.ring();
+        groups.ring();
+      },
+    },
     secretBox: secrets,
     taskSecrets: {
       connection: (credentialId) => connectionOf(context, credentialId),
       pgpKeys: (credentialId) => pgpKeysOf(context, credentialId),
     },
+  });
+  const groups = createGroups({
+    kysely,
+    tenant: currentTenant,
+    secrets,
+    log,
+    engine,
+    newsRing: () => notifications.ring(),
   });
   warmUp(SERVICES);
   const listener = await listen({
@@ -110,7 +142,11 @@ async function serve(
     port: config.port,
     ...(config.tls === undefined ? {} : { tls: config.tls }),
     handler: connectNodeAdapter({
-      routes: (router) => route(router, context, engine, config),
+      routes: (router) => {
+        route(router, context, engine, config);
+        router.service(CourierGroupService, groups.service);
+        router.service(NotificationService, notifications.service);
+      },
       interceptors: [translateErrors(log), validateRequests],
       readMaxBytes: config.readMaxBytes,
       writeMaxBytes: config.writeMaxBytes,
@@ -119,6 +155,8 @@ async function serve(
     }),
   });
   engine.start();
+  groups.start();
+  notifications.start();
   log.info({ url: listener.url, database: handle.kind }, "listening");
   return {
     url: listener.url,
@@ -126,7 +164,12 @@ async function serve(
       shutdown.abort(new ConnectError("the server is stopping", Code.Unavailable));
       try {
         // Both at once: calls that wait for the engine end because it stops.
-        await Promise.all([listener.close(config.shutdownGraceMs), engine.stop()]);
+        await Promise.all([
+          listener.close(config.shutdownGraceMs),
+          engine.stop(),
+          groups.stop(),
+          notifications.stop(),
+        ]);
       } finally {
         inspect.close();
         await database.close();

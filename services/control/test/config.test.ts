@@ -15,6 +15,9 @@ test("without settings it listens on this machine alone, and keeps its state in 
     readMaxBytes: 4 * 1024 * 1024,
     writeMaxBytes: 32 * 1024 * 1024,
     maxTimeoutMs: 300_000,
+    fileWaitPauseMs: 60_000,
+    allowedWebhookHosts: [],
+    webhookRetryMs: 5000,
     shutdownGraceMs: 5000,
     reflection: true,
     exitWithStdin: false,
@@ -30,6 +33,13 @@ test("endpoints are compared by their origin", () => {
     SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1:9000/, https://S3.example.com:443",
   });
   expect(allowedEndpoints).toEqual(["http://127.0.0.1:9000", "https://s3.example.com"]);
+});
+
+test("hosts of webhooks are compared in small letters", () => {
+  const { allowedWebhookHosts } = readConfig({
+    SLUICE_ALLOWED_WEBHOOK_HOSTS: "Hooks.internal, 10.0.0.1,::1,",
+  });
+  expect(allowedWebhookHosts).toEqual(["hooks.internal", "10.0.0.1", "::1"]);
 });
 
 describe("a wrong setting is one line that names the variable", () => {
@@ -50,6 +60,10 @@ describe("a wrong setting is one line that names the variable", () => {
     ["SLUICE_WRITE_MAX_BYTES", "1"],
     ["SLUICE_MAX_TIMEOUT_MS", "0"],
     ["SLUICE_SHUTDOWN_GRACE_MS", "1.5"],
+    ["SLUICE_FILE_WAIT_PAUSE_MS", "0"],
+    ["SLUICE_ALLOWED_WEBHOOK_HOSTS", "127.0.0.1:8080"],
+    ["SLUICE_ALLOWED_WEBHOOK_HOSTS", "https://hooks.internal"],
+    ["SLUICE_WEBHOOK_RETRY_MS", "soon"],
     ["SLUICE_REFLECTION", "yes"],
     ["SLUICE_EXIT_WITH_STDIN", "true"],
   ])("%s=%s", (name, value) => {
