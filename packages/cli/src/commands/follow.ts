@@ -1,0 +1,80 @@
+import { toJsonString } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import {
+  type Task,
+  type Workflow,
+  Workflow_State,
+  Workflow_StateSchema,
+  WorkflowSchema,
+} from "@sluice/api/control/v1/workflow_pb";
+import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
+import { CommanderError } from "commander";
+import { EXIT } from "../exit-codes.ts";
+import { progressLine, renderWorkflow } from "../print/workflow.ts";
+import type { Session } from "../session.ts";
+import { shortEnum } from "../values.ts";
+
+/** How often a broken stream is opened again in a row, and the pause before each. */
+const MAX_BREAKS = 10;
+const BREAK_MS = 1000;
+
+/**
+ * Shows how far a workflow is until it has ended, and then all about it: a moving line for a person, a JSON for every
+ * event for a machine. Ends with an exit code of its own when the workflow did not succeed.
+ */
+export async function follow(session: Session, id: string): Promise<void> {
+  const { terminal, json } = session;
+  const workflows = createClient(WorkflowService, session.transport);
+  const tasks = new Map<string, Task>();
+  let last = "";
+  for await (const workflow of watch(session, id)) {
+    if (json) {
+      terminal.out(`${toJsonString(WorkflowSchema, workflow)}\n`);
+      continue;
+    }
+    for (const task of workflow.tasks) tasks.set(task.id, task);
+    const whole = { ...workflow, tasks: [...tasks.values()] };
+    if (terminal.isInteractive) {
+      terminal.err(`\r\x1b[K${progressLine(whole, terminal.columns ?? 80)}`);
+    } else {
+      const state = shortEnum(Workflow_StateSchema, workflow.state);
+      if (state !== last) terminal.err(`${state}\n`);
+      last = state;
+    }
+  }
+  if (terminal.isInteractive && !json) terminal.err("\r\x1b[K");
+  const { workflow } = await workflows.getWorkflow({ id }, { signal: terminal.signal });
+  if (workflow === undefined) return;
+  terminal.out(json ? `${toJsonString(WorkflowSchema, workflow)}\n` : renderWorkflow(workflow));
+  assertSucceeded(workflow);
+}
+
+/** The events of a workflow; after a break, on from the last one that was seen. */
+async function* watch({ transport, terminal }: Session, id: string): AsyncIterable<Workflow> {
+  const workflows = createClient(WorkflowService, transport);
+  const { signal } = terminal;
+  let afterEvent = 0n;
+  for (let breaks = 0; ; ) {
+    try {
+      for await (const answer of workflows.watchWorkflow({ id, afterEvent }, { signal })) {
+        afterEvent = answer.event;
+        breaks = 0;
+        if (answer.workflow !== undefined) yield answer.workflow;
+      }
+      return;
+    } catch (error) {
+      const isBreak = ConnectError.from(error).code === Code.Unavailable;
+      if (!isBreak || signal.aborted || afterEvent === 0n || ++breaks > MAX_BREAKS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BREAK_MS));
+    }
+  }
+}
+
+function assertSucceeded({ state }: Workflow): void {
+  if (state === Workflow_State.SUCCEEDED) return;
+  throw new CommanderError(
+    EXIT.workflowFailed,
+    "sluice.workflowFailed",
+    `the workflow ended: ${shortEnum(Workflow_StateSchema, state)}`,
+  );
+}

@@ -1,0 +1,44 @@
+import type { Command } from "commander";
+import { assertUrl, profileFile, readProfiles, writeProfiles } from "../config.ts";
+import { toTable } from "../print/table.ts";
+import type { Terminal } from "../terminal.ts";
+import { usageError } from "../usage.ts";
+
+/** `sluice profile`: the installations that commands can talk to. */
+export function addProfile(program: Command, terminal: Terminal): void {
+  const { env } = terminal;
+  const profile = program
+    .command("profile")
+    .helpGroup("Setting up:")
+    .description(`Installations to talk to, kept in ${profileFile(env)}`);
+  profile
+    .command("set")
+    .description("Keep an address under a name; the first becomes the current one")
+    .argument("<name>", "of the profile")
+    .argument("<url>", "the API's address")
+    .action((name: string, url: string) => {
+      const { current = name, profiles } = readProfiles(env);
+      writeProfiles(env, { current, profiles: { ...profiles, [name]: { url: assertUrl(url) } } });
+    });
+  profile
+    .command("use")
+    .description("Make a profile the current one")
+    .argument("<name>", "of the profile")
+    .action((name: string) => {
+      const { profiles } = readProfiles(env);
+      if (profiles[name] === undefined) throw usageError(`there is no profile ${name}`);
+      writeProfiles(env, { current: name, profiles });
+    });
+  profile
+    .command("list")
+    .description("Show the profiles; * marks the current one")
+    .action(() => {
+      const { current, profiles } = readProfiles(env);
+      const rows = Object.entries(profiles).map(([name, { url }]) => [
+        name === current ? "*" : "",
+        name,
+        url,
+      ]);
+      terminal.out(rows.length === 0 ? "none\n" : toTable(["", "name", "url"], rows));
+    });
+}

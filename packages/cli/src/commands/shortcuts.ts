@@ -1,0 +1,114 @@
+import type { Shape } from "./api-command.ts";
+
+/** A command of its own for a method that people call often. */
+export interface Shortcut extends Shape {
+  /** Service/Method. */
+  readonly method: string;
+  /** The noun it stands under; at the top when not set. */
+  readonly noun?: string;
+}
+
+const BEFORE = "Getting access:";
+const LOOK = "Looking at files:";
+const RUN = "Running:";
+const AFTER = "Afterwards:";
+
+/** The commands of the main procedure, in its order. */
+export const SHORTCUTS: readonly Shortcut[] = [
+  {
+    name: "identity",
+    method: "CredentialService/GetPlatformIdentity",
+    group: BEFORE,
+    description: "Show the role and the external id that a customer's role has to trust",
+  },
+  {
+    name: "trust-policy",
+    method: "CredentialService/GetTrustPolicy",
+    group: BEFORE,
+    prints: "policy_json",
+    words: ["credential-id"],
+    description: "Print the trust policy for the customer's role, ready to paste",
+    examples: [["sluice trust-policy > trust.json", "for the customer's AWS administrator"]],
+  },
+  {
+    noun: "credential",
+    name: "add-role",
+    method: "CredentialService/CreateCredential",
+    under: "iam-role-to-role",
+    words: ["name"],
+    description: "Make a credential of a role in the customer's account",
+    examples: [
+      [
+        "sluice credential add-role Acme --target-role-arn arn:aws:iam::111122223333:role/reader --bucket acme",
+        "a role that trusts ours, and the bucket it may read",
+      ],
+    ],
+  },
+  {
+    noun: "credential",
+    name: "add-keys",
+    method: "CredentialService/CreateCredential",
+    under: "access-key",
+    words: ["name"],
+    description: "Make a credential of the keys of an S3-compatible store",
+    examples: [
+      [
+        "sluice credential add-keys Store --access-key-id AK --secret-access-key @secret.txt --bucket b --endpoint https://s3.example",
+        "the secret comes from a file, not from the history of the shell",
+      ],
+    ],
+  },
+  {
+    noun: "credential",
+    name: "add-pgp",
+    method: "CredentialService/CreateCredential",
+    under: "pgp",
+    words: ["name"],
+    description: "Make a credential of OpenPGP private keys, or of a passphrase",
+    examples: [
+      [
+        "sluice credential add-pgp Keys --private-key-block @keys.asc --passphrase @pass.txt",
+        "from files",
+      ],
+    ],
+  },
+  {
+    name: "browse",
+    method: "SourceService/BrowseObjects",
+    group: LOOK,
+    words: ["prefix"],
+    defaults: { delimiter: "/" },
+    examples: [["sluice browse Acme customers/", "the folders and files below customers/"]],
+  },
+  {
+    name: "run",
+    method: "CourierService/RunCourier",
+    group: RUN,
+    waits: true,
+    description: "Run a courier, and show how far it is until it has ended",
+    examples: [
+      ["sluice run Customers --date 2026-11-20", "one day"],
+      [
+        "sluice run Customers --period.start-date 2026-11-01 --period.end-date 2026-12-01",
+        "a period; the end is the first day that is not loaded",
+      ],
+      ["sluice run Customers --date 2026-11-20 --json | jq -r .state", "for machines"],
+    ],
+  },
+  {
+    name: "watch",
+    method: "WorkflowService/WatchWorkflow",
+    group: RUN,
+    description: "Show how far a workflow is until it has ended",
+  },
+  { name: "workflows", method: "WorkflowService/ListWorkflows", group: RUN },
+  { name: "cancel", method: "WorkflowService/CancelWorkflow", group: RUN },
+  {
+    name: "rows",
+    method: "DomainTableService/SampleRows",
+    group: AFTER,
+    words: ["max-rows"],
+    examples: [["sluice rows example.customers 10", "ten rows of the feed's domain table"]],
+  },
+  { name: "rejects", method: "DomainTableService/ListRejects", group: AFTER },
+];

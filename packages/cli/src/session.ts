@@ -1,0 +1,35 @@
+import type { Transport } from "@connectrpc/connect";
+import { type Command, Option } from "commander";
+import { findProfile } from "./config.ts";
+import { connect } from "./invoke.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a command has while it runs. */
+export interface Session {
+  readonly terminal: Terminal;
+  readonly transport: Transport;
+  readonly url: string;
+  /** Whether machines read the answers: one JSON on each line. */
+  readonly json: boolean;
+}
+
+const GROUP = "Where, and how to answer:";
+
+/** The flags of every command that calls the service. */
+export function addSessionOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--url <url>", "the API's address").helpGroup(GROUP))
+    .addOption(new Option("--profile <name>", "a profile of the profile file").helpGroup(GROUP))
+    .addOption(new Option("--json", "answer in JSON, one message on each line").helpGroup(GROUP));
+}
+
+export function openSession(terminal: Terminal, command: Command): Session {
+  const options: { url?: string; profile?: string; json?: boolean } = command.opts();
+  const profile = findProfile(terminal.env, options);
+  return {
+    terminal,
+    transport: connect(profile),
+    url: profile.url,
+    json: options.json ?? false,
+  };
+}
