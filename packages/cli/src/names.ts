@@ -1,8 +1,15 @@
-import type { DescField, DescMethod, JsonObject } from "@bufbuild/protobuf";
-import { toJson } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  type JsonObject,
+  type JsonValue,
+  toJson,
+} from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
+import { resourceOf } from "./fields.ts";
 import { invoke } from "./invoke.ts";
-import { METHODS } from "./methods.ts";
+import { commentOf, kebab, METHODS } from "./methods.ts";
 import { toMessage } from "./request.ts";
 import { usageError } from "./usage.ts";
 
@@ -10,29 +17,64 @@ import { usageError } from "./usage.ts";
 const ID = /^[a-z]+_[A-Za-z0-9_-]{20}$/;
 const PAGE = 1000;
 
-/** The method that lists what the ids of a field belong to; nothing where things have no names. */
-export function listMethodOf(method: DescMethod, field: DescField): DescMethod | undefined {
-  const service =
-    field.name === "id"
-      ? method.parent.name
-      : field.name.endsWith("_id")
-        ? `${field.localName.charAt(0).toUpperCase()}${field.localName.slice(1, -2)}Service`
-        : undefined;
-  const kind = service?.replace(/Service$/, "");
-  if (kind === undefined) return undefined;
-  return METHODS.find(
-    ({ desc }) =>
-      desc.name === `List${kind}s` &&
-      (desc.parent.name === service || desc.parent.name.endsWith(service ?? "")) &&
-      desc.output.fields.some(
-        (list) =>
-          list.fieldKind === "list" && list.message?.fields.some(({ name }) => name === "name"),
+/**
+ * Puts ids where people wrote names, wherever a request wants an id: in `id`, `courier_id`, `loads[0].feed_id`. Names
+ * that nobody lists stay as they are.
+ */
+export async function namesToIds(
+  transport: Transport,
+  method: DescMethod,
+  request: JsonObject,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  const walk = async (desc: DescMessage, value: JsonObject, depth: number): Promise<JsonObject> =>
+    Object.fromEntries(
+      await Promise.all(
+        Object.entries(value).map(async ([name, inner]): Promise<[string, JsonValue]> => {
+          const field = desc.fields.find((each) => each.jsonName === name || each.name === name);
+          return [name, field === undefined ? inner : await idsOf(field, inner, depth)];
+        }),
       ),
-  )?.desc;
+    );
+  const idsOf = async (field: DescField, value: JsonValue, depth: number): Promise<JsonValue> => {
+    if (Array.isArray(value)) {
+      return await Promise.all(value.map(async (item) => await idsOf(field, item, depth)));
+    }
+    if (field.message !== undefined && typeof value === "object" && value !== null) {
+      return await walk(field.message, value, depth + 1);
+    }
+    if (typeof value !== "string" || value === "" || ID.test(value)) return value;
+    const isOwn =
+      depth === 0 || (depth === 1 && field.parent === resourceOf(method.input)?.message);
+    const list = listMethodOf(kindOf(method, field, isOwn));
+    return list === undefined ? value : await toId(transport, list, value, signal);
+  };
+  return await walk(method.input, request, 0);
+}
+
+/** What an id belongs to: `feed` for `feed_id`, and for the `id` of ActivateFeed. */
+export function kindOf(method: DescMethod, field: DescField, isOwn = true): string {
+  if (/_ids?$/.test(field.name)) return field.name.replace(/_ids?$/, "");
+  if (field.name !== "id" || !isOwn) return "";
+  const said = /^The (.*)'s id\b/.exec(commentOf(`${field.parent.typeName}.id`))?.[1];
+  return said ?? kebab(method.name).split("-").slice(1).join("_");
+}
+
+/** The method that lists what has this name; nothing where things have none. */
+function listMethodOf(kind: string): DescMethod | undefined {
+  const word = kind.replaceAll(/(?:^|[_ ])([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  if (word === "") return undefined;
+  const lists = METHODS.map(({ desc }) => desc).filter(
+    ({ name, output }) =>
+      name.startsWith("List") &&
+      name.endsWith(`${word}s`) &&
+      output.fields.some((list) => list.message?.fields.some((each) => each.name === "name")),
+  );
+  return lists.find(({ name }) => name === `List${word}s`) ?? lists[0];
 }
 
 /** The id of what a person calls by its name: "Acme", or `source.name` for feeds. An id stays as it is. */
-export async function toId(
+async function toId(
   transport: Transport,
   list: DescMethod,
   text: string,

@@ -4,9 +4,9 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
 import { flagsOf, isNeededText, positionalsOf, type RequestField, resourceOf } from "../fields.ts";
 import { type ApiMethod, commentOf, methodName } from "../methods.ts";
-import { listMethodOf, toId } from "../names.ts";
+import { kindOf, namesToIds } from "../names.ts";
 import { toRequestJson, type WrittenField } from "../request.ts";
-import { addSessionOptions, openSession, type Session } from "../session.ts";
+import { addSessionOptions, openSession } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
 import { placeholderOf, shortNames } from "../values.ts";
 import { answer, ask } from "./answer.ts";
@@ -44,7 +44,9 @@ export function addApiCommand(
   command.description(shape.description ?? commentOf(`${desc.parent.typeName}.${desc.name}`));
   const words = wordsOf(desc, shape);
   for (const { field, isNeeded } of words) {
-    const word = field.flag === "id" ? method.noun : field.flag.replace(/-id$/, "");
+    const leaf = field.path.at(-1);
+    const kind = leaf === undefined ? "" : kindOf(desc, leaf);
+    const word = kind === "" ? field.flag : kind.replaceAll(/[_ ]/g, "-");
     command.argument(isNeeded ? `<${word}>` : `[${word}]`, describe(field));
   }
   const flags = offeredFlags(desc, shape).filter(
@@ -83,11 +85,12 @@ export function addApiCommand(
     }
     const session = openSession(terminal, command);
     const file = typeof opts.file === "string" ? opts.file : undefined;
-    const named = await namesToIds(session, desc, written);
-    const json = {
-      ...shape.defaults,
-      ...(await toRequestJson(desc.input, named, file, terminal)),
-    };
+    const json = await namesToIds(
+      session.transport,
+      desc,
+      { ...shape.defaults, ...(await toRequestJson(desc.input, written, file, terminal)) },
+      terminal.signal,
+    );
     if (isFollowed(desc)) {
       await follow(session, String(json.id ?? ""));
     } else if (beginsWorkflow(desc) && opts.wait === true) {
@@ -187,27 +190,4 @@ function isPaged({ input, output }: DescMethod): boolean {
 function toValues(value: unknown): (string | true)[] {
   if (Array.isArray(value)) return value.map(String);
   return [value === true ? true : String(value)];
-}
-
-/** People write names where the API wants ids. */
-async function namesToIds(
-  { transport, terminal }: Session,
-  method: DescMethod,
-  written: readonly WrittenField[],
-): Promise<WrittenField[]> {
-  return await Promise.all(
-    written.map(async ({ field, values }) => {
-      const leaf = field.path.at(-1);
-      const list = leaf === undefined ? undefined : listMethodOf(method, leaf);
-      if (list === undefined) return { field, values };
-      return {
-        field,
-        values: await Promise.all(
-          values.map(async (value) =>
-            value === true ? value : await toId(transport, list, value, terminal.signal),
-          ),
-        ),
-      };
-    }),
-  );
 }
