@@ -17,7 +17,11 @@ const NOUNS: Readonly<Record<string, string>> = {
 
 /** Every method of every service. */
 export const METHODS: readonly ApiMethod[] = SERVICES.flatMap((service) =>
-  service.methods.map((desc) => ({ noun: nounOf(service), verb: verbOf(desc), desc })),
+  service.methods.map((desc) => ({
+    noun: nounOf(service),
+    verb: withoutGet(verbOf(desc), desc),
+    desc,
+  })),
 );
 
 export function nounOf(service: DescService): string {
@@ -28,8 +32,14 @@ export function nounOf(service: DescService): string {
 function verbOf(method: DescMethod): string {
   const resource = kebab(method.parent.name.replace(/Service$/, ""));
   const words = `-${kebab(method.name)}-`;
-  const rest = words.replace(new RegExp(`-${resource}(s|es)?-`), "-").slice(1, -1);
-  return rest.replace(/^get-(?=.)/, "");
+  return words.replace(new RegExp(`-${resource}(s|es)?-`), "-").slice(1, -1);
+}
+
+/** `run` of GetCourierGroupRun would hide the one of RunCourierGroup. */
+function withoutGet(verb: string, method: DescMethod): string {
+  const short = verb.replace(/^get-(?=.)/, "");
+  const isTaken = method.parent.methods.some((other) => verbOf(other) === short);
+  return isTaken ? verb : short;
 }
 
 export function kebab(name: string): string {

@@ -111,4 +111,16 @@ export const SHORTCUTS: readonly Shortcut[] = [
     examples: [["sluice rows example.customers 10", "ten rows of the feed's domain table"]],
   },
   { name: "rejects", method: "DomainTableService/ListRejects", group: AFTER },
+  {
+    name: "notifications",
+    method: "NotificationService/ListNotifications",
+    group: AFTER,
+    description: "Show what somebody should know of, the newest first",
+  },
+  {
+    name: "groups",
+    method: "CourierGroupService/ListCourierGroups",
+    group: RUN,
+    description: "Show the courier groups",
+  },
 ];
