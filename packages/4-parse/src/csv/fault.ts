@@ -1,4 +1,6 @@
+import { StageError } from "@sluice/errors";
 import type { RowFault } from "@sluice/schema";
+import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
 
 /** How much of a faulty record is kept. */
 const RAW_BYTES = 4096;
@@ -24,4 +26,10 @@ function cutAt(record: Uint8Array): number {
   let at = RAW_BYTES;
   while (((record[at] ?? 0) & 0xc0) === 0x80) at--;
   return at;
+}
+
+/** The quote that opens at `byteOffset`, in the record behind those of the block, never closes. */
+export function unclosed(block: BlockBuilder, byteOffset: number): StageError {
+  const place = placeOf(block, block.rows, byteOffset);
+  return new StageError("parse", "malformed", "a quote opens here and never closes", place);
 }

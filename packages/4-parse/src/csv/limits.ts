@@ -1,3 +1,6 @@
+import { StageError } from "@sluice/errors";
+import { type BlockBuilder, placeOf } from "../blocks/block-builder.ts";
+
 /**
  * What one file of delimited text may ask of memory, and how its blocks are cut. Bytes are counted in UTF-8, in
  * which a file of another encoding is cut.
@@ -28,3 +31,33 @@ export const DELIMITED_LIMITS: DelimitedLimits = {
   maxBlockBytes: 2 ** 20,
   maxBlockCells: 2 * 2 ** 20,
 };
+
+/** Throws for the block's record under construction, which takes so many bytes of the text at `at`, when it is too large. */
+export function assertSizes(
+  block: BlockBuilder,
+  fields: number,
+  { maxFieldBytes, maxRecordBytes }: DelimitedLimits,
+  bytes: number,
+  at: number,
+): void {
+  if (bytes > maxRecordBytes) throw tooLarge(block, "maxRecordBytes", maxRecordBytes, at);
+  for (let column = 0; column < Math.min(fields, block.width); column++) {
+    const length = (block.ends[column] ?? 0) - (block.offsets[column]?.[block.rows] ?? 0);
+    if (length > maxFieldBytes) throw tooLarge(block, "maxFieldBytes", maxFieldBytes, at);
+  }
+}
+
+export function tooLarge(
+  block: BlockBuilder,
+  option: string,
+  limit: number,
+  byteOffset: number,
+): StageError {
+  const place = placeOf(block, block.rows, byteOffset);
+  return new StageError("parse", "record_too_large", `more than ${option} = ${limit} bytes`, place);
+}
+
+/** When the block is to be closed: after so many records. */
+export function maxRowsOf({ maxBlockRows, maxBlockCells }: DelimitedLimits, width: number): number {
+  return Math.min(maxBlockRows, Math.max(1, Math.floor(maxBlockCells / Math.max(1, width))));
+}

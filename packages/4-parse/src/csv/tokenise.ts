@@ -1,17 +1,15 @@
-import { StageError } from "@sluice/errors";
 import {
   addFault,
   type BlockBuilder,
   growData,
   growRows,
-  placeOf,
   rollBack,
   setNull,
 } from "../blocks/block-builder.ts";
 import type { Window } from "../window/window.ts";
 import { CR, type Dialect, follows, LF } from "./dialect.ts";
-import { toFault } from "./fault.ts";
-import type { DelimitedLimits } from "./limits.ts";
+import { toFault, unclosed } from "./fault.ts";
+import { assertSizes, type DelimitedLimits, maxRowsOf, tooLarge } from "./limits.ts";
 
 /**
  * Cuts complete records out of the window into the block until the block is full (true) or the window
@@ -46,10 +44,7 @@ export function createTokenise(dialect: Dialect, limits: DelimitedLimits): Token
   return (window, block, isLast) => {
     const { bytes, end, base } = window;
     const { width, ends, data } = block;
-    const maxRows = Math.min(
-      limits.maxBlockRows,
-      Math.max(1, Math.floor(limits.maxBlockCells / Math.max(1, width))),
-    );
+    const maxRows = maxRowsOf(limits, width);
     let i = window.start;
     while (i < end) {
       const start = i;
@@ -157,7 +152,7 @@ export function createTokenise(dialect: Dialect, limits: DelimitedLimits): Token
  * Takes the quoted field whose quote opens at `at`: appends its value to the column (when there is
  * one) and returns the position behind its closing quote, or -1 when the window ends before it.
  */
-type TakeQuoted = (
+export type TakeQuoted = (
   block: BlockBuilder,
   column: number,
   bytes: Uint8Array,
@@ -165,7 +160,7 @@ type TakeQuoted = (
   end: number,
 ) => number;
 
-function createTakeQuoted({ quote, escape: escapeMark, isDoubling }: Dialect): TakeQuoted {
+export function createTakeQuoted({ quote, escape: escapeMark, isDoubling }: Dialect): TakeQuoted {
   const open = quote.first;
   const size = quote.length;
   // With doubling the escape is found as a quote that another one follows.
@@ -261,33 +256,4 @@ function copy(bytes: Uint8Array, from: number, end: number, to: Uint8Array, at: 
 
 function isText(bytes: Uint8Array, at: number, text: Uint8Array | undefined): boolean {
   return text !== undefined && follows(bytes, at, text);
-}
-
-function assertSizes(
-  block: BlockBuilder,
-  fields: number,
-  { maxFieldBytes, maxRecordBytes }: DelimitedLimits,
-  bytes: number,
-  at: number,
-): void {
-  if (bytes > maxRecordBytes) throw tooLarge(block, "maxRecordBytes", maxRecordBytes, at);
-  for (let column = 0; column < Math.min(fields, block.width); column++) {
-    const length = (block.ends[column] ?? 0) - (block.offsets[column]?.[block.rows] ?? 0);
-    if (length > maxFieldBytes) throw tooLarge(block, "maxFieldBytes", maxFieldBytes, at);
-  }
-}
-
-function unclosed(block: BlockBuilder, byteOffset: number): StageError {
-  const place = placeOf(block, block.rows, byteOffset);
-  return new StageError("parse", "malformed", "a quote opens here and never closes", place);
-}
-
-function tooLarge(
-  block: BlockBuilder,
-  option: string,
-  limit: number,
-  byteOffset: number,
-): StageError {
-  const place = placeOf(block, block.rows, byteOffset);
-  return new StageError("parse", "record_too_large", `more than ${option} = ${limit} bytes`, place);
 }
