@@ -1,5 +1,6 @@
 export { AVRO_LIMITS, type AvroLimits } from "./avro/limits.ts";
 export { parseAvro } from "./avro/parse-avro.ts";
+export { needsCsvParse } from "./csv/dialect.ts";
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
 export { assertFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";

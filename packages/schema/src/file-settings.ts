@@ -13,6 +13,10 @@ export interface DelimitedSettings {
   readonly skipRows: number;
   /** An unquoted field of exactly this text is null. */
   readonly nullText: string;
+  /** What ends a record and each line to pass over. Not set: LF, CRLF and a lone CR do. */
+  readonly recordDelimiter?: string;
+  /** Where a record could begin, this begins a line that is passed over. Not set for none. */
+  readonly comment?: string;
   /** How characters are written as bytes. A byte order mark of UTF-8 or UTF-16 is believed before `utf-8`. */
   readonly encoding: TextEncoding;
 }

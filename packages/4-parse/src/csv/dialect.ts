@@ -25,11 +25,19 @@ export interface Dialect {
   readonly isDoubling: boolean;
   /** An unquoted field of these bytes is null; undefined when no field is. */
   readonly nullText: Uint8Array | undefined;
+  /** Of no length when line breaks end records. */
+  readonly recordDelimiter: Mark;
+  readonly comment: Mark;
+}
+
+/** Whether the dialect is one that only csv-parse reads. */
+export function needsCsvParse({ recordDelimiter, comment }: DelimitedSettings): boolean {
+  return recordDelimiter !== undefined || comment !== undefined;
 }
 
 /**
  * Turns settings into bytes. Throws `parse.unsupported_feature` for settings that cannot cut any
- * file: an empty delimiter, marks that contain a line break or are alike.
+ * file: an empty mark, marks that contain a line break, are alike or hide one another.
  */
 export function toDialect(settings: DelimitedSettings): Dialect {
   const { delimiter, quote, headerRows, skipRows } = settings;
@@ -40,6 +48,7 @@ export function toDialect(settings: DelimitedSettings): Dialect {
     throw refuse("a mark contains a line break");
   if (quote !== "" && delimiter.startsWith(quote))
     throw refuse("the delimiter begins as the quote");
+  assertLines(settings);
   if (headerRows !== 0 && headerRows !== 1) throw refuse(`headerRows is ${headerRows}, not 0 or 1`);
   if (!Number.isSafeInteger(skipRows) || skipRows < 0) throw refuse("skipRows is not a count");
   // Without a quote there is no quoted field, and an escape has no place to stand in.
@@ -50,7 +59,27 @@ export function toDialect(settings: DelimitedSettings): Dialect {
     escape: toMark(escapeText),
     isDoubling: escapeText !== "" && escapeText === quote,
     nullText: Buffer.from(settings.nullText),
+    recordDelimiter: toMark(settings.recordDelimiter ?? ""),
+    comment: toMark(settings.comment ?? ""),
   };
+}
+
+/** What the API promises of both settings too: see DelimitedSettings in proto/. */
+function assertLines({ delimiter, quote, recordDelimiter, comment }: DelimitedSettings): void {
+  const holdsQuote = (text: string): boolean => quote !== "" && text.includes(quote);
+  if (recordDelimiter !== undefined) {
+    if (recordDelimiter === "") throw refuse("the record delimiter is empty");
+    if (recordDelimiter.includes(delimiter) || holdsQuote(recordDelimiter))
+      throw refuse("the record delimiter contains the delimiter or the quote");
+    if (delimiter.includes(recordDelimiter))
+      throw refuse("the delimiter contains the record delimiter");
+  }
+  if (comment === undefined) return;
+  if (comment === "") throw refuse("the comment is empty");
+  if (comment.startsWith(delimiter) || (quote !== "" && comment.startsWith(quote)))
+    throw refuse("the comment begins as the delimiter or the quote");
+  if (recordDelimiter === undefined ? /[\r\n]/.test(comment) : comment.includes(recordDelimiter))
+    throw refuse("the comment contains what ends its line");
 }
 
 /** Whether the bytes from `at` on are `rest`. Both end before or at a byte that no mark contains. */

@@ -5,9 +5,12 @@ import type { Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
 import type { Dialect } from "./dialect.ts";
 import type { DelimitedLimits } from "./limits.ts";
-import { createTokenise } from "./tokenise.ts";
+import type { Tokenise } from "./tokenise.ts";
 
 const TEXT = "Nullable(String)";
+
+/** One of the two ways to cut delimited text. */
+export type CreateTokenise = (dialect: Dialect, limits: DelimitedLimits) => Tokenise;
 
 /**
  * Reads up to the end of the first record that is not blank and names the columns after it, or by
@@ -18,6 +21,7 @@ export async function readColumns(
   dialect: Dialect,
   limits: DelimitedLimits,
   hasHeader: boolean,
+  createTokenise: CreateTokenise,
 ): Promise<SourceColumn[]> {
   const { window } = reader;
   const one = { ...limits, maxBlockRows: 1 };

@@ -5,19 +5,22 @@ import { closing } from "../blocks/closing.ts";
 import { UTF_8 } from "../encoding/charset.ts";
 import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
-import { LF, toDialect } from "./dialect.ts";
+import { LF, needsCsvParse, toDialect } from "./dialect.ts";
 import { createFileOffsets, type FileOffsets } from "./file-offsets.ts";
 import { readColumns } from "./header.ts";
 import { DELIMITED_LIMITS, type DelimitedLimits } from "./limits.ts";
+import { toLineEnds } from "./line-ends.ts";
 import { skipPreamble } from "./preamble.ts";
 import { toUtf8 } from "./to-utf8.ts";
 import { createTokenise, type Tokenise } from "./tokenise.ts";
+import { createTokeniseByCsvParse } from "./tokenise-by-csv-parse.ts";
 
 /**
  * Delimited text (RFC 4180 and its dialects) as blocks of raw text columns. The call reads just enough
  * to know the columns; an entry without any record has no columns and no blocks. Block borders depend
  * on the bytes, the settings and the limits alone, never on how the bytes arrive in chunks.
  *
+ * A dialect with a record delimiter or comments is cut by csv-parse, all others by a tokeniser of our own.
  * Files in other encodings than UTF-8 are cut as UTF-8, in which their limits count; byte offsets are
  * always positions in the file itself.
  *
@@ -33,7 +36,8 @@ export function parseDelimited(
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const dialect = toDialect(settings);
   const limits = { ...DELIMITED_LIMITS, ...options };
-  const tokenise = createTokenise(dialect, limits);
+  const create = needsCsvParse(settings) ? createTokeniseByCsvParse : createTokenise;
+  const tokenise = create(dialect, limits);
   return async (source) => {
     const { charset, bytes } = await toUtf8(source, settings.encoding);
     const offsets = createFileOffsets(charset);
@@ -43,8 +47,9 @@ export function parseDelimited(
       onDrop: offsets.advance,
     });
     try {
-      await skipPreamble(reader, settings.skipRows);
-      const columns = await readColumns(reader, dialect, limits, settings.headerRows === 1);
+      await skipPreamble(reader, settings.skipRows, toLineEnds(dialect));
+      const hasHeader = settings.headerRows === 1;
+      const columns = await readColumns(reader, dialect, limits, hasHeader, create);
       const isUtf8 = charset === UTF_8;
       const blocks = cut(reader, tokenise, columns.length, offsets, isUtf8);
       return { columns, blocks: closing(blocks, reader.close) };
