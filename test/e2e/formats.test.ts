@@ -3,7 +3,14 @@ import { Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FORMATS, type Format, RECORDS } from "./formats.ts";
 import { LAYERS, type Layer, PGP_PASSPHRASE } from "./layers.ts";
-import { type FeedSpec, INTEGER, STRING, type Story, startStory } from "./story.ts";
+import {
+  type FeedSpec,
+  type FileSettings,
+  INTEGER,
+  STRING,
+  type Story,
+  startStory,
+} from "./story.ts";
 
 const guide = readFileSync(new URL("../../docs/formats.md", import.meta.url), "utf8");
 
@@ -63,6 +70,32 @@ describe.concurrent.each(FORMATS)("$name", (format) => {
       );
     });
   }
+});
+
+test("records that end with a character of their own, between comments, are read by csv-parse", async () => {
+  const text = `#made by hand\u001eid,name,amount,day\u001e${RECORDS.map(
+    ({ id, name, amount, day }) => `${id},"${name.replaceAll('"', '""')}\n",${amount},${day}`,
+  ).join('\u001e# "\n\u001e')}\u001e4,short\u001e`;
+  await story.customer.put("separated.txt", text);
+  const spec = { ...PAYMENTS, errorThresholdPercent: 50 };
+  const feedId = await story.feed("formats", "separated", spec);
+  const settings: FileSettings = {
+    format: { case: "delimited", value: { recordDelimiter: "\u001e", comment: "#" } },
+  };
+  const workflow = await story.run(await story.courier({ feedId, key: "separated.txt", settings }));
+  expect(workflow).toMatchObject({
+    state: Workflow_State.SUCCEEDED,
+    totals: { rows: 4n, rejectedRows: 1n },
+  });
+  expect(workflow.tasks.map(({ route }) => route).filter(Boolean)).toEqual([
+    "delimited text by csv-parse, typed by ClickHouse",
+  ]);
+  expect(await story.rows("SELECT name, _row AS row FROM formats.separated ORDER BY id")).toEqual(
+    RECORDS.map(({ name }, i) => ({ name: `${name}\n`, row: i + 1 })),
+  );
+  const { rejects } = await story.tables.listRejects({ feedId });
+  const byteOffset = BigInt(Buffer.byteLength(text.slice(0, text.indexOf("4,short"))));
+  expect(rejects).toMatchObject([{ row: 4n, byteOffset, stage: "parse", code: "malformed" }]);
 });
 
 async function load(format: Format, layer: Layer): Promise<unknown[]> {

@@ -260,6 +260,27 @@ const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
     courier({ files: [{ ...file, settings: { delimited: { quote: "," } } }] }),
     "courier.files[0].settings.delimited.quote",
   ],
+  ...[
+    { recordDelimiter: "," },
+    { recordDelimiter: '~"' },
+    { recordDelimiter: "|\n", delimiter: "|" },
+    { recordDelimiter: "~", delimiter: "|~|" },
+    { comment: ",#" },
+    { comment: '"#' },
+    { comment: "#\n" },
+    { comment: "#~", recordDelimiter: "~" },
+  ].map((delimited): [string, object, ...string[]] => [
+    "CourierService/CreateCourier",
+    courier({ files: [{ ...file, settings: { delimited } }] }),
+    "courier.files[0].settings.delimited",
+  ]),
+  ...[{ recordDelimiter: "" }, { recordDelimiter: "~".repeat(17) }].map(
+    (delimited): [string, object, ...string[]] => [
+      "CourierService/CreateCourier",
+      courier({ files: [{ ...file, settings: { delimited } }] }),
+      "courier.files[0].settings.delimited.record_delimiter",
+    ],
+  ),
   ["CourierService/CreateCourier", courier({ prefix: "p".repeat(1024) }), "courier.files[0].key"],
   [
     "CourierService/CreateCourier",

@@ -149,6 +149,8 @@ function toFormat({ format }: FileSettingsMessage): FormatSettings {
         skipRows: text.skipRows,
         nullText: text.nullText ?? "",
         encoding: ENCODINGS[text.encoding] ?? "utf-8",
+        ...(text.recordDelimiter === undefined ? {} : { recordDelimiter: text.recordDelimiter }),
+        ...(text.comment === undefined ? {} : { comment: text.comment }),
       };
     }
     case "json": {

@@ -9,6 +9,7 @@ import {
 import {
   assertFormat,
   FORMAT_SNIFF_BYTES,
+  needsCsvParse,
   openParquet,
   parseAvro,
   parseDelimited,
@@ -105,7 +106,7 @@ export function createEntryLoad(
         blocks: tallied(parsed.blocks, records),
       });
       await loadBatches({ ...target(name), plan })(counted(batches));
-      routes.add(`${ROUTES[format.kind]}, typed by ClickHouse`);
+      routes.add(`${routeOf(format)}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
       const findings = parsed.findings?.();
       if (findings === undefined) return;
@@ -162,6 +163,11 @@ const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
   xml: "XML, cut into columns",
   avro: "Avro, decoded to columns",
 };
+
+function routeOf(format: StreamedFormat): string {
+  const isFallback = format.kind === "delimited" && needsCsvParse(format);
+  return isFallback ? "delimited text by csv-parse" : ROUTES[format.kind];
+}
 
 function parserOf(
   format: StreamedFormat,
