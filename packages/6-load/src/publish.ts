@@ -158,7 +158,7 @@ async function moveRows(
   const [left] = await warehouse.query<{ n: string }>(
     `SELECT toString(count()) AS n FROM ${mine.sql}`,
   );
-  await warehouse.execute(`ALTER TABLE ${mine.sql} MOVE PARTITION tuple() TO TABLE ${rows.sql}`);
+  await movePartition(warehouse, mine, rows);
   return left?.n === "0" ? "already_published" : "published";
 }
 
@@ -193,7 +193,15 @@ export async function publishRejects(
   // A workflow that an older release began has narrower tables, and only equal ones move.
   await addRejectColumns(warehouse, rejectsTable(at));
   await addRejectColumns(warehouse, from);
+  await movePartition(warehouse, from, rejectsTable(at));
+}
+
+/**
+ * Moves all rows at once; repeated, it finds nothing to move. A staging table has a part for each batch, and
+ * by default the server refuses to move more than 1,000 of them, for ever: a file of 4 GB has as many.
+ */
+async function movePartition(warehouse: Warehouse, from: TableName, to: TableName): Promise<void> {
   await warehouse.execute(
-    `ALTER TABLE ${from.sql} MOVE PARTITION tuple() TO TABLE ${rejectsTable(at).sql}`,
+    `ALTER TABLE ${from.sql} MOVE PARTITION tuple() TO TABLE ${to.sql} SETTINGS max_parts_to_move = ${STAGING_ONLY_SETTINGS.parts_to_throw_insert}`,
   );
 }

@@ -74,6 +74,20 @@ describe("publishing", () => {
     expect(await visible()).toEqual(["1=old", "2=new", "3=second"]);
   });
 
+  test("a load of a file of many batches moves all of their parts, more than the server's default", async () => {
+    await stage("w", 2, [["1", "first"]]);
+    // A block of one row is a part of its own, as a batch is.
+    await server.admin(`INSERT INTO pub.customers__stg_w (id, v, _row)
+      SELECT number + 10, 'more', number + 1 FROM numbers(1000)
+      SETTINGS max_block_size = 1, min_insert_block_size_rows = 1, min_insert_block_size_bytes = 1`);
+    const [parts] = await server.rows<{ n: string }>(
+      "SELECT toString(count()) AS n FROM system.parts WHERE database = 'pub' AND table = 'customers__stg_w' AND active",
+    );
+    expect(Number(parts?.n)).toBeGreaterThan(1000);
+    expect(await publishWhole("w", "load")).toBe("published");
+    expect((await visible()).length).toBe(1002);
+  });
+
   test("an older object that is loaded later does not win over a newer one", async () => {
     await stage("w", 5, [["1", "five"]]);
     await publishWhole("w", "load");
@@ -128,9 +142,9 @@ describe("publishing", () => {
 const crashPoints: readonly (readonly [RegExp, LoadOperation[]])[] = [
   [/^SELECT name FROM system.tables/, ["load", "truncate_and_load"]],
   [/^RENAME/, ["load", "truncate_and_load"]],
-  [/MOVE PARTITION.*__rejects`$/, ["load", "truncate_and_load"]],
+  [/MOVE PARTITION.*__rejects` /, ["load", "truncate_and_load"]],
   [/RESET SETTING/, ["truncate_and_load"]],
-  [/MOVE PARTITION.*__rows`$/, ["load"]],
+  [/MOVE PARTITION.*__rows` /, ["load"]],
   [/^EXCHANGE/, ["truncate_and_load"]],
 ];
 const matrix = crashPoints.flatMap(([point, operations]) =>
@@ -203,7 +217,7 @@ describe("two attempts at once", () => {
       // The older attempt sleeps right before its last statement, while the newer one does everything.
       const asleep: Warehouse = { ...warehouse };
       const last = async (statement: string, run: () => Promise<void>): Promise<void> => {
-        if (/^EXCHANGE|TO TABLE .*__rows`$/.test(statement)) await attempt(intent, 2);
+        if (/^EXCHANGE|TO TABLE .*__rows` /.test(statement)) await attempt(intent, 2);
         await run();
       };
       const older: Warehouse = {
