@@ -684,6 +684,8 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "sluice.control.v1.DelimitedSettings.skip_rows": "Lines to pass over before the header.",
   "sluice.control.v1.DelimitedSettings.null_text": "An unquoted field of exactly this text is null. The empty text when not set.",
   "sluice.control.v1.DelimitedSettings.encoding": "How characters are written as bytes.",
+  "sluice.control.v1.DelimitedSettings.record_delimiter": "What ends a record, and each line to pass over: one or more characters. A line break of any kind when not set. With it, or with comment, a file is read at a sixth to a tenth of the speed of other delimited text.",
+  "sluice.control.v1.DelimitedSettings.comment": "A line that begins with this, outside of quotes, is passed over. None when not set.",
   "sluice.control.v1.DelimitedSettings.Encoding": "How characters are written as bytes.",
   "sluice.control.v1.DelimitedSettings.Encoding.ENCODING_UNSPECIFIED": "The same as ENCODING_UTF_8.",
   "sluice.control.v1.DelimitedSettings.Encoding.ENCODING_UTF_8": "UTF-8. A byte order mark of UTF-16 is believed.",
