@@ -12,6 +12,8 @@ export interface RequestField {
 
 /** Messages whose JSON is one value: they have no flags below them. */
 const VALUES = /^google\.protobuf\./;
+/** What every command, or some, says about itself: a webhook's url is --its-url. */
+const OWN_FLAGS = new Set(["all", "file", "help", "json", "profile", "url", "wait"]);
 /** FileSettings hold entries that hold FileSettings: deeper parts come from files. */
 const MAX_DEPTH = 5;
 
@@ -49,7 +51,11 @@ export function flagsOf(request: DescMessage): RequestField[] {
     "",
     taken,
   ).filter((field) => !names.has(field.flag));
-  return [...ofResource, ...others];
+  return [...ofResource, ...others].map((field) =>
+    OWN_FLAGS.has(field.flag)
+      ? { ...field, flag: `${field.path.length > 1 ? "its" : "request"}-${field.flag}` }
+      : field,
+  );
 }
 
 function below(
