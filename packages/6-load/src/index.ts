@@ -1,3 +1,10 @@
+export {
+  castSample,
+  type Sample,
+  type SampledCell,
+  type SampledRow,
+  type SampleOptions,
+} from "./cast-sample.ts";
 export { fieldColumnType, type TableColumn } from "./columns.ts";
 export {
   type ChangedValue,

@@ -53,7 +53,7 @@ function placeBase({ object, rowBase }: EntryPlace): bigint {
 }
 
 /** The file's columns as `c<index>`, and the coordinate columns `_file`, `_entry`, `_row`, `_place`, `_offset` and `_fault_*`. */
-function input(place: EntryPlace, slice: SlicePlace | undefined): string {
+export function input(place: EntryPlace, slice: SlicePlace | undefined): string {
   const { plan } = place;
   const base = placeBase(place);
   const origin = `${quoteText(place.object.key)} AS _file, ${quoteText(place.entry)} AS _entry`;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { createInsertPath, type InsertAnswer, type InsertRequest } from "./insert-request.ts";
@@ -33,9 +34,18 @@ export interface Warehouse {
   executeOnce(statement: string): Promise<void>;
   /** One try of an insert. */
   insert(request: InsertRequest): Promise<InsertAnswer>;
+  /** Statements that share temporary tables, of which nothing is left when `run` has ended. One try of each. */
+  session<T>(run: (session: WarehouseSession) => Promise<T>): Promise<T>;
   /** Repeats a request under this warehouse's retry policy. */
   retrying<T>(signal: AbortSignal | undefined, once: (attempt: number) => Promise<T>): Promise<T>;
   close(): Promise<void>;
+}
+
+/** One session of a warehouse: all its requests go to one server, which ends it after a minute without any. */
+export interface WarehouseSession {
+  query<Row>(statement: string): Promise<Row[]>;
+  execute(statement: string): Promise<void>;
+  insert(request: Omit<InsertRequest, "queryId" | "deduplicationToken">): Promise<InsertAnswer>;
 }
 
 /** Opens no connection by itself; close it to give its connections back. */
@@ -110,6 +120,37 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
         request.signal?.throwIfAborted();
         throw translateClickHouseError(error);
       }
+    },
+    async session(run) {
+      const id = randomUUID();
+      const translated = async <T>(request: () => Promise<T>): Promise<T> => {
+        try {
+          return await request();
+        } catch (error) {
+          throw translateClickHouseError(error);
+        }
+      };
+      return await run({
+        query: async <Row>(query: string) =>
+          await translated(async () => {
+            const result = await client.query({ query, session_id: id, format: "JSONEachRow" });
+            return await result.json<Row>();
+          }),
+        execute: async (query) =>
+          await translated(async () => void (await client.command({ query, session_id: id }))),
+        async insert(request) {
+          request.signal?.throwIfAborted();
+          return await translated(
+            async () =>
+              await inserts.send({
+                ...request,
+                queryId: `${id}-insert`,
+                deduplicationToken: "",
+                settings: { ...request.settings, session_id: id },
+              }),
+          );
+        },
+      });
     },
     retrying: async (signal, once) => await retrying(policy, signal, once),
     async close() {

@@ -69,7 +69,8 @@ export function readUsers(path: string): LocalUsers {
  * this account may.
  */
 const OWN_DATABASES = ["system", "information_schema", "INFORMATION_SCHEMA", "default"];
-const TABLE_ENGINES = ["MergeTree", "ReplacingMergeTree", "Null"];
+// Memory is for what a session casts and only shows.
+const TABLE_ENGINES = ["MergeTree", "ReplacingMergeTree", "Null", "Memory"];
 const SYSTEM_TABLES = [
   "databases",
   "tables",
