@@ -16,27 +16,20 @@ import {
   parseJson,
   parseXml,
 } from "@sluice/parse";
-import type { Block, Field, FormatSettings, ParsedEntry, Slice } from "@sluice/schema";
+import type { Block, Field, ParsedEntry, Slice } from "@sluice/schema";
 import { peek } from "@sluice/streams";
 import { assertReadable } from "./assert-readable.ts";
+import type { EntrySink, StreamedFormat } from "./entry-sink.ts";
 import type { StageLimits } from "./limits.ts";
 import type { LoadMeter } from "./load-meter.ts";
 import type { LoadWork } from "./load-work.ts";
-import type { LoadContext, SeekableFile } from "./pipeline.ts";
-
-type StreamedFormat = Exclude<FormatSettings, { kind: "parquet" }>;
+import type { LoadContext } from "./pipeline.ts";
 
 /**
  * Loads the entries of one object, one after the other. Ordinals of batches go on from entry to entry, so that a
  * checkpoint is one number; so do the rows, so that of two entries' rows with one key the later entry's is newer.
  */
-export interface EntryLoad {
-  /** Text or Avro: bytes -> blocks -> record batches -> staging. */
-  loadStream(name: string, format: StreamedFormat, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Parquet: row groups as they are, each a small file of its own; `where` says how they are read. */
-  loadParquet(name: string, file: SeekableFile, where: string): Promise<void>;
-  addRoute(route: string): void;
-  addWarnings(warnings: readonly string[]): void;
+export interface EntryLoad extends EntrySink {
   readonly route: string;
   /** Each once; an entry's begin with its name. */
   readonly warnings: readonly string[];
@@ -164,12 +157,14 @@ const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
   avro: "Avro, decoded to columns",
 };
 
-function routeOf(format: StreamedFormat): string {
+/** Which parser a format goes through, in words. */
+export function routeOf(format: StreamedFormat): string {
   const isFallback = format.kind === "delimited" && needsCsvParse(format);
   return isFallback ? "delimited text by csv-parse" : ROUTES[format.kind];
 }
 
-function parserOf(
+/** The parser of a format, over the columns that the fields want. */
+export function parserOf(
   format: StreamedFormat,
   fields: readonly Field[],
   limits: StageLimits,

@@ -3,12 +3,13 @@ import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
 import type { Warehouse } from "@sluice/load";
 import { assertFormat } from "@sluice/parse";
-import type { ArchiveSettings, Entry, FileSettings } from "@sluice/schema";
+import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
 import type { ByteBudget } from "@sluice/streams";
 import { selectEntries } from "./archive-entries.ts";
 import type { IngestConfig } from "./config.ts";
+import type { EntrySink } from "./entry-sink.ts";
 import { judged } from "./judged.ts";
-import { createEntryLoad, type EntryLoad } from "./load-entry.ts";
+import { createEntryLoad } from "./load-entry.ts";
 import { createLoadMeter, type LoadState } from "./load-meter.ts";
 import type { Checkpoint, LoadWork } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
@@ -41,7 +42,7 @@ export interface SeekableFile {
 }
 
 /** A file with all its layers on: the object, or an entry of an archive. */
-interface WrappedFile {
+export interface WrappedFile {
   /** Of the entry, with the names of the archives that it stands in; empty for the object. */
   readonly name: string;
   /** May be called once for an entry, again and again for the object. */
@@ -50,12 +51,14 @@ interface WrappedFile {
   readonly seekable?: SeekableFile;
 }
 
-/** What all layers of one load work with. */
-interface Opening {
-  readonly work: LoadWork;
-  readonly context: LoadContext;
+/** What all layers of one object work with. */
+export interface Opening {
+  readonly object: ManifestObject;
+  readonly config: IngestConfig;
+  readonly signal: AbortSignal;
   readonly spools: SpoolArea;
-  readonly entryLoad: EntryLoad;
+  /** What becomes of the entries: a load stages them, a preview shows the head of one. */
+  readonly sink: EntrySink;
 }
 
 /**
@@ -84,7 +87,7 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   };
   try {
     const spools = createSpoolArea(config, signal);
-    await openFile(file, settings, { work, context, spools, entryLoad }, 0);
+    await openFile(file, settings, { object, config, signal, spools, sink: entryLoad });
     const { state } = meter;
     const { route, warnings } = entryLoad;
     return { checkpoint: state.checkpoint, route, warnings, state };
@@ -102,16 +105,17 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
 const PLAINTEXT_STAGES: ReadonlySet<Stage> = new Set(["decrypt", "decompress", "parse", "cast"]);
 
 /** Takes off OpenPGP, if there is any, and goes on with the plain file. */
-async function openFile(
+export async function openFile(
   file: WrappedFile,
   settings: FileSettings,
   opening: Opening,
-  depth: number,
+  depth: number = 0,
 ): Promise<void> {
   const { pgp } = settings;
+  const { config, signal, sink } = opening;
   if (pgp === undefined) return await openPlain(file, settings, opening, depth);
-  const { limits } = opening.context.config;
-  const plain = judged(decrypt({ ...limits.decrypt, keys: pgp })(file.stream()));
+  sink.watch?.decrypts(file.name);
+  const plain = judged(decrypt({ ...config.limits.decrypt, keys: pgp })(file.stream()));
   try {
     const decrypted = { name: file.name, stream: () => plain.bytes };
     await openPlain(decrypted, settings, opening, depth);
@@ -119,7 +123,8 @@ async function openFile(
   } catch (error) {
     // The reason may quote what the plaintext looked like: the message's integrity is judged first.
     const isAboutPlaintext = !(error instanceof StageError) || PLAINTEXT_STAGES.has(error.stage);
-    if (isAboutPlaintext && !opening.context.signal.aborted) await plain.judge();
+    const isJudged = sink.watch?.isJudged(error) ?? true;
+    if (isAboutPlaintext && isJudged && !signal.aborted) await plain.judge();
     throw error;
   } finally {
     await plain.close();
@@ -134,10 +139,14 @@ async function openPlain(
   depth: number,
 ): Promise<void> {
   const { compression, content } = settings;
-  const { spools, entryLoad } = opening;
-  const { limits } = opening.context.config;
-  const plain = (archive?: "zip" | "tar"): AsyncIterable<Uint8Array> =>
-    decompress({ ...limits.decompress, compression, ...(archive && { archive }) })(file.stream());
+  const { spools, sink } = opening;
+  const { limits } = opening.config;
+  const plain = (archive?: "zip" | "tar"): AsyncIterable<Uint8Array> => {
+    const bytes = file.stream();
+    return decompress({ ...limits.decompress, compression, ...(archive && { archive }) })(
+      sink.watch?.decompresses(file.name, compression, bytes) ?? bytes,
+    );
+  };
   switch (content.kind) {
     case "tar": {
       const bytes = plain("tar");
@@ -147,7 +156,7 @@ async function openPlain(
     }
     case "zip": {
       const open = async (zip: SeekableFile, where: string): Promise<void> => {
-        entryLoad.addRoute(`zip ${where}`);
+        sink.addRoute(`zip ${where}`);
         await openArchive(file, content, opening, depth, (wants) =>
           openZip(zip, { ...limits.archive, wants }),
         );
@@ -161,12 +170,12 @@ async function openPlain(
     }
     case "parquet": {
       const lying = seekableOf(file, settings);
-      if (lying !== undefined && (await loadPlainParquet(file.name, lying, entryLoad))) return;
+      if (lying !== undefined && (await loadPlainParquet(file.name, lying, sink))) return;
       await using held = await spools.hold(plain());
-      return await entryLoad.loadParquet(file.name, held, "spooled to disk");
+      return await sink.loadParquet(file.name, held, "spooled to disk");
     }
     default:
-      return await entryLoad.loadStream(file.name, content, plain());
+      return await sink.loadStream(file.name, content, plain());
   }
 }
 
@@ -182,10 +191,10 @@ function seekableOf(
 async function loadPlainParquet(
   name: string,
   file: SeekableFile,
-  entryLoad: EntryLoad,
+  sink: EntrySink,
 ): Promise<boolean> {
   try {
-    await entryLoad.loadParquet(name, file, "by range from S3");
+    await sink.loadParquet(name, file, "by range from S3");
     return true;
   } catch (error) {
     // Only what does not open is worth one more request: is there a layer that nobody spoke of?
@@ -210,17 +219,23 @@ async function openArchive(
   depth: number,
   read: (wants: (name: string) => boolean) => AsyncIterable<Entry>,
 ): Promise<void> {
-  const { work, context, entryLoad } = opening;
-  const { maxArchiveDepth } = context.config;
+  const { object, sink } = opening;
+  const { maxArchiveDepth } = opening.config;
   if (depth >= maxArchiveDepth) {
     const message = `An archive inside ${depth} archives is deeper than SLUICE_MAX_ARCHIVE_DEPTH = ${maxArchiveDepth}.`;
     throw new StageError("decompress", "limit_exceeded", message, { entry: file.name });
   }
-  const selection = selectEntries(archive.entries, work.object.date);
-  for await (const { name, bytes } of read(selection.wants)) {
+  const selection = selectEntries(archive.entries, object.date);
+  sink.watch?.unarchives(file.name, archive.kind);
+  const nameOf = (name: string): string => (file.name === "" ? name : `${file.name}/${name}`);
+  const wants = (name: string): boolean => {
+    const isSelected = selection.wants(name);
+    return sink.watch?.wants(file.name, nameOf(name), isSelected) ?? isSelected;
+  };
+  for await (const { name, bytes } of read(wants)) {
     const settings = selection.settingsOf(name);
     if (settings === undefined) continue;
-    const entry = file.name === "" ? name : `${file.name}/${name}`;
+    const entry = nameOf(name);
     try {
       await openFile({ name: entry, stream: () => bytes }, settings, opening, depth + 1);
     } catch (error) {
@@ -228,5 +243,5 @@ async function openArchive(
     }
   }
   selection.assertComplete();
-  entryLoad.addWarnings(selection.absent());
+  sink.addWarnings(selection.absent());
 }
