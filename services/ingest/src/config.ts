@@ -37,6 +37,9 @@ export interface IngestConfig {
   /** Where streams that have to be read at random are kept meanwhile, and at most how many bytes one task keeps. */
   readonly spoolDir: string;
   readonly maxSpoolBytes: number;
+  /** The same for a preview, which also reads no more of an object than this; and how long one may take. */
+  readonly maxPreviewSpoolBytes: number;
+  readonly previewTimeoutMs: number;
   /** Archives that may stand in each other, the outermost counted: 1 refuses an archive inside an archive. */
   readonly maxArchiveDepth: number;
   /** Limits of the stages that are not to have their defaults. */
@@ -110,6 +113,8 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     threadHeapMib: number("SLUICE_THREAD_HEAP_MIB", 256, 64),
     spoolDir: text("SLUICE_SPOOL_DIR", tmpdir()),
     maxSpoolBytes: number("SLUICE_MAX_SPOOL_MIB", 20_480, 1) * MIB,
+    maxPreviewSpoolBytes: number("SLUICE_MAX_PREVIEW_SPOOL_MIB", 500, 1) * MIB,
+    previewTimeoutMs: number("SLUICE_PREVIEW_TIMEOUT_MS", 60_000, 100, 600_000),
     maxArchiveDepth: number("SLUICE_MAX_ARCHIVE_DEPTH", 2, 1, 4),
     limits: readLimits(text("SLUICE_LIMITS", "")),
     insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),

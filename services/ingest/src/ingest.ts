@@ -17,16 +17,16 @@ export interface Ingest {
 /** Starts a worker: it serves InspectService, and claims tasks from control until it is closed. */
 export async function startIngest(config: IngestConfig, log: Logger): Promise<Ingest> {
   const warehouse = createWarehouse(config.clickhouse);
+  const threads = createLoadThreadPool(config);
   const inspect = await serveGrpc({
     service: InspectService,
-    handlers: inspectHandlers(config, warehouse),
+    handlers: inspectHandlers(config, warehouse, threads),
     host: config.inspectHost,
     port: config.inspectPort,
     onUnexpected: (error, method) => log.error({ err: error, method }, "unexpected failure"),
   });
   const inspectUrl = config.inspectUrl || `http://${config.inspectHost}:${inspect.port}`;
   const client = createGrpcClient(config.controlUrl);
-  const threads = createLoadThreadPool(config);
   const stop = new AbortController();
   const ended = runWorker({ config, client, warehouse, threads, inspectUrl, log }, stop.signal);
 

@@ -23,8 +23,10 @@ import {
 import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import type { UnaryHandlers } from "./grpc-server.ts";
+import type { LoadThreadPool } from "./load-thread-pool.ts";
 import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
+import { createLooks } from "./preview/looks.ts";
 import { toStageFailure } from "./to-proto.ts";
 
 const OUTCOMES = {
@@ -38,8 +40,12 @@ const OUTCOMES = {
 export function inspectHandlers(
   config: IngestConfig,
   warehouse: Warehouse,
+  threads: LoadThreadPool,
 ): UnaryHandlers<typeof InspectService> {
+  const looks = createLooks(config, threads);
   return {
+    ...looks,
+
     async testConnection({ connection }, signal) {
       const checks = await testConnection(connection, config, signal);
       return {

@@ -3,15 +3,20 @@ import { StageError, type StageFailure } from "@sluice/errors";
 import type { IngestConfig } from "./config.ts";
 import type { LoadOutcome, LoadState } from "./pipeline.ts";
 
+/** The calls of InspectService that read objects, by their names in generated clients. */
+export type LookKind = "previewObject";
+
 /** What the main thread says to a load thread. */
 export type ToLoadThread =
   | { readonly kind: "load"; readonly lease: Uint8Array }
+  | { readonly kind: "look"; readonly look: LookKind; readonly request: Uint8Array }
   | { readonly kind: "stop"; readonly reason: string };
 
 /** What a load thread says to the main thread. */
 export type FromLoadThread =
   | { readonly kind: "state"; readonly state: LoadState }
   | { readonly kind: "done"; readonly outcome: LoadOutcome }
+  | { readonly kind: "seen"; readonly response: Uint8Array }
   | { readonly kind: "failed"; readonly failure: StageFailure; readonly technical: string };
 
 /** A failure that happened in a load thread; `technical` is for the engineer on call. */
@@ -31,6 +36,8 @@ export interface LoadThreadPool {
     lease: Uint8Array,
     options: { readonly signal: AbortSignal; readonly onState: (state: LoadState) => void },
   ): Promise<LoadOutcome>;
+  /** Answers a call that looks into an object, as messages in bytes; rejects in the same ways. */
+  look(look: LookKind, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -39,6 +46,9 @@ export interface LoadThreadPool {
  * thread to no use: decision 0015.
  */
 const YOUNG_GENERATION_MIB = 6;
+
+/** A decoder that does not come back from its loop is not waited for. */
+const PATIENCE_MS = 2_000;
 
 /**
  * Threads with a heap limit, so that a decoder that crashes or swells costs one task and gets a code
@@ -67,44 +77,76 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
     return thread;
   };
 
-  return {
-    async run(lease, { signal, onState }) {
-      signal.throwIfAborted();
-      const thread = idle.pop() ?? start();
-      return await new Promise<LoadOutcome>((resolve, reject) => {
-        const tell = (message: ToLoadThread): void => thread.postMessage(message);
-        const stop = (): void => tell({ kind: "stop", reason: String(signal.reason) });
-        const settle = (): void => {
-          signal.removeEventListener("abort", stop);
-          thread.removeAllListeners("message");
-          thread.off("error", crashed);
-          thread.off("exit", exited);
-        };
-        const crashed = (error: Error): void => {
-          settle();
-          reject(toCrash(error));
-        };
-        const exited = (code: number): void => {
-          settle();
-          reject(toCrash(new Error(`the load thread exited with ${code}`)));
-        };
-        thread.on("message", (message: FromLoadThread) => {
-          if (message.kind === "state") {
-            onState(message.state);
-            return;
-          }
-          settle();
-          idle.push(thread);
-          if (signal.aborted) reject(signal.reason);
-          else if (message.kind === "done") resolve(message.outcome);
-          else reject(new LoadThreadFailure(message.failure, message.technical));
-        });
-        thread.once("error", crashed);
-        thread.once("exit", exited);
-        signal.addEventListener("abort", stop, { once: true });
-        tell({ kind: "load", lease });
-      });
+  /** One thing to do, in a thread of its own; `answerOf` gives what its last message holds. */
+  async function perform<T>(
+    task: ToLoadThread,
+    options: {
+      readonly signal: AbortSignal;
+      readonly onState?: (state: LoadState) => void;
+      /** Milliseconds after an abort in which a thread may still say a word; then it is ended. For ever when not set. */
+      readonly patienceMs?: number;
     },
+    answerOf: (message: FromLoadThread) => T | undefined,
+  ): Promise<T> {
+    const { signal, onState } = options;
+    signal.throwIfAborted();
+    const thread = idle.pop() ?? start();
+    return await new Promise<T>((resolve, reject) => {
+      let impatience: NodeJS.Timeout | undefined;
+      const tell = (message: ToLoadThread): void => thread.postMessage(message);
+      const stop = (): void => {
+        tell({ kind: "stop", reason: String(signal.reason) });
+        if (options.patienceMs === undefined) return;
+        impatience = setTimeout(() => void thread.terminate(), options.patienceMs);
+      };
+      const settle = (): void => {
+        clearTimeout(impatience);
+        signal.removeEventListener("abort", stop);
+        thread.removeAllListeners("message");
+        thread.off("error", crashed);
+        thread.off("exit", exited);
+      };
+      const crashed = (error: Error): void => {
+        settle();
+        reject(toCrash(error));
+      };
+      const exited = (code: number): void => {
+        settle();
+        reject(toCrash(new Error(`the load thread exited with ${code}`)));
+      };
+      thread.on("message", (message: FromLoadThread) => {
+        if (message.kind === "state") {
+          onState?.(message.state);
+          return;
+        }
+        settle();
+        idle.push(thread);
+        const answer = answerOf(message);
+        if (signal.aborted) reject(signal.reason);
+        else if (message.kind === "failed") {
+          reject(new LoadThreadFailure(message.failure, message.technical));
+        } else if (answer === undefined)
+          reject(new Error("the load thread answered something else"));
+        else resolve(answer);
+      });
+      thread.once("error", crashed);
+      thread.once("exit", exited);
+      signal.addEventListener("abort", stop, { once: true });
+      tell(task);
+    });
+  }
+
+  return {
+    run: async (lease, options) =>
+      await perform({ kind: "load", lease }, options, (message) =>
+        message.kind === "done" ? message.outcome : undefined,
+      ),
+    look: async (look, request, signal) =>
+      await perform(
+        { kind: "look", look, request },
+        { signal, patienceMs: PATIENCE_MS },
+        (message) => (message.kind === "seen" ? message.response : undefined),
+      ),
     async close() {
       await Promise.all([...all].map((thread) => thread.terminate()));
     },

@@ -1,13 +1,19 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  PreviewObjectRequestSchema,
+  PreviewObjectResponseSchema,
+} from "@sluice/api/ingest/v1/preview_pb";
 import { LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { StageError } from "@sluice/errors";
 import { createWarehouse } from "@sluice/load";
 import { createByteBudget } from "@sluice/streams";
 import type { IngestConfig } from "./config.ts";
-import type { FromLoadThread, ToLoadThread } from "./load-thread-pool.ts";
+import type { FromLoadThread, LookKind, ToLoadThread } from "./load-thread-pool.ts";
 import { toLoadWork } from "./load-work.ts";
 import { loadObject } from "./pipeline.ts";
+import type { LookContext } from "./preview/look-at-object.ts";
+import { previewObject } from "./preview/preview-object.ts";
 
 /** The inside of a load thread: one object after another, each from its lease to its last batch. */
 
@@ -26,20 +32,46 @@ let running: AbortController | undefined;
 
 port.on("message", (message: ToLoadThread) => {
   if (message.kind === "stop") running?.abort(new Error(message.reason));
-  else void load(message.lease);
+  else if (message.kind === "look") void answer(({ signal }) => look(message, signal));
+  else void answer(({ signal }) => load(message.lease, signal));
 });
 
-async function load(lease: Uint8Array): Promise<void> {
+async function load(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThread> {
+  const outcome = await loadObject(toLoadWork(fromBinary(LeaseSchema, lease)), {
+    config,
+    warehouse,
+    budget,
+    signal,
+    onState: (state) => tell({ kind: "state", state }),
+  });
+  return { kind: "done", outcome };
+}
+
+/** The calls that look into objects: from request to response, in bytes. */
+const LOOKS: Readonly<
+  Record<LookKind, (request: Uint8Array, context: LookContext) => Promise<Uint8Array<ArrayBuffer>>>
+> = {
+  async previewObject(request, context) {
+    const seen = await previewObject(fromBinary(PreviewObjectRequestSchema, request), context);
+    const response = create(PreviewObjectResponseSchema, seen);
+    return toBinary(PreviewObjectResponseSchema, response);
+  },
+};
+
+async function look(
+  { look: kind, request }: Extract<ToLoadThread, { kind: "look" }>,
+  signal: AbortSignal,
+): Promise<FromLoadThread> {
+  const response = await LOOKS[kind](request, { config, warehouse, budget, signal });
+  return { kind: "seen", response };
+}
+
+async function answer(
+  work: (controller: AbortController) => Promise<FromLoadThread>,
+): Promise<void> {
   running = new AbortController();
   try {
-    const outcome = await loadObject(toLoadWork(fromBinary(LeaseSchema, lease)), {
-      config,
-      warehouse,
-      budget,
-      signal: running.signal,
-      onState: (state) => tell({ kind: "state", state }),
-    });
-    tell({ kind: "done", outcome });
+    tell(await work(running));
   } catch (error) {
     tell({ kind: "failed", ...toFailed(error) });
   } finally {

@@ -8,9 +8,13 @@ export interface SpoolArea {
   hold(bytes: AsyncIterable<Uint8Array>): Promise<Spool>;
 }
 
-/** An area of SLUICE_MAX_SPOOL_MIB: all that is held at one time counts together. */
+/** An area of `limit`, as the operator knows it: all that is held at one time counts together. */
 export function createSpoolArea(
-  { spoolDir, maxSpoolBytes }: Pick<IngestConfig, "spoolDir" | "maxSpoolBytes">,
+  {
+    spoolDir,
+    maxSpoolBytes,
+    limit = "SLUICE_MAX_SPOOL_MIB",
+  }: Pick<IngestConfig, "spoolDir" | "maxSpoolBytes"> & { readonly limit?: string },
   signal: AbortSignal,
 ): SpoolArea {
   let used = 0;
@@ -23,7 +27,7 @@ export function createSpoolArea(
           new StageError(
             "decompress",
             "limit_exceeded",
-            `The file has to be put on disk to be read at random, and is larger than SLUICE_MAX_SPOOL_MIB = ${maxSpoolBytes / 2 ** 20} allows.`,
+            `The file has to be put on disk to be read at random, and is larger than ${limit} = ${maxSpoolBytes / 2 ** 20} allows.`,
           ),
         signal,
       });

@@ -26,6 +26,8 @@ test("without settings a worker speaks to servers of this machine alone", () => 
     spoolDir: tmpdir(),
     maxSpoolBytes: 20_480 * MIB,
     maxArchiveDepth: 2,
+    maxPreviewSpoolBytes: 500 * 1024 * 1024,
+    previewTimeoutMs: 60_000,
     limits: {
       decrypt: {},
       decompress: {},
