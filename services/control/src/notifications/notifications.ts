@@ -5,7 +5,7 @@ import { createLoop } from "../loop.ts";
 import type { RequestContext } from "../resources/request-id.ts";
 import { type Bell, createBell } from "../workflow/bell.ts";
 import { createNotificationReading } from "./notification-service.ts";
-import { outboxRound } from "./outbox.ts";
+import { createOutbox } from "./outbox.ts";
 import type { AllowedHosts } from "./webhook-address.ts";
 import { createWebhooks } from "./webhook-service.ts";
 
@@ -42,19 +42,23 @@ export interface Notifications {
 export function createNotifications(options: NotificationsOptions): Notifications {
   const pollMs = options.pollMs ?? 1_000;
   const context: NotificationContext = { ...options, pollMs, newsBell: createBell() };
-  const outbox = createLoop({
+  const outbox = createOutbox(context, () => loop.bell.ring());
+  const loop = createLoop({
     name: "webhook deliveries",
     log: options.log,
     longestPauseMs: pollMs,
-    round: (stopped) => outboxRound(context, stopped),
+    round: (stopped) => outbox.round(stopped),
   });
   return {
     service: { ...createNotificationReading(context), ...createWebhooks(context) },
     ring: () => {
       context.newsBell.ring();
-      outbox.bell.ring();
+      loop.bell.ring();
     },
-    start: () => outbox.start(),
-    stop: () => outbox.stop(),
+    start: () => loop.start(),
+    async stop() {
+      await loop.stop();
+      await outbox.settled();
+    },
   };
 }

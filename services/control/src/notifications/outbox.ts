@@ -5,8 +5,6 @@ import { postTo } from "./webhook-service.ts";
 
 type Delivery = Selectable<WebhookDeliveryTable>;
 
-/** Deliveries that are posted at one time. */
-const AT_ONCE = 8;
 /** How long a try may take before another replica may begin the next: more than any try takes. */
 const TRY_SECONDS = 60;
 const LONGEST_PAUSE_MS = 3_600_000;
@@ -18,22 +16,67 @@ export function deliveryPauseMs(firstPauseMs: number, attempts: number): number 
   return Math.min(firstPauseMs * 2 ** Math.min(Math.max(attempts - 1, 0), 30), LONGEST_PAUSE_MS);
 }
 
-/** Posts what is due. Gives the time until the next delivery is, in milliseconds. */
-export async function outboxRound(
-  context: NotificationContext,
-  stopped: AbortSignal,
-): Promise<number | undefined> {
-  const { kysely, tenant } = context;
-  const due = await kysely
+/** What waits to be posted, and the tries that are under way. */
+export interface Outbox {
+  /** Begins what is due. Gives the time until more is, in milliseconds. */
+  round(stopped: AbortSignal): Promise<number | undefined>;
+  /** Waits for the tries that are under way. */
+  settled(): Promise<void>;
+}
+
+/**
+ * One try at a time for each webhook, so that one which answers slowly, or never, holds none of the others up. `onDone` is
+ * called after each: more may be due.
+ */
+export function createOutbox(context: NotificationContext, onDone: () => void): Outbox {
+  const busy = new Map<string, Promise<void>>();
+  function begin(delivery: Delivery, stopped: AbortSignal): void {
+    const { webhook_id: webhookId, id: deliveryId } = delivery;
+    const trying = deliver(context, delivery, stopped)
+      .catch((error: unknown) => {
+        if (stopped.aborted) return;
+        context.log.warn({ err: error, webhookId, deliveryId }, "a delivery could not be tried");
+      })
+      .finally(() => {
+        busy.delete(webhookId);
+        onDone();
+      });
+    busy.set(webhookId, trying);
+  }
+  return {
+    async round(stopped) {
+      for (const delivery of await dueDeliveries(context, [...busy.keys()])) {
+        begin(delivery, stopped);
+      }
+      return await nextDueMs(context, [...busy.keys()]);
+    },
+    async settled() {
+      await Promise.all(busy.values());
+    },
+  };
+}
+
+/** The first delivery that is due for each webhook, those apart which are busy. */
+async function dueDeliveries(
+  { kysely, tenant }: NotificationContext,
+  busy: readonly string[],
+): Promise<Delivery[]> {
+  return await kysely
     .selectFrom("webhook_delivery")
+    .distinctOn("webhook_id")
     .selectAll()
     .where("tenant", "=", tenant())
     .where("next_time", "<=", sql<Date>`clock_timestamp()`)
+    .$if(busy.length > 0, (query) => query.where("webhook_id", "not in", busy))
+    .orderBy("webhook_id")
     .orderBy("next_time")
-    .limit(AT_ONCE)
     .execute();
-  await Promise.all(due.map((delivery) => deliver(context, delivery, stopped)));
-  if (due.length === AT_ONCE) return 0;
+}
+
+async function nextDueMs(
+  { kysely, tenant }: NotificationContext,
+  busy: readonly string[],
+): Promise<number | undefined> {
   const { left } = await kysely
     .selectFrom("webhook_delivery")
     .select(
@@ -41,6 +84,7 @@ export async function outboxRound(
         * 1000)::double precision`.as("left"),
     )
     .where("tenant", "=", tenant())
+    .$if(busy.length > 0, (query) => query.where("webhook_id", "not in", busy))
     .executeTakeFirstOrThrow();
   return left === null ? undefined : Math.max(0, Math.ceil(left));
 }
@@ -51,7 +95,7 @@ async function deliver(
   delivery: Delivery,
   stopped: AbortSignal,
 ): Promise<void> {
-  const attempts = await begin(context, delivery);
+  const attempts = await countTry(context, delivery);
   if (attempts === undefined) return;
   const webhook = await context.kysely
     .selectFrom("webhook")
@@ -82,7 +126,7 @@ async function deliver(
 }
 
 /** Counts a try before it is made, if it is still the one that was read; gives its number. */
-async function begin(
+async function countTry(
   { kysely }: NotificationContext,
   { tenant, id, attempts }: Delivery,
 ): Promise<number | undefined> {
