@@ -17,13 +17,15 @@ const ROUND = 100;
  * stop is stopped. Gives the time until something is due by the clock, in milliseconds.
  */
 export async function scheduleRound(context: GroupContext): Promise<number | undefined> {
-  const fired = await fireDue(context);
-  const alerted = await alertLate(context);
+  const couldFire = await fireDue(context);
+  await alertLate(context);
   await lookAfterRuns(context);
-  return fired === ROUND || alerted === ROUND ? 0 : await dueInMs(context);
+  // What can't be run is due for ever: it is tried again after a pause.
+  return couldFire ? await dueInMs(context) : undefined;
 }
 
-async function fireDue(context: GroupContext): Promise<number> {
+/** Gives whether every group that is due could be run. */
+async function fireDue(context: GroupContext): Promise<boolean> {
   const due = await context.kysely
     .selectFrom("courier_group")
     .select("id")
@@ -32,6 +34,7 @@ async function fireDue(context: GroupContext): Promise<number> {
     .orderBy("next_fire_time")
     .limit(ROUND)
     .execute();
+  let couldFire = true;
   for (const { id } of due) {
     try {
       await fire(context, id);
@@ -41,9 +44,10 @@ async function fireDue(context: GroupContext): Promise<number> {
         { err: error, groupId: id },
         "a courier group that is due could not be run",
       );
+      couldFire = false;
     }
   }
-  return due.length;
+  return couldFire;
 }
 
 /**
@@ -93,7 +97,7 @@ async function fire(context: GroupContext, groupId: string): Promise<void> {
 }
 
 /** Tells of runs that take longer than they should; once each, as whoever clears the time first does it. */
-async function alertLate(context: GroupContext): Promise<number> {
+async function alertLate(context: GroupContext): Promise<void> {
   const tenant = context.tenant();
   const late = await context.kysely
     .selectFrom("group_run")
@@ -127,7 +131,6 @@ async function alertLate(context: GroupContext): Promise<number> {
     });
     context.newsRing();
   }
-  return late.length;
 }
 
 /** Stops runs that lack files they can't go on without, and leaves alone those whose couriers have all ended. */
