@@ -32,11 +32,13 @@ export interface FilePattern {
   readonly isDated: boolean;
   /** The literal text before the first date part or wildcard. */
   readonly literalPrefix: string;
+  readonly parts: readonly PatternPart[];
   /** `day` is `yyyy-mm-dd`; anything else, or a day that no calendar has, is a RangeError. */
   expand(day: string): FilePatternExpansion;
 }
 
-type Part =
+/** A piece of a pattern. Two literals never stand side by side. */
+export type PatternPart =
   | { readonly kind: "literal"; readonly text: string }
   | { readonly kind: "wildcard" }
   | { readonly kind: "year" | "month" | "day" };
@@ -65,12 +67,13 @@ export function parseFilePattern(text: string): FilePattern {
     text,
     isDated: parts.some((part) => part.kind !== "literal" && part.kind !== "wildcard"),
     literalPrefix: literals.map((part) => (part.kind === "literal" ? part.text : "")).join(""),
+    parts,
     expand: (day) => expand(parts, day),
   };
 }
 
-function toParts(text: string): Part[] {
-  const parts: Part[] = [];
+function toParts(text: string): PatternPart[] {
+  const parts: PatternPart[] = [];
   let literal = "";
   const close = (): void => {
     if (literal !== "") parts.push({ kind: "literal", text: literal });
@@ -112,7 +115,7 @@ function toParts(text: string): Part[] {
   return parts;
 }
 
-function expand(parts: readonly Part[], day: string): FilePatternExpansion {
+function expand(parts: readonly PatternPart[], day: string): FilePatternExpansion {
   const date = toDateParts(day);
   // Runs of literal text between wildcards: n wildcards leave n + 1 of them.
   const runs = [""];

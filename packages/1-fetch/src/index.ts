@@ -7,6 +7,8 @@ export {
 export { type FilePattern, type FilePatternExpansion, parseFilePattern } from "./file-pattern.ts";
 export type { HeadOptions, ObjectHead } from "./head.ts";
 export type { ListPage, ListRequest } from "./list.ts";
+export type { MatchingDays } from "./matching-days.ts";
+export { fileNotFound, nothingFound } from "./missing-files.ts";
 export type { Access, Connection, Platform, S3SourceOptions } from "./options.ts";
 export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from "./plan.ts";
 export type { ReadOptions } from "./read.ts";

@@ -1,8 +1,16 @@
 import { StageError } from "@sluice/errors";
 import type { ManifestObject } from "@sluice/schema";
-import { expandBelow, type FilePatternExpansion, parseFilePattern } from "./file-pattern.ts";
+import {
+  expandBelow,
+  type FilePattern,
+  type FilePatternExpansion,
+  parseFilePattern,
+} from "./file-pattern.ts";
 import { headObject } from "./head.ts";
 import { listAll, listPage } from "./list.ts";
+import { lastDayOf } from "./match-key.ts";
+import { createDayFinder, type MatchingDays } from "./matching-days.ts";
+import { fileNotFound } from "./missing-files.ts";
 import { nearestKeys } from "./nearest-keys.ts";
 import { pinVersions } from "./pin-versions.ts";
 import type { Store } from "./store.ts";
@@ -16,8 +24,11 @@ export interface PlanRequest {
   /** Stands before every key and pattern, as it is. Default: nothing. */
   readonly prefix?: string;
   readonly selections: readonly Selection[];
-  /** The days of the run, each `yyyy-mm-dd`; at least one. */
-  readonly days: readonly string[];
+  /**
+   * The days of the run, each `yyyy-mm-dd`; at least one. Or every day: each object that a selection can
+   * match is found for the last day it can mean, what leaves the date open not after `until`.
+   */
+  readonly days: readonly string[] | { readonly until: string };
   /** The first object's ordinal. Default: 1. */
   readonly firstOrdinal?: number;
   /** Reports required files that are missing, instead of throwing: a person has said to go on without. */
@@ -29,6 +40,7 @@ export interface PlannedObject {
   /** Index of the selection that it was matched by. */
   readonly selection: number;
   readonly object: ManifestObject;
+  readonly lastModified: Date;
 }
 
 /** What a selection looked for on a day and did not find. */
@@ -43,6 +55,8 @@ export interface MissingFile {
   readonly listedPrefix: string;
   /** At most 3 keys that were seen there, the most similar first. */
   readonly nearest: readonly string[];
+  /** For which days there are files; absent for keys, patterns without a date, and buckets that may not be listed. */
+  readonly matchingDays?: MatchingDays;
 }
 
 export interface Plan {
@@ -56,14 +70,17 @@ interface Target {
   readonly selection: number;
   readonly day: string;
   readonly isOptional: boolean;
-  readonly expansion: FilePatternExpansion | undefined;
+  readonly pattern: FilePattern | undefined;
+  readonly expansion: Pick<FilePatternExpansion, "prefix" | "delimiter"> | undefined;
+  /** The day that a listed key is for; undefined when it is none of the target's. */
+  readonly dayOf: (key: string) => string | undefined;
   readonly exactKey: string | undefined;
   /** What all of its matches begin with, whatever the day. */
   readonly literalPrefix: string;
   readonly lookedFor: string;
 }
 
-type Unnumbered = Omit<ManifestObject, "ordinal">;
+type Unnumbered = Omit<ManifestObject, "ordinal"> & { readonly lastModified: Date };
 
 /** The most keys of a listing that are kept to suggest from. */
 const MAX_CANDIDATES = 1000;
@@ -78,16 +95,19 @@ const MAX_CANDIDATES = 1000;
 export async function planObjects(store: Store, options: PlanRequest): Promise<Plan> {
   const found: { readonly selection: number; readonly object: Unnumbered }[] = [];
   const missing: MissingFile[] = [];
+  const matchingDays = createDayFinder(store, options.prefix ?? "", options.signal);
   for (const target of toTargets(options)) {
     const { objects, seenKeys, seenCount } = await find(store, target, options.signal);
     found.push(...objects.map((object) => ({ selection: target.selection, object })));
     if (objects.length === 0) {
-      missing.push(await explainMissing(store, target, seenKeys, seenCount, options.signal));
+      const file = await explainMissing(store, target, seenKeys, seenCount, options.signal);
+      const days = await matchingDays(target.pattern, target.day);
+      missing.push({ ...file, ...(days === undefined ? {} : { matchingDays: days }) });
     }
   }
   const required = missing.filter(({ isOptional }) => !isOptional);
-  if (required[0] !== undefined && options.skipMissing !== true) {
-    throw fileNotFound(store, required[0], required.length - 1);
+  if (required.length > 0 && options.skipMissing !== true) {
+    throw fileNotFound(store.bucket.name, required);
   }
   const inOrder = withoutRepeats(found).sort(
     (a, b) =>
@@ -102,37 +122,75 @@ export async function planObjects(store: Store, options: PlanRequest): Promise<P
   );
   const first = options.firstOrdinal ?? 1;
   return {
-    objects: inOrder.map(({ selection, object }, index) => ({
+    objects: inOrder.map(({ selection, object: { lastModified, ...object } }, index) => ({
       selection,
       object: { ...object, ...pinned[index], ordinal: first + index },
+      lastModified,
     })),
     missing,
   };
 }
 
 function toTargets({ prefix = "", selections, days }: PlanRequest): readonly Target[] {
-  const inOrder = [...new Set(days)].sort();
-  const targets: Target[] = [];
-  for (const [index, selection] of selections.entries()) {
-    const pattern = selection.kind === "pattern" ? parseFilePattern(selection.pattern) : undefined;
-    const byMeaning = new Map<string, Target>();
-    for (const day of inOrder) {
-      const expansion = pattern && expandBelow(prefix, pattern.expand(day));
-      const exactKey = selection.kind === "key" ? prefix + selection.key : expansion?.exactKey;
-      const lookedFor = expansion?.text ?? exactKey ?? "";
-      byMeaning.set(lookedFor, {
-        selection: index,
-        day,
-        isOptional: selection.isOptional ?? false,
-        expansion,
-        exactKey,
-        literalPrefix: pattern ? prefix + pattern.literalPrefix : (exactKey ?? ""),
-        lookedFor,
-      });
-    }
-    targets.push(...byMeaning.values());
+  return selections.flatMap((selection, index) =>
+    "until" in days
+      ? [everyDayTarget(prefix, selection, index, days.until)]
+      : dayTargets(prefix, selection, index, days),
+  );
+}
+
+function dayTargets(
+  prefix: string,
+  selection: Selection,
+  index: number,
+  days: readonly string[],
+): Target[] {
+  const pattern = selection.kind === "pattern" ? parseFilePattern(selection.pattern) : undefined;
+  const byMeaning = new Map<string, Target>();
+  for (const day of [...new Set(days)].sort()) {
+    const expansion = pattern && expandBelow(prefix, pattern.expand(day));
+    const exactKey = selection.kind === "key" ? prefix + selection.key : expansion?.exactKey;
+    const lookedFor = expansion?.text ?? exactKey ?? "";
+    byMeaning.set(lookedFor, {
+      selection: index,
+      day,
+      isOptional: selection.isOptional ?? false,
+      pattern,
+      expansion,
+      dayOf: (key) => (expansion?.isMatch(key) === true ? day : undefined),
+      exactKey,
+      literalPrefix: pattern ? prefix + pattern.literalPrefix : (exactKey ?? ""),
+      lookedFor,
+    });
   }
-  return targets;
+  return [...byMeaning.values()];
+}
+
+function everyDayTarget(
+  prefix: string,
+  selection: Selection,
+  index: number,
+  until: string,
+): Target {
+  const of = { selection: index, day: until, isOptional: selection.isOptional ?? false };
+  if (selection.kind === "key") {
+    const exactKey = prefix + selection.key;
+    const nothing = { pattern: undefined, expansion: undefined, dayOf: () => undefined };
+    return { ...of, ...nothing, exactKey, literalPrefix: exactKey, lookedFor: exactKey };
+  }
+  const pattern = parseFilePattern(selection.pattern);
+  const literalPrefix = prefix + pattern.literalPrefix;
+  const { parts, isDated } = pattern;
+  return {
+    ...of,
+    pattern,
+    expansion: { prefix: literalPrefix, delimiter: undefined },
+    dayOf: (key) =>
+      key.startsWith(prefix) ? lastDayOf(parts, key.slice(prefix.length), until) : undefined,
+    exactKey: isDated ? undefined : expandBelow(prefix, pattern.expand(until)).exactKey,
+    literalPrefix,
+    lookedFor: `${prefix}${selection.pattern}`,
+  };
 }
 
 interface Found {
@@ -142,13 +200,13 @@ interface Found {
 }
 
 async function find(store: Store, target: Target, signal: AbortSignal | undefined): Promise<Found> {
-  const { exactKey, expansion, day } = target;
+  const { exactKey, expansion, day, dayOf } = target;
   const bucket = store.bucket.name;
   const abortable = signal === undefined ? {} : { signal };
   if (exactKey !== undefined) {
     try {
-      const { key, etag, size } = await headObject(store, exactKey, abortable);
-      const objects = [{ bucket, key, etag, size, date: day }];
+      const { key, etag, size, lastModified } = await headObject(store, exactKey, abortable);
+      const objects = [{ bucket, key, etag, size, lastModified, date: day }];
       return { objects, seenKeys: [], seenCount: 0 };
     } catch (error) {
       if (!(error instanceof StageError && error.code === "file_not_found")) throw error;
@@ -159,13 +217,14 @@ async function find(store: Store, target: Target, signal: AbortSignal | undefine
   const seenKeys: string[] = [];
   let seenCount = 0;
   const delimiter = expansion?.delimiter;
-  for await (const { key, etag, size } of listAll(store, {
+  for await (const { key, etag, size, lastModified } of listAll(store, {
     prefix: expansion?.prefix ?? "",
     ...(delimiter === undefined ? {} : { delimiter }),
     ...abortable,
   })) {
     seenCount++;
-    if (expansion?.isMatch(key)) objects.push({ bucket, key, etag, size, date: day });
+    const date = dayOf(key);
+    if (date !== undefined) objects.push({ bucket, key, etag, size, lastModified, date });
     else if (seenKeys.length < MAX_CANDIDATES) seenKeys.push(key);
   }
   return { objects, seenKeys, seenCount };
@@ -211,23 +270,6 @@ async function explainMissing(
     if (!(error instanceof StageError && error.code === "access_denied")) throw error;
     return { ...facts, listedKeys: 0, listedPrefix, nearest: [] };
   }
-}
-
-function fileNotFound(store: Store, file: MissingFile, others: number): StageError<"list"> {
-  const { lookedFor, day, listedKeys, listedPrefix, nearest } = file;
-  const where = listedPrefix === "" ? "in the bucket" : `under ${listedPrefix}`;
-  const count = listedKeys >= 1000 ? `${listedKeys} keys or more` : `${listedKeys} keys`;
-  const sentences = [
-    `no object matches ${lookedFor} for ${day}; ${count} were listed ${where}`,
-    ...(nearest.length > 0 ? [`the nearest are ${nearest.join(", ")}`] : []),
-    ...(others > 0 ? [`${others} more required files are missing`] : []),
-  ];
-  return new StageError("list", "file_not_found", sentences.join("; "), {
-    bucket: store.bucket.name,
-    key: lookedFor,
-    seen: `${count} ${where}`,
-    expected: lookedFor,
-  });
 }
 
 function compare(a: string, b: string): number {
