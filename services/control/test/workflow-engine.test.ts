@@ -105,7 +105,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       );
       expect(loads).toMatchObject([{ workflowId: id, rows: 27n, rejectedRows: 3n }]);
 
-      const second = await house.run(courier);
+      const second = await house.run(courier, { reloadUnchanged: true });
       const more = await doAll(house, OBJECTS.slice(0, 1));
       expect(await stateOf(house, second)).toBe(Workflow_State.SUCCEEDED);
       const next = more.flatMap(({ work }) =>
@@ -169,7 +169,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       });
       await house.run(truncating);
       await doAll(house, OBJECTS);
-      const second = await house.run(truncating);
+      const second = await house.run(truncating, { reloadUnchanged: true });
       await doAll(house, OBJECTS);
       const request = create(ReplayRejectsRequestSchema, {
         feedId: "lines",

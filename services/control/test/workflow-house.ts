@@ -83,6 +83,7 @@ export interface RunOptions {
   readonly date?: string;
   readonly requestId?: string;
   readonly skipMissingFiles?: boolean;
+  readonly reloadUnchanged?: boolean;
 }
 
 /** A tenant of its own with an engine: tests in one database don't see each other. */

@@ -1,4 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type {
+  MatchingDaysSchema,
+  MissingFileSchema,
+} from "@sluice/api/control/v1/workflow_file_pb";
 import {
   type Lease,
   type ListResultSchema,
@@ -7,7 +12,14 @@ import {
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import type { Plan, Selection } from "@sluice/fetch";
+import {
+  fileNotFound,
+  type MatchingDays,
+  type MissingFile,
+  nothingFound,
+  type Plan,
+  type Selection,
+} from "@sluice/fetch";
 import { createShadowStaging, createStaging, prepareDomainTable } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import { toConnection } from "./load-work.ts";
@@ -16,6 +28,9 @@ import type { WorkerContext } from "./worker.ts";
 
 /** Objects in one AppendManifest: with keys of 1,024 bytes the message stays under 4 MiB. */
 const MANIFEST_PAGE = 2_000;
+
+/** Missing files that are told; with three keys of 1,024 bytes each the message stays under 4 MiB. */
+const MAX_MISSING = 500;
 
 /**
  * Finds the objects of a run, tells control of each, and makes the tables that the loads will need. A
@@ -38,13 +53,15 @@ export async function listObjects(
   const plan = await source.plan({
     prefix: work.prefix,
     selections: toSelections(work.selections),
-    days: work.dates,
+    days: work.everythingUntil === "" ? work.dates : { until: work.everythingUntil },
+    skipMissing: true,
     signal,
   });
-  for (let page = 0; page * MANIFEST_PAGE < plan.objects.length; page++) {
+  const missing = plan.missing.slice(0, MAX_MISSING).map((file) => toMissing(file, work));
+  for (let page = 0; page === 0 || page * MANIFEST_PAGE < plan.objects.length; page++) {
     const objects = plan.objects
       .slice(page * MANIFEST_PAGE, (page + 1) * MANIFEST_PAGE)
-      .map(({ selection, object }) => ({
+      .map(({ selection, object, lastModified }) => ({
         bucket: object.bucket,
         key: object.key,
         etag: object.etag,
@@ -52,15 +69,49 @@ export async function listObjects(
         size: BigInt(object.size),
         date: object.date ?? "",
         fileTag: work.selections[selection]?.fileTag ?? "",
+        modifyTime: timestampFromDate(lastModified),
       }));
     await context.client.call(
       TaskService.method.appendManifest,
-      { taskId, attempt, page, objects },
+      { taskId, attempt, page, objects, missing: page === 0 ? missing : [] },
       { timeoutMs: 30_000, signal },
     );
   }
+  assertComplete(plan, work);
   await prepareTables(lease, work, context);
   return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
+}
+
+/** Control knows by now what is missing: the failure says it in words. */
+function assertComplete({ objects, missing }: Plan, work: ListWork): void {
+  const bucket = work.connection?.bucket ?? "";
+  const required = missing.filter(({ isOptional }) => !isOptional);
+  if (required.length > 0) throw fileNotFound(bucket, required);
+  if (objects.length === 0 && missing.length > 0 && !work.mayBeEmpty) {
+    throw nothingFound(bucket, missing);
+  }
+}
+
+function toMissing(
+  file: MissingFile,
+  { selections }: ListWork,
+): MessageInitShape<typeof MissingFileSchema> {
+  const { selection, day, lookedFor, isOptional, listedKeys, listedPrefix, nearest } = file;
+  return {
+    fileTag: selections[selection]?.fileTag ?? "",
+    date: day,
+    lookedFor,
+    optional: isOptional,
+    listedKeys: BigInt(listedKeys),
+    listedPrefix,
+    nearestKeys: [...nearest],
+    ...(file.matchingDays && { matchingDays: toMatchingDays(file.matchingDays) }),
+  };
+}
+
+export function toMatchingDays(days: MatchingDays): MessageInitShape<typeof MatchingDaysSchema> {
+  const { oldest = "", newest = "", nearest, isComplete: complete } = days;
+  return { oldest, newest, nearest: [...nearest], complete };
 }
 
 /**

@@ -129,6 +129,10 @@ export interface WorkflowTable {
   start_date: string;
   end_date: string;
   skip_missing_files: boolean;
+  /** Runs for every object there is; its days are known when they are listed. */
+  everything: Generated<boolean>;
+  ingest_only: Generated<boolean>;
+  reload_unchanged: Generated<boolean>;
   /** What the workflow began with. */
   plan: ColumnType<JsonValue, string, never>;
   /** Counts the changes. */
@@ -167,6 +171,43 @@ export interface ManifestObjectTable {
   size: number;
   date: string;
   file_tag: string;
+  modify_time: Date | null;
+}
+
+/** What a list looked for in vain. */
+export interface MissingFileTable {
+  tenant: string;
+  workflow_id: string;
+  attempt: number;
+  page: number;
+  position: number;
+  /** A MissingFile as proto JSON. */
+  file: Json;
+}
+
+/** The files whose rows a domain table has. */
+export interface LoadedFileTable {
+  tenant: string;
+  feed_id: string;
+  bucket: string;
+  key: string;
+  /** How it was read: a hash of the file's settings and the feed's version. */
+  reading: string;
+  etag: string;
+  version_id: string;
+  size: number;
+  object_ordinal: number;
+  workflow_id: string;
+  load_time: CreateTime;
+}
+
+/** Objects of a frozen manifest that are not loaded into a feed, because its table has their rows. */
+export interface UnchangedObjectTable {
+  tenant: string;
+  workflow_id: string;
+  feed_id: string;
+  page: number;
+  position: number;
 }
 
 export interface TaskTable {
@@ -373,6 +414,9 @@ export interface Schema {
   worker: WorkerTable;
   workflow: WorkflowTable;
   manifest_object: ManifestObjectTable;
+  missing_file: MissingFileTable;
+  loaded_file: LoadedFileTable;
+  unchanged_object: UnchangedObjectTable;
   task: TaskTable;
   attempt: AttemptTable;
   publish_intent: PublishIntentTable;

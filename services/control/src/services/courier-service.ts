@@ -2,6 +2,8 @@ import { clone, toBinary } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type Courier, CourierSchema } from "@sluice/api/control/v1/courier_pb";
 import {
+  type CopyCourierRequest,
+  CopyCourierRequestSchema,
   type CourierService,
   type CreateCourierRequest,
   CreateCourierRequestSchema,
@@ -35,6 +37,9 @@ import {
   toCourier,
 } from "./courier-rows.ts";
 
+/** Characters of a courier's name, by its proto. */
+const MAX_NAME = 200;
+
 const WRITABLE = ["name", "credential_id", "prefix", "files", "loads"];
 
 /** Couriers: what is brought from where to which feeds. Running them is the workflow engine's. */
@@ -43,6 +48,7 @@ export type CourierResources = Omit<ServiceImpl<typeof CourierService>, "runCour
 export function createCourierService(context: ControlContext): CourierResources {
   const read = (id: string): Promise<Courier> => readCourier(context.kysely, context.tenant(), id);
   return {
+    copyCourier: async (request) => ({ courier: await read(await copy(context, request)) }),
     createCourier: async (request) => ({ courier: await read(await create(context, request)) }),
     getCourier: async ({ id }) => ({ courier: await read(id) }),
     listCouriers: (request) => list(context, request),
@@ -74,22 +80,66 @@ async function create(context: ControlContext, request: CreateCourierRequest): P
   }
   return await makeOnce(context, call, makeId("cour"), async (transaction, id) => {
     await assertCourier(CreateCourierRequestSchema, courier, transaction, tenant);
-    await named(courier.name, () =>
-      transaction
-        .insertInto("courier")
-        .values({
-          tenant,
-          id,
-          name: courier.name,
-          name_key: toNameKey(courier.name),
-          credential_id: courier.credentialId,
-          spec: courierToJson(courier),
-          etag: makeEtag(),
-        })
-        .execute(),
-    );
-    await refer(transaction, tenant, id, courier);
+    await insert(transaction, tenant, id, courier);
   });
+}
+
+/** Makes a courier that loads the same files into the same feeds under another name. */
+async function copy(context: ControlContext, request: CopyCourierRequest): Promise<string> {
+  const tenant = context.tenant();
+  const call = {
+    method: "CopyCourier",
+    requestId: request.requestId,
+    body: toBinary(CopyCourierRequestSchema, { ...request, requestId: "" }),
+  };
+  return await makeOnce(context, call, makeId("cour"), async (transaction, id) => {
+    const original = await readCourier(transaction, tenant, request.id);
+    const name =
+      request.name === "" ? await freeName(transaction, tenant, original.name) : request.name;
+    await insert(transaction, tenant, id, { ...original, name });
+  });
+}
+
+/** "Copy of <name>", with the first number that makes it a name of its own. */
+async function freeName(
+  transaction: Transaction<Schema>,
+  tenant: string,
+  name: string,
+): Promise<string> {
+  for (let number = 1; ; number++) {
+    const suffix = number === 1 ? "" : ` (${number})`;
+    const candidate = `Copy of ${name}`.slice(0, MAX_NAME - suffix.length) + suffix;
+    const taken = await transaction
+      .selectFrom("courier")
+      .select("id")
+      .where("tenant", "=", tenant)
+      .where("name_key", "=", toNameKey(candidate))
+      .executeTakeFirst();
+    if (taken === undefined) return candidate;
+  }
+}
+
+async function insert(
+  transaction: Transaction<Schema>,
+  tenant: string,
+  id: string,
+  courier: Courier,
+): Promise<void> {
+  await named(courier.name, () =>
+    transaction
+      .insertInto("courier")
+      .values({
+        tenant,
+        id,
+        name: courier.name,
+        name_key: toNameKey(courier.name),
+        credential_id: courier.credentialId,
+        spec: courierToJson(courier),
+        etag: makeEtag(),
+      })
+      .execute(),
+  );
+  await refer(transaction, tenant, id, courier);
 }
 
 async function list(
@@ -230,9 +280,11 @@ async function refer(
     .insertInto("courier_credential")
     .values(credentialsOf(courier).map((each) => ({ tenant, courier_id: id, credential_id: each })))
     .execute();
+  const feeds = feedsOf(courier);
+  if (feeds.length === 0) return;
   await transaction
     .insertInto("courier_feed")
-    .values(feedsOf(courier).map((each) => ({ tenant, courier_id: id, feed_id: each })))
+    .values(feeds.map((each) => ({ tenant, courier_id: id, feed_id: each })))
     .execute();
 }
 

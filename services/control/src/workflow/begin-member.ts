@@ -24,7 +24,7 @@ export async function beginMember(
   const id = makeId("wf");
   await insertWorkflow(trx, tenant, id, {
     days,
-    skipMissingFiles: false,
+    options: {},
     plan,
     groupRun: { id: groupRunId, filesWaitUntil },
   });

@@ -10,10 +10,22 @@ import { activeVersionOf } from "./feed-version.ts";
 import { type Plan, planToJson } from "./plan.ts";
 import { NEW_TASK, NEW_WORKFLOW } from "./state-machine.ts";
 
+/** How a run differs from the plainest one. */
+export interface RunOptions {
+  /** Goes on without files that are missing. */
+  readonly skipMissingFiles?: boolean;
+  /** Runs for every object there is, each for its own day. */
+  readonly everything?: boolean;
+  /** Begins nothing that follows from the rows. */
+  readonly ingestOnly?: boolean;
+  /** Loads files again that have not changed since they were loaded. */
+  readonly reloadUnchanged?: boolean;
+}
+
 /** What a new workflow is made of. */
 export interface NewWorkflow {
   readonly days: Days;
-  readonly skipMissingFiles: boolean;
+  readonly options: RunOptions;
   readonly plan: Plan;
   /** Set when a group's run begins it. */
   readonly groupRun?: {
@@ -63,7 +75,7 @@ export async function insertWorkflow(
   trx: Trx,
   tenant: Tenant,
   id: string,
-  { days, skipMissingFiles, plan, groupRun }: NewWorkflow,
+  { days, options, plan, groupRun }: NewWorkflow,
 ): Promise<void> {
   await trx
     .insertInto("workflow")
@@ -77,7 +89,10 @@ export async function insertWorkflow(
       tally: JSON.stringify(NEW_WORKFLOW.tally),
       start_date: days.startDate,
       end_date: days.endDate,
-      skip_missing_files: skipMissingFiles,
+      skip_missing_files: options.skipMissingFiles ?? false,
+      everything: options.everything ?? false,
+      ingest_only: options.ingestOnly ?? false,
+      reload_unchanged: options.reloadUnchanged ?? false,
       plan: planToJson(plan),
       group_run_id: groupRun?.id ?? null,
       files_wait_until: groupRun?.filesWaitUntil ?? null,

@@ -38,7 +38,7 @@ export async function compareFeedVersions(
   const startDate = now.toISOString().slice(0, 10);
   const workflowId = await beginOnce(context, call, async (trx, tenant) => ({
     days: { startDate, endDate: nextDay(startDate) },
-    skipMissingFiles: false,
+    options: {},
     plan: await planOf(trx, tenant, request),
   }));
   return { workflowId };

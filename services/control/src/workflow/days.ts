@@ -56,8 +56,13 @@ export function daysOfRun(scope: RunCourierRequest["scope"], now: Date): Days {
       refuseFuture("period.end_date", previousDay(endDate), now);
       return { startDate, endDate };
     }
+    case "everything": {
+      // Until the list tells for which days there are files.
+      const today = now.toISOString().slice(0, 10);
+      return { startDate: today, endDate: nextDay(today) };
+    }
     default:
-      refuse("date", "scope_missing", "date or period has to be set");
+      refuse("date", "scope_missing", "date, period or everything has to be set");
   }
 }
 

@@ -4,6 +4,8 @@ import type { Schema, TaskVariant } from "../database/schema.ts";
 import { makeId } from "../resources/identity.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
+import { type FoundFiles, warnOfSameContent, warnOfUnloaded } from "./file-warnings.ts";
+import { forgetLoadedFiles, recordLoadedFiles } from "./loaded-files.ts";
 import { feedOf, fileTagsOfFeed, type Plan, planFromJson, queryOf } from "./plan.ts";
 import type { Effect } from "./state-machine.ts";
 
@@ -33,6 +35,10 @@ export async function applyEffects(
         break;
       case "recordFailure":
         if (failure !== undefined) change.set.failure ??= failure;
+        // The rows may be visible or not: what the table holds is not known any more.
+        if (task?.kind === "publish" && task.feed_id !== null) {
+          await forgetLoadedFiles(change.trx, change.tenant, task.feed_id);
+        }
         break;
       case "recordLoad":
         if (task !== undefined) await recordLoad(change, task);
@@ -41,8 +47,11 @@ export async function applyEffects(
   }
 }
 
-/** How many loads the frozen manifest makes, and for which feeds. */
-export async function countLoads(change: Change, plan: Plan): Promise<ReadonlyMap<string, number>> {
+/** How many loads the frozen manifest makes for each feed, and how many files are passed over. */
+export async function countLoads(
+  change: Change,
+  plan: Plan,
+): Promise<ReadonlyMap<string, FoundFiles>> {
   const found = await change.trx
     .selectFrom("manifest_object")
     .select(["file_tag", sql<number>`count(*)::bigint`.as("objects")])
@@ -50,11 +59,21 @@ export async function countLoads(change: Change, plan: Plan): Promise<ReadonlyMa
     .where("workflow_id", "=", change.workflow.id)
     .groupBy("file_tag")
     .execute();
+  const passedOver = await change.trx
+    .selectFrom("unchanged_object")
+    .select(["feed_id", sql<number>`count(*)::bigint`.as("objects")])
+    .where("tenant", "=", change.tenant)
+    .where("workflow_id", "=", change.workflow.id)
+    .groupBy("feed_id")
+    .execute();
   const byTag = new Map(found.map((row) => [row.file_tag, row.objects]));
+  const byFeed = new Map(passedOver.map((row) => [row.feed_id, row.objects]));
   return new Map(
-    plan.feeds.map((feed) => {
-      const tags = fileTagsOfFeed(plan, feed.feedId);
-      return [feed.feedId, tags.reduce((sum, tag) => sum + (byTag.get(tag) ?? 0), 0)];
+    plan.feeds.map(({ feedId }) => {
+      const tags = fileTagsOfFeed(plan, feedId);
+      const objects = tags.reduce((sum, tag) => sum + (byTag.get(tag) ?? 0), 0);
+      const unchanged = byFeed.get(feedId) ?? 0;
+      return [feedId, { loads: objects - unchanged, unchanged }];
     }),
   );
 }
@@ -68,14 +87,11 @@ async function makeLoads(change: Change): Promise<void> {
   const loads = await countLoads(change, plan);
   let number = await nextNumber(change);
   for (const feedId of [...loads.keys()].sort()) {
-    const count = loads.get(feedId) ?? 0;
-    if (count === 0) {
-      const feed = feedOf(plan, feedId);
-      change.set.warnings.push(
-        `No file was found for ${feed.source}.${feed.name}: its domain table stays as it is.`,
-      );
-      continue;
-    }
+    const found = loads.get(feedId) ?? { loads: 0, unchanged: 0 };
+    const count = found.loads;
+    warnOfUnloaded(change, plan, feedId, found);
+    if (count === 0) continue;
+    if (plan.comparison === undefined) await warnOfSameContent(change, plan, feedId);
     // Rows of a shadow load are never beside the domain table's.
     const first = plan.comparison === undefined ? await reserveOrdinals(change, feedId, count) : 1;
     const variant = queryOf(plan, feedId) === undefined ? "" : "query_file";
@@ -90,6 +106,12 @@ async function makeLoads(change: Change): Promise<void> {
         from manifest_object
         where tenant = ${change.tenant} and workflow_id = ${change.workflow.id}
           and file_tag in (${sql.join(fileTagsOfFeed(plan, feedId))})
+          and not exists (
+            select 1 from unchanged_object as unchanged
+            where unchanged.tenant = manifest_object.tenant
+              and unchanged.workflow_id = manifest_object.workflow_id and unchanged.feed_id = ${feedId}
+              and unchanged.page = manifest_object.page
+              and unchanged.position = manifest_object.position)
       ) as object`.execute(change.trx);
     number += count;
     if (variant !== "") {
@@ -234,6 +256,7 @@ async function recordLoad(change: Change, task: TaskRow): Promise<void> {
       rejected_rows: staged.rejectedRows,
     })
     .execute();
+  await recordLoadedFiles(change, task, plan);
 }
 
 /** What all loads of a workflow into a feed made durable together. Of files for a query, their rejects alone count. */

@@ -85,7 +85,10 @@ async function workOf(
               optional: file.optional || workflow.skip_missing_files,
             }),
           ),
-          dates: daysOf(workflow.start_date, workflow.end_date),
+          ...(workflow.everything
+            ? { everythingUntil: workflow.start_date }
+            : { dates: daysOf(workflow.start_date, workflow.end_date) }),
+          mayBeEmpty: workflow.skip_missing_files,
           feeds: [...plan.feeds],
         }),
       };

@@ -1,11 +1,15 @@
+import { toJsonString } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { MissingFileSchema } from "@sluice/api/control/v1/workflow_file_pb";
 import type { AppendManifestRequest } from "@sluice/api/ingest/v1/task_service_pb";
 import { sql } from "kysely";
 import { type Change, inWorkflow } from "./change.ts";
 import type { EngineContext } from "./context.ts";
+import { nextDay } from "./days.ts";
 import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
 
-/** Rows of one insert: PostgreSQL takes at most 65,535 parameters, and a row has 12. */
+/** Rows of one insert: PostgreSQL takes at most 65,535 parameters, and a row has 13. */
 const ROWS_PER_INSERT = 2_000;
 
 /** Keeps found objects. Repeating a page changes nothing: pages count from 0 within an attempt. */
@@ -21,21 +25,17 @@ export async function appendManifest(
     if (task.state !== "running" || task.attempt !== request.attempt) {
       throw staleAttempt(task, request.attempt);
     }
-    const known = await change.trx
-      .selectFrom("manifest_object")
-      .select("position")
-      .where("tenant", "=", change.tenant)
-      .where("workflow_id", "=", change.workflow.id)
-      .where("attempt", "=", request.attempt)
-      .where("page", "=", request.page)
-      .limit(1)
-      .executeTakeFirst();
-    if (known !== undefined) return;
-    const rows = request.objects.map((object, position) => ({
+    if (await isKnown(change, request)) return;
+    // What an earlier attempt found is of no use: a list may be tried many times before its files come.
+    if (request.page === 0) await keepAttempt(change, request.attempt);
+    const place = {
       tenant: change.tenant,
       workflow_id: change.workflow.id,
       attempt: request.attempt,
       page: request.page,
+    };
+    const rows = request.objects.map((object, position) => ({
+      ...place,
       position,
       bucket: object.bucket,
       key: object.key,
@@ -44,6 +44,7 @@ export async function appendManifest(
       size: Number(object.size),
       date: object.date,
       file_tag: object.fileTag,
+      modify_time: object.modifyTime === undefined ? null : timestampDate(object.modifyTime),
     }));
     for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
       await change.trx
@@ -51,7 +52,34 @@ export async function appendManifest(
         .values(rows.slice(start, start + ROWS_PER_INSERT))
         .execute();
     }
+    if (request.missing.length === 0) return;
+    await change.trx
+      .insertInto("missing_file")
+      .values(
+        request.missing.map((file, position) => ({
+          ...place,
+          position,
+          file: toJsonString(MissingFileSchema, file),
+        })),
+      )
+      .execute();
   });
+}
+
+async function isKnown(change: Change, request: AppendManifestRequest): Promise<boolean> {
+  for (const table of ["manifest_object", "missing_file"] as const) {
+    const row = await change.trx
+      .selectFrom(table)
+      .select("position")
+      .where("tenant", "=", change.tenant)
+      .where("workflow_id", "=", change.workflow.id)
+      .where("attempt", "=", request.attempt)
+      .where("page", "=", request.page)
+      .limit(1)
+      .executeTakeFirst();
+    if (row !== undefined) return true;
+  }
+  return false;
 }
 
 /**
@@ -76,10 +104,34 @@ export async function freezeManifest(
       Code.InvalidArgument,
     );
   }
-  await change.trx
-    .deleteFrom("manifest_object")
+  await keepAttempt(change, attempt);
+  if (change.workflow.everything) await setDays(change);
+}
+
+/** The days of a run of everything are those of the files that were found. */
+async function setDays(change: Change): Promise<void> {
+  const days = await change.trx
+    .selectFrom("manifest_object")
+    .select((row) => [row.fn.min("date").as("first"), row.fn.max("date").as("last")])
     .where("tenant", "=", change.tenant)
     .where("workflow_id", "=", change.workflow.id)
-    .where("attempt", "<>", attempt)
+    .executeTakeFirst();
+  if (days?.first == null || days.last == null || days.first === "") return;
+  await change.trx
+    .updateTable("workflow")
+    .set({ start_date: days.first, end_date: nextDay(days.last) })
+    .where("tenant", "=", change.tenant)
+    .where("id", "=", change.workflow.id)
     .execute();
+}
+
+async function keepAttempt(change: Change, attempt: number): Promise<void> {
+  for (const table of ["manifest_object", "missing_file"] as const) {
+    await change.trx
+      .deleteFrom(table)
+      .where("tenant", "=", change.tenant)
+      .where("workflow_id", "=", change.workflow.id)
+      .where("attempt", "<>", attempt)
+      .execute();
+  }
 }

@@ -36,7 +36,7 @@ export async function replayRejects(
   const startDate = now.toISOString().slice(0, 10);
   const workflowId = await beginOnce(context, call, async (trx, tenant) => ({
     days: { startDate, endDate: nextDay(startDate) },
-    skipMissingFiles: false,
+    options: {},
     plan: { courier, feeds: [await activeVersion(trx, tenant, feedId)], replayOf },
   }));
   return { workflowId };

@@ -30,7 +30,12 @@ export async function runCourier(
   };
   const workflowId = await beginOnce(context, call, async (trx, tenant) => ({
     days,
-    skipMissingFiles: request.skipMissingFiles,
+    options: {
+      skipMissingFiles: request.skipMissingFiles,
+      everything: request.scope.case === "everything",
+      ingestOnly: request.ingestOnly,
+      reloadUnchanged: request.reloadUnchanged,
+    },
     plan: await readPlan(trx, tenant, request.id),
   }));
   return { workflowId };

@@ -15,6 +15,7 @@ import { countLoads } from "./effects.ts";
 import { isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
 import { keepComparison } from "./feed-comparison.ts";
 import { fileWaitMs } from "./file-wait.ts";
+import { noteUnchanged } from "./loaded-files.ts";
 import { freezeManifest } from "./manifest.ts";
 import { planFromJson, queryOf } from "./plan.ts";
 import { progressColumns, type TaskColumns } from "./progress.ts";
@@ -101,16 +102,17 @@ async function listedEvent(
 }> {
   await freezeManifest(change, attempt, Number(result.objects));
   const plan = planFromJson(change.workflow.plan);
-  const loads = [...(await countLoads(change, plan))].filter(([, count]) => count > 0);
+  await noteUnchanged(change, plan);
+  const found = [...(await countLoads(change, plan))].filter(([, { loads }]) => loads > 0);
   return {
     type: "listed",
     attempt,
     // A query over files is one load more.
-    loads: loads.reduce(
-      (sum, [feedId, count]) => sum + count + (queryOf(plan, feedId) === undefined ? 0 : 1),
+    loads: found.reduce(
+      (sum, [feedId, { loads }]) => sum + loads + (queryOf(plan, feedId) === undefined ? 0 : 1),
       0,
     ),
-    publishes: loads.length,
+    publishes: found.length,
   };
 }
 

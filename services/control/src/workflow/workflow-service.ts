@@ -14,6 +14,7 @@ import { toPage } from "../resources/page.ts";
 import { createBell } from "./bell.ts";
 import { inWorkflow, step } from "./change.ts";
 import type { EngineContext } from "./context.ts";
+import { listWorkflowFiles } from "./list-files.ts";
 import { belowNumber } from "./page-number.ts";
 import { readRow, withTasks } from "./read-workflow.ts";
 import { isFinal } from "./state-machine.ts";
@@ -26,6 +27,7 @@ export function createWorkflowService(context: EngineContext): ServiceImpl<typeo
       return { workflow: await withTasks(context, await readRow(context, request.id), -1) };
     },
     listWorkflows: (request) => listWorkflows(context, request),
+    listWorkflowFiles: (request) => listWorkflowFiles(context, request),
     watchWorkflow: (request, call) => watchWorkflow(context, request, call.signal),
     async cancelWorkflow(request) {
       await cancelWorkflow(context, request.id);

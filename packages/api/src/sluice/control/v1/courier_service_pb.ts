@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/courier_service.proto.
  */
 export const file_sluice_control_v1_courier_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2Ui1AEKEVJ1bkNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEjMKBGRhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kSAASKwoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kSAASHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMYyAESGgoSc2tpcF9taXNzaW5nX2ZpbGVzGAUgASgIQg4KBXNjb3BlEgW6SAIIASJ4CgZQZXJpb2QSNwoKc3RhcnRfZGF0ZRgBIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNQoIZW5kX2RhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kIikKElJ1bkNvdXJpZXJSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSJTChpWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBI1CgVxdWVyeRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Qga6SAPIAQEiUAobVmFsaWRhdGVJbmdlc3RRdWVyeVJlc3BvbnNlEjEKCHByb2JsZW1zGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuUXVlcnlQcm9ibGVtIj0KDFF1ZXJ5UHJvYmxlbRIPCgdtZXNzYWdlGAEgASgJEgwKBGxpbmUYAiABKAUSDgoGY29sdW1uGAMgASgFMtgFCg5Db3VyaWVyU2VydmljZRJiCg1DcmVhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVzcG9uc2USXgoKR2V0Q291cmllchIkLnNsdWljZS5jb250cm9sLnYxLkdldENvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlc3BvbnNlIgOQAgESZAoMTGlzdENvdXJpZXJzEiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkxpc3RDb3VyaWVyc1Jlc3BvbnNlIgOQAgESYgoNVXBkYXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlc3BvbnNlEmIKDURlbGV0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXNwb25zZRJ5ChNWYWxpZGF0ZUluZ2VzdFF1ZXJ5Ei0uc2x1aWNlLmNvbnRyb2wudjEuVmFsaWRhdGVJbmdlc3RRdWVyeVJlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2UiA5ACARJZCgpSdW5Db3VyaWVyEiQuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5SdW5Db3VyaWVyUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_courier]);
+  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2UiXwoSQ29weUNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhYKBG5hbWUYAiABKAlCCLpIBXIDGMgBEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIkIKE0NvcHlDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiuAIKEVJ1bkNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEjMKBGRhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kSAASKwoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kSAASMwoKZXZlcnl0aGluZxgGIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLkV2ZXJ5dGhpbmdIABIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxjIARIaChJza2lwX21pc3NpbmdfZmlsZXMYBSABKAgSEwoLaW5nZXN0X29ubHkYByABKAgSGAoQcmVsb2FkX3VuY2hhbmdlZBgIIAEoCEIOCgVzY29wZRIFukgCCAEiDAoKRXZlcnl0aGluZyJ4CgZQZXJpb2QSNwoKc3RhcnRfZGF0ZRgBIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNQoIZW5kX2RhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kIikKElJ1bkNvdXJpZXJSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSJTChpWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBI1CgVxdWVyeRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Qga6SAPIAQEiUAobVmFsaWRhdGVJbmdlc3RRdWVyeVJlc3BvbnNlEjEKCHByb2JsZW1zGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuUXVlcnlQcm9ibGVtIj0KDFF1ZXJ5UHJvYmxlbRIPCgdtZXNzYWdlGAEgASgJEgwKBGxpbmUYAiABKAUSDgoGY29sdW1uGAMgASgFMrYGCg5Db3VyaWVyU2VydmljZRJiCg1DcmVhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVzcG9uc2USXgoKR2V0Q291cmllchIkLnNsdWljZS5jb250cm9sLnYxLkdldENvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlc3BvbnNlIgOQAgESZAoMTGlzdENvdXJpZXJzEiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkxpc3RDb3VyaWVyc1Jlc3BvbnNlIgOQAgESYgoNVXBkYXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlc3BvbnNlEmIKDURlbGV0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXNwb25zZRJ5ChNWYWxpZGF0ZUluZ2VzdFF1ZXJ5Ei0uc2x1aWNlLmNvbnRyb2wudjEuVmFsaWRhdGVJbmdlc3RRdWVyeVJlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2UiA5ACARJcCgtDb3B5Q291cmllchIlLnNsdWljZS5jb250cm9sLnYxLkNvcHlDb3VyaWVyUmVxdWVzdBomLnNsdWljZS5jb250cm9sLnYxLkNvcHlDb3VyaWVyUmVzcG9uc2USWQoKUnVuQ291cmllchIkLnNsdWljZS5jb250cm9sLnYxLlJ1bkNvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_courier]);
 
 /**
  * Asks for a new courier.
@@ -264,6 +264,62 @@ export const DeleteCourierResponseSchema: GenMessage<DeleteCourierResponse> = /*
   messageDesc(file_sluice_control_v1_courier_service, 9);
 
 /**
+ * Asks for a copy of a courier.
+ *
+ * @generated from message sluice.control.v1.CopyCourierRequest
+ */
+export type CopyCourierRequest = Message<"sluice.control.v1.CopyCourierRequest"> & {
+  /**
+   * The courier to copy.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The copy's name; "Copy of <name>", with a number when that is taken, when empty.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Makes repeating the call harmless: any text of the caller's choice.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.CopyCourierRequest.
+ * Use `create(CopyCourierRequestSchema)` to create a new message.
+ */
+export const CopyCourierRequestSchema: GenMessage<CopyCourierRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 10);
+
+/**
+ * The new courier.
+ *
+ * @generated from message sluice.control.v1.CopyCourierResponse
+ */
+export type CopyCourierResponse = Message<"sluice.control.v1.CopyCourierResponse"> & {
+  /**
+   * As it is kept. It loads the same files into the same feeds.
+   *
+   * @generated from field: sluice.control.v1.Courier courier = 1;
+   */
+  courier?: Courier | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.CopyCourierResponse.
+ * Use `create(CopyCourierResponseSchema)` to create a new message.
+ */
+export const CopyCourierResponseSchema: GenMessage<CopyCourierResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 11);
+
+/**
  * Asks to run a courier.
  *
  * @generated from message sluice.control.v1.RunCourierRequest
@@ -297,6 +353,14 @@ export type RunCourierRequest = Message<"sluice.control.v1.RunCourierRequest"> &
      */
     value: Period;
     case: "period";
+  } | {
+    /**
+     * Every object that the patterns can match, each for its own day.
+     *
+     * @generated from field: sluice.control.v1.Everything everything = 6;
+     */
+    value: Everything;
+    case: "everything";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -307,11 +371,25 @@ export type RunCourierRequest = Message<"sluice.control.v1.RunCourierRequest"> &
   requestId: string;
 
   /**
-   * Goes on without files that are missing, this once.
+   * Goes on without files that are missing, this once; also when none is there at all.
    *
    * @generated from field: bool skip_missing_files = 5;
    */
   skipMissingFiles: boolean;
+
+  /**
+   * Loads the feeds and begins nothing that follows from their rows: no custom domain table is refreshed.
+   *
+   * @generated from field: bool ingest_only = 7;
+   */
+  ingestOnly: boolean;
+
+  /**
+   * Loads files again that were loaded and have not changed since. Without it they are passed over.
+   *
+   * @generated from field: bool reload_unchanged = 8;
+   */
+  reloadUnchanged: boolean;
 };
 
 /**
@@ -319,7 +397,22 @@ export type RunCourierRequest = Message<"sluice.control.v1.RunCourierRequest"> &
  * Use `create(RunCourierRequestSchema)` to create a new message.
  */
 export const RunCourierRequestSchema: GenMessage<RunCourierRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 10);
+  messageDesc(file_sluice_control_v1_courier_service, 12);
+
+/**
+ * All that is there. A file without a date in its name, or with a part of one, counts for the last day it can.
+ *
+ * @generated from message sluice.control.v1.Everything
+ */
+export type Everything = Message<"sluice.control.v1.Everything"> & {
+};
+
+/**
+ * Describes the message sluice.control.v1.Everything.
+ * Use `create(EverythingSchema)` to create a new message.
+ */
+export const EverythingSchema: GenMessage<Everything> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 13);
 
 /**
  * Some consecutive days.
@@ -347,7 +440,7 @@ export type Period = Message<"sluice.control.v1.Period"> & {
  * Use `create(PeriodSchema)` to create a new message.
  */
 export const PeriodSchema: GenMessage<Period> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 11);
+  messageDesc(file_sluice_control_v1_courier_service, 14);
 
 /**
  * The workflow has started.
@@ -368,7 +461,7 @@ export type RunCourierResponse = Message<"sluice.control.v1.RunCourierResponse">
  * Use `create(RunCourierResponseSchema)` to create a new message.
  */
 export const RunCourierResponseSchema: GenMessage<RunCourierResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 12);
+  messageDesc(file_sluice_control_v1_courier_service, 15);
 
 /**
  * Asks what is wrong with an ingest query.
@@ -389,7 +482,7 @@ export type ValidateIngestQueryRequest = Message<"sluice.control.v1.ValidateInge
  * Use `create(ValidateIngestQueryRequestSchema)` to create a new message.
  */
 export const ValidateIngestQueryRequestSchema: GenMessage<ValidateIngestQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 13);
+  messageDesc(file_sluice_control_v1_courier_service, 16);
 
 /**
  * What is wrong with an ingest query.
@@ -410,7 +503,7 @@ export type ValidateIngestQueryResponse = Message<"sluice.control.v1.ValidateIng
  * Use `create(ValidateIngestQueryResponseSchema)` to create a new message.
  */
 export const ValidateIngestQueryResponseSchema: GenMessage<ValidateIngestQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 14);
+  messageDesc(file_sluice_control_v1_courier_service, 17);
 
 /**
  * One thing that is wrong with an ingest query.
@@ -445,7 +538,7 @@ export type QueryProblem = Message<"sluice.control.v1.QueryProblem"> & {
  * Use `create(QueryProblemSchema)` to create a new message.
  */
 export const QueryProblemSchema: GenMessage<QueryProblem> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 15);
+  messageDesc(file_sluice_control_v1_courier_service, 18);
 
 /**
  * Couriers: what is brought from where to which feeds.
@@ -513,6 +606,16 @@ export const CourierService: GenService<{
     methodKind: "unary";
     input: typeof ValidateIngestQueryRequestSchema;
     output: typeof ValidateIngestQueryResponseSchema;
+  },
+  /**
+   * Makes a courier like another. Repeating it with the same request_id gives the same courier.
+   *
+   * @generated from rpc sluice.control.v1.CourierService.CopyCourier
+   */
+  copyCourier: {
+    methodKind: "unary";
+    input: typeof CopyCourierRequestSchema;
+    output: typeof CopyCourierResponseSchema;
   },
   /**
    * Starts a workflow. Repeating it with the same request_id gives the same workflow.

@@ -7,13 +7,15 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Workflow } from "./workflow_pb.ts";
 import { file_sluice_control_v1_workflow } from "./workflow_pb.ts";
+import type { MissingFile, WorkflowFile } from "./workflow_file_pb.ts";
+import { file_sluice_control_v1_workflow_file } from "./workflow_file_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/workflow_service.proto.
  */
 export const file_sluice_control_v1_workflow_service: GenFile = /*@__PURE__*/
-  fileDesc("CihzbHVpY2UvY29udHJvbC92MS93b3JrZmxvd19zZXJ2aWNlLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSIpChJHZXRXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRAoTR2V0V29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93Il0KFExpc3RXb3JrZmxvd3NSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEhIKCmNvdXJpZXJfaWQYAyABKAkiYAoVTGlzdFdvcmtmbG93c1Jlc3BvbnNlEi4KCXdvcmtmbG93cxgBIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChRXYXRjaFdvcmtmbG93UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIcCgthZnRlcl9ldmVudBgCIAEoA0IHukgEIgIoACJVChVXYXRjaFdvcmtmbG93UmVzcG9uc2USDQoFZXZlbnQYASABKAMSLQoId29ya2Zsb3cYAiABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Xb3JrZmxvdyIsChVDYW5jZWxXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRwoWQ2FuY2VsV29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93Mq8DCg9Xb3JrZmxvd1NlcnZpY2USYQoLR2V0V29ya2Zsb3cSJS5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1JlcXVlc3QaJi5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1Jlc3BvbnNlIgOQAgESZwoNTGlzdFdvcmtmbG93cxInLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd3NSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuTGlzdFdvcmtmbG93c1Jlc3BvbnNlIgOQAgESaQoNV2F0Y2hXb3JrZmxvdxInLnNsdWljZS5jb250cm9sLnYxLldhdGNoV29ya2Zsb3dSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuV2F0Y2hXb3JrZmxvd1Jlc3BvbnNlIgOQAgEwARJlCg5DYW5jZWxXb3JrZmxvdxIoLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_workflow]);
+  fileDesc("CihzbHVpY2UvY29udHJvbC92MS93b3JrZmxvd19zZXJ2aWNlLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSIpChJHZXRXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRAoTR2V0V29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93Il0KFExpc3RXb3JrZmxvd3NSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEhIKCmNvdXJpZXJfaWQYAyABKAkiYAoVTGlzdFdvcmtmbG93c1Jlc3BvbnNlEi4KCXdvcmtmbG93cxgBIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChRXYXRjaFdvcmtmbG93UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIcCgthZnRlcl9ldmVudBgCIAEoA0IHukgEIgIoACJVChVXYXRjaFdvcmtmbG93UmVzcG9uc2USDQoFZXZlbnQYASABKAMSLQoId29ya2Zsb3cYAiABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Xb3JrZmxvdyIsChVDYW5jZWxXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRwoWQ2FuY2VsV29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93ImIKGExpc3RXb3JrZmxvd0ZpbGVzUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSKVAQoZTGlzdFdvcmtmbG93RmlsZXNSZXNwb25zZRIuCgVmaWxlcxgBIAMoCzIfLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93RmlsZRIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJMqQECg9Xb3JrZmxvd1NlcnZpY2USYQoLR2V0V29ya2Zsb3cSJS5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1JlcXVlc3QaJi5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1Jlc3BvbnNlIgOQAgESZwoNTGlzdFdvcmtmbG93cxInLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd3NSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuTGlzdFdvcmtmbG93c1Jlc3BvbnNlIgOQAgESaQoNV2F0Y2hXb3JrZmxvdxInLnNsdWljZS5jb250cm9sLnYxLldhdGNoV29ya2Zsb3dSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuV2F0Y2hXb3JrZmxvd1Jlc3BvbnNlIgOQAgEwARJzChFMaXN0V29ya2Zsb3dGaWxlcxIrLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd0ZpbGVzUmVxdWVzdBosLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd0ZpbGVzUmVzcG9uc2UiA5ACARJlCg5DYW5jZWxXb3JrZmxvdxIoLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_workflow, file_sluice_control_v1_workflow_file]);
 
 /**
  * Asks for one workflow.
@@ -219,6 +221,76 @@ export const CancelWorkflowResponseSchema: GenMessage<CancelWorkflowResponse> = 
   messageDesc(file_sluice_control_v1_workflow_service, 7);
 
 /**
+ * Asks for what a workflow's listing found.
+ *
+ * @generated from message sluice.control.v1.ListWorkflowFilesRequest
+ */
+export type ListWorkflowFilesRequest = Message<"sluice.control.v1.ListWorkflowFilesRequest"> & {
+  /**
+   * The workflow.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * At most so many files; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * From an earlier page; empty for the first.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListWorkflowFilesRequest.
+ * Use `create(ListWorkflowFilesRequestSchema)` to create a new message.
+ */
+export const ListWorkflowFilesRequestSchema: GenMessage<ListWorkflowFilesRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 8);
+
+/**
+ * A page of what a listing found.
+ *
+ * @generated from message sluice.control.v1.ListWorkflowFilesResponse
+ */
+export type ListWorkflowFilesResponse = Message<"sluice.control.v1.ListWorkflowFilesResponse"> & {
+  /**
+   * By day, then by key, as they were listed.
+   *
+   * @generated from field: repeated sluice.control.v1.WorkflowFile files = 1;
+   */
+  files: WorkflowFile[];
+
+  /**
+   * On the first page: what was looked for and is not there, required or optional. At most 500.
+   *
+   * @generated from field: repeated sluice.control.v1.MissingFile missing = 2;
+   */
+  missing: MissingFile[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListWorkflowFilesResponse.
+ * Use `create(ListWorkflowFilesResponseSchema)` to create a new message.
+ */
+export const ListWorkflowFilesResponseSchema: GenMessage<ListWorkflowFilesResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 9);
+
+/**
  * Workflows: runs of couriers.
  *
  * @generated from service sluice.control.v1.WorkflowService
@@ -253,6 +325,16 @@ export const WorkflowService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchWorkflowRequestSchema;
     output: typeof WatchWorkflowResponseSchema;
+  },
+  /**
+   * Gives a page of the files that a workflow's listing found, and what it looked for in vain.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.ListWorkflowFiles
+   */
+  listWorkflowFiles: {
+    methodKind: "unary";
+    input: typeof ListWorkflowFilesRequestSchema;
+    output: typeof ListWorkflowFilesResponseSchema;
   },
   /**
    * Asks a workflow to stop. What is not published never will be. Repeating it changes nothing.
