@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
+import { NearMiss_Edit } from "@sluice/api/control/v1/backtest_pb";
 import type { FileSpecSchema } from "@sluice/api/control/v1/courier_pb";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import type { RunCourierRequestSchema } from "@sluice/api/control/v1/courier_service_pb";
@@ -407,5 +408,104 @@ describe("files that were loaded before", () => {
     await story.customer.put("replaced/b.csv", "id,name\n3,Three\n");
     expect(keysOf(await story.run(id))).toEqual(["replaced/a.csv", "replaced/b.csv"]);
     expect(await ids("again.replaced")).toEqual([1, 3]);
+  });
+});
+
+describe("trying a pattern on a real listing", () => {
+  const period = { startDate: "2026-11-16", endDate: "2026-11-20" };
+
+  test("tells the files of each day, the days without, and the changes that would find more (CO-9, b5)", async () => {
+    for (const key of ["16.csv", "17.CSV", "18.csv.gz", "deeper/19.csv", "19/unrelated.txt"]) {
+      await story.customer.put(`backtest/2026-11-${key}`, `id,name\n1,${key}\n`);
+    }
+    await story.customer.put("backtest/2026-11-17/2026-11-18.csv", "id,name\n1,x\n");
+    const { patterns } = await story.couriers.backtestPattern({
+      subject: {
+        case: "trial",
+        value: {
+          credentialId: story.credentialId,
+          prefix: "backtest/",
+          pattern: "yyyy-MM-dd'.csv'",
+        },
+      },
+      period,
+    });
+    const [backtest] = patterns;
+    expect(backtest).toMatchObject({
+      days: [
+        {
+          date: "2026-11-16",
+          keys: 1n,
+          bytes: 17n,
+          objects: [{ key: "backtest/2026-11-16.csv", size: 17n }],
+        },
+      ],
+      emptyDates: ["2026-11-17", "2026-11-18", "2026-11-19"],
+      overlaps: [],
+      listedKeys: 6n,
+      complete: true,
+    });
+    const misses = backtest?.nearMisses.map(({ edit, pattern, exampleKeys, dates }) => [
+      edit,
+      pattern,
+      exampleKeys.join(" "),
+      dates.join(" "),
+    ]);
+    expect(misses).toContainEqual([
+      NearMiss_Edit.OTHER_CASE,
+      "yyyy-MM-dd'.CSV'",
+      "backtest/2026-11-17.CSV",
+      "2026-11-17",
+    ]);
+    expect(misses).toContainEqual([
+      NearMiss_Edit.OTHER_EXTENSION,
+      "yyyy-MM-dd'.csv.gz'",
+      "backtest/2026-11-18.csv.gz",
+      "2026-11-18",
+    ]);
+    expect(misses).toContainEqual([
+      NearMiss_Edit.MORE_FOLDER,
+      "*/yyyy-MM-dd'.csv'",
+      "backtest/2026-11-17/2026-11-18.csv",
+      "2026-11-18",
+    ]);
+  });
+
+  test("tells which other couriers find the same keys, and takes a courier's own patterns (CO-9, CO-7)", async () => {
+    const feedId = await story.feed("backtest", "overlap", NAMES);
+    for (const name of ["a", "b"]) {
+      await story.customer.put(`overlap/2026-11-16/${name}.csv`, "id,name\n1,One\n");
+    }
+    const wide = await story.courier({ feedId, pattern: "'overlap/'yyyy-MM-dd'/*.csv'" });
+    const narrow = await story.courier({ feedId, pattern: "'overlap/'yyyy-MM-dd'/a.csv'" });
+    const { courier } = await story.couriers.getCourier({ id: narrow });
+    const { patterns } = await story.couriers.backtestPattern({
+      subject: { case: "courierId", value: wide },
+      period,
+    });
+    expect(patterns).toMatchObject([
+      {
+        fileTag: "file",
+        days: [{ date: "2026-11-16", keys: 2n }],
+        overlaps: [
+          {
+            courierId: narrow,
+            courierName: courier?.name,
+            fileTag: "file",
+            keys: 1n,
+            exampleKeys: ["overlap/2026-11-16/a.csv"],
+          },
+        ],
+      },
+    ]);
+    const broken = await story.couriers
+      .backtestPattern({
+        subject: {
+          case: "trial",
+          value: { credentialId: story.credentialId, pattern: "orders-yyyy" },
+        },
+      })
+      .catch((error: unknown) => error);
+    expect(ConnectError.from(broken).message).toContain("trial.pattern");
   });
 });

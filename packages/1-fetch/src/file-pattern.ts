@@ -51,6 +51,8 @@ const DATE_PARTS: ReadonlyMap<string, "year" | "month" | "day"> = new Map([
   ["dd", "day"],
 ]);
 
+const DATE_LETTERS = { year: "yyyy", month: "MM", day: "dd" } as const;
+
 /**
  * Parses the file pattern language (REQUIREMENTS CO-9). Text in single quotes stands for itself, a
  * doubled quote for one quote; outside quotes `yyyy`, `MM` and `dd` are the day's year, month and
@@ -70,6 +72,27 @@ export function parseFilePattern(text: string): FilePattern {
     parts,
     expand: (day) => expand(parts, day),
   };
+}
+
+/** The text of a pattern of these parts: what could be read as something else stands in quotes. */
+export function toPatternText(parts: readonly PatternPart[]): string {
+  let text = "";
+  let fixed = "";
+  const close = (): void => {
+    const isPlain = !/[A-Za-z']/.test(fixed);
+    text += isPlain ? fixed : `'${fixed.replaceAll("'", "''")}'`;
+    fixed = "";
+  };
+  for (const part of parts) {
+    if (part.kind === "literal") fixed += part.text;
+    else if (part.kind === "wildcard") fixed += "*";
+    else {
+      close();
+      text += DATE_LETTERS[part.kind];
+    }
+  }
+  close();
+  return text;
 }
 
 function toParts(text: string): PatternPart[] {

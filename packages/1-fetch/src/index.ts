@@ -1,3 +1,4 @@
+export { type Backtest, type BacktestRequest, backtest, type DayHits } from "./backtest.ts";
 export { assertBucket, type BucketReference } from "./bucket-name.ts";
 export {
   CONNECTION_CHECKS,
@@ -9,6 +10,7 @@ export type { HeadOptions, ObjectHead } from "./head.ts";
 export type { ListPage, ListRequest } from "./list.ts";
 export type { MatchingDays } from "./matching-days.ts";
 export { fileNotFound, nothingFound } from "./missing-files.ts";
+export type { NearMiss, PatternEdit } from "./near-misses.ts";
 export type { Access, Connection, Platform, S3SourceOptions } from "./options.ts";
 export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from "./plan.ts";
 export type { ReadOptions } from "./read.ts";

@@ -12,8 +12,8 @@ export interface KeyMatch {
 
 const DIGITS = { year: 4, month: 2, day: 2 } as const;
 
-/** The most ways to fit a pattern with several wildcards that are looked at. */
-const MAX_STEPS = 20_000;
+/** Steps that fitting a pattern to a key may take: far more than any name with dates in it needs. */
+const MAX_STEPS = 200_000;
 
 const DAY_MS = 86_400_000;
 
@@ -21,24 +21,29 @@ const DAY_MS = 86_400_000;
 const LOOK_BACK_DAYS = 2_923;
 
 /**
- * Every way in which the parts fit the whole key, the shortest wildcards first. A date part that
+ * The ways in which the parts fit the whole key, the shortest wildcards first: of those that go on alike from
+ * one place on, the first. A date part that
  * comes twice has to say the same twice; a wildcard never takes a `/`.
  */
 export function* matchKey(
   parts: readonly PatternPart[],
   key: string,
-  { ignoreCase = false }: { readonly ignoreCase?: boolean } = {},
+  /** What makes two texts of one length count as equal; every character by itself when not given. */
+  fold: (text: string) => string = (text) => text,
 ): Generator<KeyMatch> {
   // A folder marker is no file, and a pattern of a folder means the files in it.
   if (key.endsWith("/")) return;
   const last = parts.at(-1);
   const isFolder = last?.kind === "literal" && last.text.endsWith("/");
   const wanted: readonly PatternPart[] = isFolder ? [...parts, { kind: "wildcard" }] : parts;
-  const fold = (text: string): string => (ignoreCase ? text.toLowerCase() : text);
   let steps = 0;
+  const visited = new Set<string>();
 
   function* from(index: number, at: number, match: KeyMatch): Generator<KeyMatch> {
-    if (++steps > MAX_STEPS) return;
+    const { year = "", month = "", day = "" } = match;
+    const place = `${index}/${at}/${year}-${month}-${day}`;
+    if (visited.has(place) || ++steps > MAX_STEPS) return;
+    visited.add(place);
     const part = wanted[index];
     if (part === undefined) {
       if (at === key.length) yield match;
@@ -71,23 +76,46 @@ export function* matchKey(
 
 /**
  * The last day, `yyyy-mm-dd`, for which the parts filled in match the key; undefined when there is none.
- * Where the pattern leaves a part of the date open, days after `today` are not taken.
+ * Where the pattern leaves a part of the date open, days after `until` are not taken.
  */
 export function lastDayOf(
   parts: readonly PatternPart[],
   key: string,
-  today: string,
+  until: string,
 ): string | undefined {
   let found: string | undefined;
   for (const match of matchKey(parts, key)) {
-    const day = dayOfMatch(match, today);
+    const day = dayOfMatch(match, until);
     if (day !== undefined && (found === undefined || day > found)) found = day;
   }
   return found;
 }
 
+/** Some consecutive days: the first, and the day after the last. */
+export interface Period {
+  readonly start: string;
+  readonly end: string;
+}
+
+/** As `lastDayOf`, of the days of a period alone; with the way in which the parts fit. */
+export function lastMatchIn(
+  parts: readonly PatternPart[],
+  key: string,
+  { start, end }: Period,
+  fold?: (text: string) => string,
+): { readonly day: string; readonly match: KeyMatch } | undefined {
+  const until = new Date(Date.parse(end) - DAY_MS).toISOString().slice(0, 10);
+  let found: { readonly day: string; readonly match: KeyMatch } | undefined;
+  for (const match of matchKey(parts, key, fold)) {
+    const day = dayOfMatch(match, until);
+    if (day === undefined || day < start || day >= end) continue;
+    if (found === undefined || day > found.day) found = { day, match };
+  }
+  return found;
+}
+
 /** The last day that a match can mean; see `lastDayOf`. */
-export function dayOfMatch({ year, month, day }: KeyMatch, today: string): string | undefined {
+function dayOfMatch({ year, month, day }: KeyMatch, today: string): string | undefined {
   if (year !== undefined && month !== undefined && day !== undefined) {
     const text = `${year}-${month}-${day}`;
     return isDay(text) ? text : undefined;

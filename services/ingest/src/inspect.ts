@@ -1,5 +1,4 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   ConnectionCheck_Name,
   ConnectionCheck_Outcome,
@@ -20,6 +19,7 @@ import {
   summarizeRejects,
   type Warehouse,
 } from "@sluice/load";
+import { backtestPattern } from "./backtest.ts";
 import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import type { UnaryHandlers } from "./grpc-server.ts";
@@ -27,7 +27,7 @@ import type { LoadThreadPool } from "./load-thread-pool.ts";
 import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
 import { createLooks } from "./preview/looks.ts";
-import { toStageFailure } from "./to-proto.ts";
+import { toListedObject, toStageFailure } from "./to-proto.ts";
 
 const OUTCOMES = {
   ok: ConnectionCheck_Outcome.OK,
@@ -67,16 +67,14 @@ export function inspectHandlers(
         signal,
       });
       return {
-        objects: page.objects.map(({ key, size, etag, lastModified, storageClass }) => ({
-          key,
-          size: BigInt(size),
-          etag,
-          modifyTime: timestampFromDate(lastModified),
-          storageClass,
-        })),
+        objects: page.objects.map(toListedObject),
         prefixes: [...page.prefixes],
         nextPageToken: page.nextPageToken ?? "",
       };
+    },
+
+    async backtestPattern(request, signal) {
+      return { backtest: await backtestPattern(request, config, signal) };
     },
 
     async inspectPgpKeys({ keys }) {

@@ -1,10 +1,13 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type StageFailure as StageFailureMessage,
   StageFailureSchema,
   Stage as StageMessage,
 } from "@sluice/api/control/v1/failure_pb";
+import type { ListedObjectSchema } from "@sluice/api/control/v1/source_pb";
 import type { Stage, StageFailure } from "@sluice/errors";
+import type { ListedObject } from "@sluice/schema";
 
 /** Translates the stages' plain words into messages for control. */
 
@@ -49,4 +52,16 @@ export function toStageFailure(failure: StageFailure): StageFailureMessage {
     seen: failure.seen ?? "",
     expected: failure.expected ?? "",
   });
+}
+
+/** An object as a listing shows it. */
+export function toListedObject({
+  key,
+  size,
+  etag,
+  lastModified,
+  storageClass,
+}: ListedObject): MessageInitShape<typeof ListedObjectSchema> {
+  const modifyTime = timestampFromDate(lastModified);
+  return { key, size: BigInt(size), etag, modifyTime, storageClass };
 }

@@ -27,6 +27,7 @@ import {
 } from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
+import { backtestPattern } from "./backtest-pattern.ts";
 import { assertCourier } from "./courier-checks.ts";
 import {
   courierToJson,
@@ -48,6 +49,7 @@ export type CourierResources = Omit<ServiceImpl<typeof CourierService>, "runCour
 export function createCourierService(context: ControlContext): CourierResources {
   const read = (id: string): Promise<Courier> => readCourier(context.kysely, context.tenant(), id);
   return {
+    backtestPattern: (request) => backtestPattern(context, request),
     copyCourier: async (request) => ({ courier: await read(await copy(context, request)) }),
     createCourier: async (request) => ({ courier: await read(await create(context, request)) }),
     getCourier: async ({ id }) => ({ courier: await read(id) }),

@@ -1,4 +1,6 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import {
+  type Period,
   type RunCourierRequest,
   RunCourierRequestSchema,
 } from "@sluice/api/control/v1/courier_service_pb";
@@ -27,62 +29,76 @@ export function daysOf(startDate: string, endDate: string): string[] {
  * calendar, a period that is empty or too long, and a day that has not begun in UTC: no file can
  * match it yet.
  */
-export function daysOfRun(scope: RunCourierRequest["scope"], now: Date): Days {
+export function daysOfRun(
+  scope: RunCourierRequest["scope"],
+  now: Date,
+  request: DescMessage = RunCourierRequestSchema,
+): Days {
   switch (scope.case) {
     case "date": {
-      const day = checkedDay("date", scope.value);
-      refuseFuture("date", day, now);
+      const day = checkedDay(request, "date", scope.value);
+      refuseFuture(request, "date", day, now);
       return { startDate: day, endDate: nextDay(day) };
     }
-    case "period": {
-      const startDate = checkedDay("period.start_date", scope.value.startDate);
-      const endDate = checkedDay("period.end_date", scope.value.endDate);
-      if (startDate >= endDate) {
-        refuse(
-          "period.end_date",
-          "period_empty",
-          "has to be after period.start_date: it is the day after the last",
-        );
-      }
-      const days = (Date.parse(endDate) - Date.parse(startDate)) / DAY_MS;
-      if (days > MAX_DAYS) {
-        refuse(
-          "period.end_date",
-          "period_too_long",
-          `makes ${days} days; at most ${MAX_DAYS} are run at once`,
-        );
-      }
-      refuseFuture("period.start_date", startDate, now);
-      refuseFuture("period.end_date", previousDay(endDate), now);
-      return { startDate, endDate };
-    }
+    case "period":
+      return periodOf(scope.value, request, now, { defaultDays: 1, maxDays: MAX_DAYS });
     case "everything": {
       // Until the list tells for which days there are files.
-      const today = now.toISOString().slice(0, 10);
+      const today = dayOf(now);
       return { startDate: today, endDate: nextDay(today) };
     }
     default:
-      refuse("date", "scope_missing", "date, period or everything has to be set");
+      refuseField(request, "date", "scope_missing", "date, period or everything has to be set");
   }
 }
 
-function checkedDay(field: string, text: string): string {
+/** The days of a request's field `period`; so many up to today when it is not set. Errors as of `daysOfRun`. */
+export function periodOf(
+  period: Period | undefined,
+  request: DescMessage,
+  now: Date,
+  { defaultDays, maxDays }: { readonly defaultDays: number; readonly maxDays: number },
+): Days {
+  if (period === undefined) {
+    const startDate = dayOf(new Date(now.getTime() - (defaultDays - 1) * DAY_MS));
+    return { startDate, endDate: nextDay(dayOf(now)) };
+  }
+  const startDate = checkedDay(request, "period.start_date", period.startDate);
+  const endDate = checkedDay(request, "period.end_date", period.endDate);
+  if (startDate >= endDate) {
+    const what = "has to be after period.start_date: it is the day after the last";
+    refuseField(request, "period.end_date", "period_empty", what);
+  }
+  const days = (Date.parse(endDate) - Date.parse(startDate)) / DAY_MS;
+  if (days > maxDays) {
+    const what = `makes ${days} days; at most ${maxDays} are taken at once`;
+    refuseField(request, "period.end_date", "period_too_long", what);
+  }
+  refuseFuture(request, "period.start_date", startDate, now);
+  refuseFuture(request, "period.end_date", previousDay(endDate), now);
+  return { startDate, endDate };
+}
+
+function checkedDay(request: DescMessage, field: string, text: string): string {
   const time = Date.parse(`${text}T00:00:00Z`);
   if (Number.isNaN(time) || new Date(time).toISOString().slice(0, 10) !== text) {
-    refuse(field, "not_a_day", `${text} is not a day of the calendar, yyyy-mm-dd`);
+    const what = `${text} is not a day of the calendar, yyyy-mm-dd`;
+    refuseField(request, field, "not_a_day", what);
   }
   return text;
 }
 
-function refuseFuture(field: string, lastDay: string, now: Date): void {
-  const today = now.toISOString().slice(0, 10);
+function refuseFuture(request: DescMessage, field: string, lastDay: string, now: Date): void {
+  const today = dayOf(now);
   if (lastDay > today) {
-    refuse(
-      field,
-      "in_the_future",
-      `${lastDay} is after today, ${today} in UTC: no file can match it yet`,
-    );
+    const what = `${lastDay} is after today, ${today} in UTC: no file can match it yet`;
+    refuseField(request, field, "in_the_future", what);
   }
+}
+
+/** The day of a moment, in UTC. */
+function dayOf(moment: Date): string {
+  return moment.toISOString().slice(0, 10);
 }
 
 /** The day that follows. */
@@ -92,8 +108,4 @@ export function nextDay(day: string): string {
 
 function previousDay(day: string): string {
   return new Date(Date.parse(day) - DAY_MS).toISOString().slice(0, 10);
-}
-
-function refuse(field: string, rule: string, what: string): never {
-  refuseField(RunCourierRequestSchema, field, rule, what);
 }

@@ -56,9 +56,7 @@ function isOfCourier({ replayOf, comparison }: Plan): boolean {
 
 /** Whether some files of the feed may be passed over while others are loaded. */
 function isPartlyPassedOver(plan: Plan, feedId: string): boolean {
-  return (
-    operationOf(plan, feedId) === LoadOperation.LOAD && queryOf(plan, feedId) === undefined
-  );
+  return operationOf(plan, feedId) === LoadOperation.LOAD && queryOf(plan, feedId) === undefined;
 }
 
 /**

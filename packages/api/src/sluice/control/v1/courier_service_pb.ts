@@ -7,6 +7,8 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { PatternBacktest } from "./backtest_pb.ts";
+import { file_sluice_control_v1_backtest } from "./backtest_pb.ts";
 import type { Courier, IngestQuery } from "./courier_pb.ts";
 import { file_sluice_control_v1_courier } from "./courier_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/courier_service.proto.
  */
 export const file_sluice_control_v1_courier_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2UiXwoSQ29weUNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhYKBG5hbWUYAiABKAlCCLpIBXIDGMgBEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIkIKE0NvcHlDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiuAIKEVJ1bkNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEjMKBGRhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kSAASKwoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kSAASMwoKZXZlcnl0aGluZxgGIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLkV2ZXJ5dGhpbmdIABIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxjIARIaChJza2lwX21pc3NpbmdfZmlsZXMYBSABKAgSEwoLaW5nZXN0X29ubHkYByABKAgSGAoQcmVsb2FkX3VuY2hhbmdlZBgIIAEoCEIOCgVzY29wZRIFukgCCAEiDAoKRXZlcnl0aGluZyJ4CgZQZXJpb2QSNwoKc3RhcnRfZGF0ZRgBIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNQoIZW5kX2RhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kIikKElJ1bkNvdXJpZXJSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSJTChpWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBI1CgVxdWVyeRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Qga6SAPIAQEiUAobVmFsaWRhdGVJbmdlc3RRdWVyeVJlc3BvbnNlEjEKCHByb2JsZW1zGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuUXVlcnlQcm9ibGVtIj0KDFF1ZXJ5UHJvYmxlbRIPCgdtZXNzYWdlGAEgASgJEgwKBGxpbmUYAiABKAUSDgoGY29sdW1uGAMgASgFMrYGCg5Db3VyaWVyU2VydmljZRJiCg1DcmVhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVzcG9uc2USXgoKR2V0Q291cmllchIkLnNsdWljZS5jb250cm9sLnYxLkdldENvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlc3BvbnNlIgOQAgESZAoMTGlzdENvdXJpZXJzEiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkxpc3RDb3VyaWVyc1Jlc3BvbnNlIgOQAgESYgoNVXBkYXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlc3BvbnNlEmIKDURlbGV0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXNwb25zZRJ5ChNWYWxpZGF0ZUluZ2VzdFF1ZXJ5Ei0uc2x1aWNlLmNvbnRyb2wudjEuVmFsaWRhdGVJbmdlc3RRdWVyeVJlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2UiA5ACARJcCgtDb3B5Q291cmllchIlLnNsdWljZS5jb250cm9sLnYxLkNvcHlDb3VyaWVyUmVxdWVzdBomLnNsdWljZS5jb250cm9sLnYxLkNvcHlDb3VyaWVyUmVzcG9uc2USWQoKUnVuQ291cmllchIkLnNsdWljZS5jb250cm9sLnYxLlJ1bkNvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_courier]);
+  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2UiXwoSQ29weUNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhYKBG5hbWUYAiABKAlCCLpIBXIDGMgBEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIkIKE0NvcHlDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIipgEKFkJhY2t0ZXN0UGF0dGVyblJlcXVlc3QSHQoKY291cmllcl9pZBgBIAEoCUIHukgEcgIQAUgAEjAKBXRyaWFsGAIgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVyblRyaWFsSAASKQoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kQhAKB3N1YmplY3QSBbpIAggBImUKDFBhdHRlcm5UcmlhbBIeCg1jcmVkZW50aWFsX2lkGAEgASgJQge6SARyAhABEhgKBnByZWZpeBgCIAEoCUIIukgFcgMogAgSGwoHcGF0dGVybhgDIAEoCUIKukgHcgUQASiACCJPChdCYWNrdGVzdFBhdHRlcm5SZXNwb25zZRI0CghwYXR0ZXJucxgBIAMoCzIiLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5CYWNrdGVzdCK4AgoRUnVuQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESMwoEZGF0ZRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSRIABIrCgZwZXJpb2QYAyABKAsyGS5zbHVpY2UuY29udHJvbC52MS5QZXJpb2RIABIzCgpldmVyeXRoaW5nGAYgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuRXZlcnl0aGluZ0gAEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGMgBEhoKEnNraXBfbWlzc2luZ19maWxlcxgFIAEoCBITCgtpbmdlc3Rfb25seRgHIAEoCBIYChByZWxvYWRfdW5jaGFuZ2VkGAggASgIQg4KBXNjb3BlEgW6SAIIASIMCgpFdmVyeXRoaW5nIngKBlBlcmlvZBI3CgpzdGFydF9kYXRlGAEgASgJQiO6SCByHjIcXlswLTldezR9LVswLTldezJ9LVswLTldezJ9JBI1CghlbmRfZGF0ZRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQiKQoSUnVuQ291cmllclJlc3BvbnNlEhMKC3dvcmtmbG93X2lkGAEgASgJIlMKGlZhbGlkYXRlSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJQChtWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iPQoMUXVlcnlQcm9ibGVtEg8KB21lc3NhZ2UYASABKAkSDAoEbGluZRgCIAEoBRIOCgZjb2x1bW4YAyABKAUypQcKDkNvdXJpZXJTZXJ2aWNlEmIKDUNyZWF0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkNyZWF0ZUNvdXJpZXJSZXNwb25zZRJeCgpHZXRDb3VyaWVyEiQuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5HZXRDb3VyaWVyUmVzcG9uc2UiA5ACARJkCgxMaXN0Q291cmllcnMSJi5zbHVpY2UuY29udHJvbC52MS5MaXN0Q291cmllcnNSZXF1ZXN0Gicuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVzcG9uc2UiA5ACARJiCg1VcGRhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5VcGRhdGVDb3VyaWVyUmVzcG9uc2USYgoNRGVsZXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuRGVsZXRlQ291cmllclJlc3BvbnNlEnkKE1ZhbGlkYXRlSW5nZXN0UXVlcnkSLS5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBouLnNsdWljZS5jb250cm9sLnYxLlZhbGlkYXRlSW5nZXN0UXVlcnlSZXNwb25zZSIDkAIBElwKC0NvcHlDb3VyaWVyEiUuc2x1aWNlLmNvbnRyb2wudjEuQ29weUNvdXJpZXJSZXF1ZXN0GiYuc2x1aWNlLmNvbnRyb2wudjEuQ29weUNvdXJpZXJSZXNwb25zZRJtCg9CYWNrdGVzdFBhdHRlcm4SKS5zbHVpY2UuY29udHJvbC52MS5CYWNrdGVzdFBhdHRlcm5SZXF1ZXN0Giouc2x1aWNlLmNvbnRyb2wudjEuQmFja3Rlc3RQYXR0ZXJuUmVzcG9uc2UiA5ACARJZCgpSdW5Db3VyaWVyEiQuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5SdW5Db3VyaWVyUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_backtest, file_sluice_control_v1_courier]);
 
 /**
  * Asks for a new courier.
@@ -320,6 +322,106 @@ export const CopyCourierResponseSchema: GenMessage<CopyCourierResponse> = /*@__P
   messageDesc(file_sluice_control_v1_courier_service, 11);
 
 /**
+ * Asks what patterns would find.
+ *
+ * @generated from message sluice.control.v1.BacktestPatternRequest
+ */
+export type BacktestPatternRequest = Message<"sluice.control.v1.BacktestPatternRequest"> & {
+  /**
+   * Which patterns.
+   *
+   * @generated from oneof sluice.control.v1.BacktestPatternRequest.subject
+   */
+  subject: {
+    /**
+     * All patterns of a courier.
+     *
+     * @generated from field: string courier_id = 1;
+     */
+    value: string;
+    case: "courierId";
+  } | {
+    /**
+     * One that is no courier's yet.
+     *
+     * @generated from field: sluice.control.v1.PatternTrial trial = 2;
+     */
+    value: PatternTrial;
+    case: "trial";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * For which days; the last 30, today included, when not set. At most 366.
+   *
+   * @generated from field: sluice.control.v1.Period period = 3;
+   */
+  period?: Period | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.BacktestPatternRequest.
+ * Use `create(BacktestPatternRequestSchema)` to create a new message.
+ */
+export const BacktestPatternRequestSchema: GenMessage<BacktestPatternRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 12);
+
+/**
+ * A pattern that is no courier's yet.
+ *
+ * @generated from message sluice.control.v1.PatternTrial
+ */
+export type PatternTrial = Message<"sluice.control.v1.PatternTrial"> & {
+  /**
+   * The credential of the bucket.
+   *
+   * @generated from field: string credential_id = 1;
+   */
+  credentialId: string;
+
+  /**
+   * Stands before every key, as it is.
+   *
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+
+  /**
+   * The pattern, as in FileSpec.pattern.
+   *
+   * @generated from field: string pattern = 3;
+   */
+  pattern: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.PatternTrial.
+ * Use `create(PatternTrialSchema)` to create a new message.
+ */
+export const PatternTrialSchema: GenMessage<PatternTrial> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 13);
+
+/**
+ * What patterns would find.
+ *
+ * @generated from message sluice.control.v1.BacktestPatternResponse
+ */
+export type BacktestPatternResponse = Message<"sluice.control.v1.BacktestPatternResponse"> & {
+  /**
+   * In the order of the courier's files.
+   *
+   * @generated from field: repeated sluice.control.v1.PatternBacktest patterns = 1;
+   */
+  patterns: PatternBacktest[];
+};
+
+/**
+ * Describes the message sluice.control.v1.BacktestPatternResponse.
+ * Use `create(BacktestPatternResponseSchema)` to create a new message.
+ */
+export const BacktestPatternResponseSchema: GenMessage<BacktestPatternResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 14);
+
+/**
  * Asks to run a courier.
  *
  * @generated from message sluice.control.v1.RunCourierRequest
@@ -397,7 +499,7 @@ export type RunCourierRequest = Message<"sluice.control.v1.RunCourierRequest"> &
  * Use `create(RunCourierRequestSchema)` to create a new message.
  */
 export const RunCourierRequestSchema: GenMessage<RunCourierRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 12);
+  messageDesc(file_sluice_control_v1_courier_service, 15);
 
 /**
  * All that is there. A file without a date in its name, or with a part of one, counts for the last day it can.
@@ -412,7 +514,7 @@ export type Everything = Message<"sluice.control.v1.Everything"> & {
  * Use `create(EverythingSchema)` to create a new message.
  */
 export const EverythingSchema: GenMessage<Everything> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 13);
+  messageDesc(file_sluice_control_v1_courier_service, 16);
 
 /**
  * Some consecutive days.
@@ -440,7 +542,7 @@ export type Period = Message<"sluice.control.v1.Period"> & {
  * Use `create(PeriodSchema)` to create a new message.
  */
 export const PeriodSchema: GenMessage<Period> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 14);
+  messageDesc(file_sluice_control_v1_courier_service, 17);
 
 /**
  * The workflow has started.
@@ -461,7 +563,7 @@ export type RunCourierResponse = Message<"sluice.control.v1.RunCourierResponse">
  * Use `create(RunCourierResponseSchema)` to create a new message.
  */
 export const RunCourierResponseSchema: GenMessage<RunCourierResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 15);
+  messageDesc(file_sluice_control_v1_courier_service, 18);
 
 /**
  * Asks what is wrong with an ingest query.
@@ -482,7 +584,7 @@ export type ValidateIngestQueryRequest = Message<"sluice.control.v1.ValidateInge
  * Use `create(ValidateIngestQueryRequestSchema)` to create a new message.
  */
 export const ValidateIngestQueryRequestSchema: GenMessage<ValidateIngestQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 16);
+  messageDesc(file_sluice_control_v1_courier_service, 19);
 
 /**
  * What is wrong with an ingest query.
@@ -503,7 +605,7 @@ export type ValidateIngestQueryResponse = Message<"sluice.control.v1.ValidateIng
  * Use `create(ValidateIngestQueryResponseSchema)` to create a new message.
  */
 export const ValidateIngestQueryResponseSchema: GenMessage<ValidateIngestQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 17);
+  messageDesc(file_sluice_control_v1_courier_service, 20);
 
 /**
  * One thing that is wrong with an ingest query.
@@ -538,7 +640,7 @@ export type QueryProblem = Message<"sluice.control.v1.QueryProblem"> & {
  * Use `create(QueryProblemSchema)` to create a new message.
  */
 export const QueryProblemSchema: GenMessage<QueryProblem> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 18);
+  messageDesc(file_sluice_control_v1_courier_service, 21);
 
 /**
  * Couriers: what is brought from where to which feeds.
@@ -616,6 +718,16 @@ export const CourierService: GenService<{
     methodKind: "unary";
     input: typeof CopyCourierRequestSchema;
     output: typeof CopyCourierResponseSchema;
+  },
+  /**
+   * Tries file patterns on a real listing, for each day of a period. Loads nothing and changes nothing.
+   *
+   * @generated from rpc sluice.control.v1.CourierService.BacktestPattern
+   */
+  backtestPattern: {
+    methodKind: "unary";
+    input: typeof BacktestPatternRequestSchema;
+    output: typeof BacktestPatternResponseSchema;
   },
   /**
    * Starts a workflow. Repeating it with the same request_id gives the same workflow.

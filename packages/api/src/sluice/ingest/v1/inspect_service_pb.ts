@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { PatternBacktest, PatternOverlap } from "../../control/v1/backtest_pb.ts";
+import { file_sluice_control_v1_backtest } from "../../control/v1/backtest_pb.ts";
 import type { IngestQuery } from "../../control/v1/courier_pb.ts";
 import { file_sluice_control_v1_courier } from "../../control/v1/courier_pb.ts";
 import type { QueryProblem } from "../../control/v1/courier_service_pb.ts";
@@ -25,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/inspect_service.proto.
  */
 export const file_sluice_ingest_v1_inspect_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJIChVJbnNwZWN0UGdwS2V5c1JlcXVlc3QSLwoEa2V5cxgBIAEoCzIZLnNsdWljZS5pbmdlc3QudjEuUGdwS2V5c0IGukgDyAEBIj8KFkluc3BlY3RQZ3BLZXlzUmVzcG9uc2USFAoMZmluZ2VycHJpbnRzGAEgAygJEg8KB2tleV9pZHMYAiADKAkiSwoURGVzY3JpYmVUYWJsZVJlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBASJNChVEZXNjcmliZVRhYmxlUmVzcG9uc2USNAoMZG9tYWluX3RhYmxlGAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuRG9tYWluVGFibGUiWAoPUmVhZFJvd3NSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEAoIbWF4X3Jvd3MYAiABKAUiOAoQUmVhZFJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93IpsBChJSZWFkUmVqZWN0c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARITCgt3b3JrZmxvd19pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCRIUCgx3aXRoX3JlY29yZHMYBSABKAgiWgoTUmVhZFJlamVjdHNSZXNwb25zZRIqCgdyZWplY3RzGAEgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuUmVqZWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJjChdTdW1tYXJpemVSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJIkoKGFN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRIuCgZjb3VudHMYASADKAsyHi5zbHVpY2UuY29udHJvbC52MS5SZWplY3RDb3VudCJjChpQcmVwYXJlU2VtYW50aWNWaWV3UmVxdWVzdBIXCgZzb3VyY2UYASABKAlCB7pIBHICEAESLAoFZmVlZHMYAiADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIh0KG1ByZXBhcmVTZW1hbnRpY1ZpZXdSZXNwb25zZSJQChdDaGVja0luZ2VzdFF1ZXJ5UmVxdWVzdBI1CgVxdWVyeRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Qga6SAPIAQEiTQoYQ2hlY2tJbmdlc3RRdWVyeVJlc3BvbnNlEjEKCHByb2JsZW1zGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuUXVlcnlQcm9ibGVtMvMHCg5JbnNwZWN0U2VydmljZRJjCg5UZXN0Q29ubmVjdGlvbhInLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5UZXN0Q29ubmVjdGlvblJlc3BvbnNlEloKC0xpc3RPYmplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkxpc3RPYmplY3RzUmVzcG9uc2USYwoOSW5zcGVjdFBncEtleXMSJy5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXNwb25zZRJgCg1EZXNjcmliZVRhYmxlEiYuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlc3BvbnNlElEKCFJlYWRSb3dzEiEuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1JlcXVlc3QaIi5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSb3dzUmVzcG9uc2USWgoLUmVhZFJlamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuUmVhZFJlamVjdHNSZXNwb25zZRJpChBTdW1tYXJpemVSZWplY3RzEikuc2x1aWNlLmluZ2VzdC52MS5TdW1tYXJpemVSZWplY3RzUmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEmAKDVByZXZpZXdPYmplY3QSJi5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVzcG9uc2UScgoTUHJlcGFyZVNlbWFudGljVmlldxIsLnNsdWljZS5pbmdlc3QudjEuUHJlcGFyZVNlbWFudGljVmlld1JlcXVlc3QaLS5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXNwb25zZRJpChBDaGVja0luZ2VzdFF1ZXJ5Eikuc2x1aWNlLmluZ2VzdC52MS5DaGVja0luZ2VzdFF1ZXJ5UmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_task]);
+  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0y2wgKDkluc3BlY3RTZXJ2aWNlEmMKDlRlc3RDb25uZWN0aW9uEicuc2x1aWNlLmluZ2VzdC52MS5UZXN0Q29ubmVjdGlvblJlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVzcG9uc2USWgoLTGlzdE9iamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLkxpc3RPYmplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXNwb25zZRJmCg9CYWNrdGVzdFBhdHRlcm4SKC5zbHVpY2UuaW5nZXN0LnYxLkJhY2t0ZXN0UGF0dGVyblJlcXVlc3QaKS5zbHVpY2UuaW5nZXN0LnYxLkJhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEmMKDkluc3BlY3RQZ3BLZXlzEicuc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1JlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVzcG9uc2USYAoNRGVzY3JpYmVUYWJsZRImLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXNwb25zZRJRCghSZWFkUm93cxIhLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXF1ZXN0GiIuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1Jlc3BvbnNlEloKC1JlYWRSZWplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVzcG9uc2USaQoQU3VtbWFyaXplUmVqZWN0cxIpLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRJgCg1QcmV2aWV3T2JqZWN0EiYuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuUHJldmlld09iamVjdFJlc3BvbnNlEnIKE1ByZXBhcmVTZW1hbnRpY1ZpZXcSLC5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0Gi0uc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2USaQoQQ2hlY2tJbmdlc3RRdWVyeRIpLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to try a connection.
@@ -154,6 +156,118 @@ export const ListObjectsResponseSchema: GenMessage<ListObjectsResponse> = /*@__P
   messageDesc(file_sluice_ingest_v1_inspect_service, 3);
 
 /**
+ * Asks what a pattern would find.
+ *
+ * @generated from message sluice.ingest.v1.BacktestPatternRequest
+ */
+export type BacktestPatternRequest = Message<"sluice.ingest.v1.BacktestPatternRequest"> & {
+  /**
+   * Which bucket.
+   *
+   * @generated from field: sluice.ingest.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+
+  /**
+   * Stands before every key.
+   *
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+
+  /**
+   * The pattern.
+   *
+   * @generated from field: string pattern = 3;
+   */
+  pattern: string;
+
+  /**
+   * The first day, yyyy-mm-dd.
+   *
+   * @generated from field: string start_date = 4;
+   */
+  startDate: string;
+
+  /**
+   * The day after the last.
+   *
+   * @generated from field: string end_date = 5;
+   */
+  endDate: string;
+
+  /**
+   * What other couriers look for.
+   *
+   * @generated from field: repeated sluice.ingest.v1.OtherPattern others = 6;
+   */
+  others: OtherPattern[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.BacktestPatternRequest.
+ * Use `create(BacktestPatternRequestSchema)` to create a new message.
+ */
+export const BacktestPatternRequestSchema: GenMessage<BacktestPatternRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 4);
+
+/**
+ * What another courier looks for.
+ *
+ * @generated from message sluice.ingest.v1.OtherPattern
+ */
+export type OtherPattern = Message<"sluice.ingest.v1.OtherPattern"> & {
+  /**
+   * Stands before every key.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * The pattern.
+   *
+   * @generated from field: string pattern = 2;
+   */
+  pattern: string;
+
+  /**
+   * Given back where it finds the same keys.
+   *
+   * @generated from field: sluice.control.v1.PatternOverlap overlap = 3;
+   */
+  overlap?: PatternOverlap | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.OtherPattern.
+ * Use `create(OtherPatternSchema)` to create a new message.
+ */
+export const OtherPatternSchema: GenMessage<OtherPattern> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 5);
+
+/**
+ * What a pattern would find.
+ *
+ * @generated from message sluice.ingest.v1.BacktestPatternResponse
+ */
+export type BacktestPatternResponse = Message<"sluice.ingest.v1.BacktestPatternResponse"> & {
+  /**
+   * Without the file's tag.
+   *
+   * @generated from field: sluice.control.v1.PatternBacktest backtest = 1;
+   */
+  backtest?: PatternBacktest | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.BacktestPatternResponse.
+ * Use `create(BacktestPatternResponseSchema)` to create a new message.
+ */
+export const BacktestPatternResponseSchema: GenMessage<BacktestPatternResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 6);
+
+/**
  * Asks to read private keys.
  *
  * @generated from message sluice.ingest.v1.InspectPgpKeysRequest
@@ -172,7 +286,7 @@ export type InspectPgpKeysRequest = Message<"sluice.ingest.v1.InspectPgpKeysRequ
  * Use `create(InspectPgpKeysRequestSchema)` to create a new message.
  */
 export const InspectPgpKeysRequestSchema: GenMessage<InspectPgpKeysRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 4);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 7);
 
 /**
  * What the keys are.
@@ -200,7 +314,7 @@ export type InspectPgpKeysResponse = Message<"sluice.ingest.v1.InspectPgpKeysRes
  * Use `create(InspectPgpKeysResponseSchema)` to create a new message.
  */
 export const InspectPgpKeysResponseSchema: GenMessage<InspectPgpKeysResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 5);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 8);
 
 /**
  * Asks for a domain table.
@@ -221,7 +335,7 @@ export type DescribeTableRequest = Message<"sluice.ingest.v1.DescribeTableReques
  * Use `create(DescribeTableRequestSchema)` to create a new message.
  */
 export const DescribeTableRequestSchema: GenMessage<DescribeTableRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 6);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 9);
 
 /**
  * A domain table.
@@ -242,7 +356,7 @@ export type DescribeTableResponse = Message<"sluice.ingest.v1.DescribeTableRespo
  * Use `create(DescribeTableResponseSchema)` to create a new message.
  */
 export const DescribeTableResponseSchema: GenMessage<DescribeTableResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 7);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 10);
 
 /**
  * Asks for some rows.
@@ -270,7 +384,7 @@ export type ReadRowsRequest = Message<"sluice.ingest.v1.ReadRowsRequest"> & {
  * Use `create(ReadRowsRequestSchema)` to create a new message.
  */
 export const ReadRowsRequestSchema: GenMessage<ReadRowsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 8);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 11);
 
 /**
  * Some rows.
@@ -291,7 +405,7 @@ export type ReadRowsResponse = Message<"sluice.ingest.v1.ReadRowsResponse"> & {
  * Use `create(ReadRowsResponseSchema)` to create a new message.
  */
 export const ReadRowsResponseSchema: GenMessage<ReadRowsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 9);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
 
 /**
  * Asks for rejected rows.
@@ -340,7 +454,7 @@ export type ReadRejectsRequest = Message<"sluice.ingest.v1.ReadRejectsRequest"> 
  * Use `create(ReadRejectsRequestSchema)` to create a new message.
  */
 export const ReadRejectsRequestSchema: GenMessage<ReadRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 10);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
 
 /**
  * A page of rejected rows.
@@ -368,7 +482,7 @@ export type ReadRejectsResponse = Message<"sluice.ingest.v1.ReadRejectsResponse"
  * Use `create(ReadRejectsResponseSchema)` to create a new message.
  */
 export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 11);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
 
 /**
  * Asks for the counts of rejected rows.
@@ -396,7 +510,7 @@ export type SummarizeRejectsRequest = Message<"sluice.ingest.v1.SummarizeRejects
  * Use `create(SummarizeRejectsRequestSchema)` to create a new message.
  */
 export const SummarizeRejectsRequestSchema: GenMessage<SummarizeRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
 
 /**
  * The counts.
@@ -417,7 +531,7 @@ export type SummarizeRejectsResponse = Message<"sluice.ingest.v1.SummarizeReject
  * Use `create(SummarizeRejectsResponseSchema)` to create a new message.
  */
 export const SummarizeRejectsResponseSchema: GenMessage<SummarizeRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 16);
 
 /**
  * Asks for a source's semantic view.
@@ -445,7 +559,7 @@ export type PrepareSemanticViewRequest = Message<"sluice.ingest.v1.PrepareSemant
  * Use `create(PrepareSemanticViewRequestSchema)` to create a new message.
  */
 export const PrepareSemanticViewRequestSchema: GenMessage<PrepareSemanticViewRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 17);
 
 /**
  * It is there.
@@ -460,7 +574,7 @@ export type PrepareSemanticViewResponse = Message<"sluice.ingest.v1.PrepareSeman
  * Use `create(PrepareSemanticViewResponseSchema)` to create a new message.
  */
 export const PrepareSemanticViewResponseSchema: GenMessage<PrepareSemanticViewResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 18);
 
 /**
  * Asks what is wrong with an ingest query.
@@ -481,7 +595,7 @@ export type CheckIngestQueryRequest = Message<"sluice.ingest.v1.CheckIngestQuery
  * Use `create(CheckIngestQueryRequestSchema)` to create a new message.
  */
 export const CheckIngestQueryRequestSchema: GenMessage<CheckIngestQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 16);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 19);
 
 /**
  * What is wrong with it.
@@ -502,7 +616,7 @@ export type CheckIngestQueryResponse = Message<"sluice.ingest.v1.CheckIngestQuer
  * Use `create(CheckIngestQueryResponseSchema)` to create a new message.
  */
 export const CheckIngestQueryResponseSchema: GenMessage<CheckIngestQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 17);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 20);
 
 /**
  * Looks at buckets, keys and tables for control, which touches no data itself. Served by ingest, called
@@ -530,6 +644,16 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof ListObjectsRequestSchema;
     output: typeof ListObjectsResponseSchema;
+  },
+  /**
+   * Tries a file pattern on a listing.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.BacktestPattern
+   */
+  backtestPattern: {
+    methodKind: "unary";
+    input: typeof BacktestPatternRequestSchema;
+    output: typeof BacktestPatternResponseSchema;
   },
   /**
    * Reads and unlocks private keys.
