@@ -13,7 +13,7 @@ export interface RequestField {
 /** Messages whose JSON is one value: they have no flags below them. */
 const VALUES = /^google\.protobuf\./;
 /** What every command, or some, says about itself: a webhook's url is --its-url. */
-const OWN_FLAGS = new Set(["all", "file", "help", "json", "profile", "url", "wait"]);
+const OWN_FLAGS = new Set(["all", "file", "help", "json", "pick", "profile", "url", "wait"]);
 /** FileSettings hold entries that hold FileSettings: deeper parts come from files. */
 const MAX_DEPTH = 5;
 

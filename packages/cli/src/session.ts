@@ -11,6 +11,15 @@ export interface Session {
   readonly url: string;
   /** Whether machines read the answers: one JSON on each line. */
   readonly json: boolean;
+  /** The one part of the answer's JSON that is printed, as `couriers[0].id`; all of it when not set. */
+  readonly pick: string | undefined;
+}
+
+interface Options {
+  readonly url?: string;
+  readonly profile?: string;
+  readonly json?: boolean;
+  readonly pick?: string;
 }
 
 const GROUP = "Where, and how to answer:";
@@ -20,16 +29,20 @@ export function addSessionOptions(command: Command): Command {
   return command
     .addOption(new Option("--url <url>", "the API's address").helpGroup(GROUP))
     .addOption(new Option("--profile <name>", "a profile of the profile file").helpGroup(GROUP))
-    .addOption(new Option("--json", "answer in JSON, one message on each line").helpGroup(GROUP));
+    .addOption(new Option("--json", "answer in JSON, one message on each line").helpGroup(GROUP))
+    .addOption(
+      new Option("--pick <path>", "print one part of the JSON, as couriers[0].id").helpGroup(GROUP),
+    );
 }
 
 export function openSession(terminal: Terminal, command: Command): Session {
-  const options: { url?: string; profile?: string; json?: boolean } = command.opts();
+  const options: Options = command.opts();
   const profile = findProfile(terminal.env, options);
   return {
     terminal,
     transport: connect(profile),
     url: profile.url,
     json: options.json ?? false,
+    pick: options.pick,
   };
 }

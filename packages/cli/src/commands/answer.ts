@@ -1,9 +1,17 @@
-import { type DescMethod, type JsonObject, type Message, toJsonString } from "@bufbuild/protobuf";
+import {
+  type DescMethod,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  toJson,
+  toJsonString,
+} from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { invoke } from "../invoke.ts";
 import { render } from "../print/render.ts";
 import { toMessage } from "../request.ts";
 import type { Session } from "../session.ts";
+import { usageError } from "../usage.ts";
 
 /** Calls a method and prints its answers, all pages of them if asked. */
 export async function answer(
@@ -45,8 +53,24 @@ export async function ask(
   throw new Error(`${method.name} gave no answer`);
 }
 
-export function print({ terminal, json }: Session, method: DescMethod, message: Message): void {
-  terminal.out(json ? `${toJsonString(method.output, message)}\n` : render(method.output, message));
+export function print(
+  { terminal, json, pick }: Session,
+  method: DescMethod,
+  message: Message,
+): void {
+  if (pick !== undefined) terminal.out(`${picked(toJson(method.output, message), pick)}\n`);
+  else if (json) terminal.out(`${toJsonString(method.output, message)}\n`);
+  else terminal.out(render(method.output, message));
+}
+
+/** A part of a JSON, texts without their quotes. */
+export function picked(json: JsonValue, path: string): string {
+  let at: unknown = json;
+  for (const name of path.split(/[.[\]]+/).filter((part) => part !== "")) {
+    at = typeof at === "object" && at !== null ? Reflect.get(at, name) : undefined;
+  }
+  if (at === undefined) throw usageError(`the answer has no ${path}`);
+  return typeof at === "string" ? at : JSON.stringify(at);
 }
 
 /** The next page's token, which the printed page then need not show. */

@@ -1,4 +1,4 @@
-import { toJsonString } from "@bufbuild/protobuf";
+import { toJson, toJsonString } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import {
   type Task,
@@ -13,6 +13,7 @@ import { EXIT } from "../exit-codes.ts";
 import { progressLine, renderWorkflow } from "../print/workflow.ts";
 import type { Session } from "../session.ts";
 import { shortEnum } from "../values.ts";
+import { picked } from "./answer.ts";
 
 /** How often a broken stream is opened again in a row, and the pause before each. */
 const MAX_BREAKS = 10;
@@ -23,7 +24,7 @@ const BREAK_MS = 1000;
  * event for a machine. Ends with an exit code of its own when the workflow did not succeed.
  */
 export async function follow(session: Session, id: string): Promise<void> {
-  const { terminal, json } = session;
+  const { terminal, json, pick } = session;
   const workflows = createClient(WorkflowService, session.transport);
   const tasks = new Map<string, Task>();
   let last = "";
@@ -45,7 +46,10 @@ export async function follow(session: Session, id: string): Promise<void> {
   if (terminal.isInteractive && !json) terminal.err("\r\x1b[K");
   const { workflow } = await workflows.getWorkflow({ id }, { signal: terminal.signal });
   if (workflow === undefined) return;
-  terminal.out(json ? `${toJsonString(WorkflowSchema, workflow)}\n` : renderWorkflow(workflow));
+  const whole = toJson(WorkflowSchema, workflow);
+  if (pick !== undefined) terminal.out(`${picked(whole, pick)}\n`);
+  else if (json) terminal.out(`${JSON.stringify(whole)}\n`);
+  else terminal.out(renderWorkflow(workflow));
   assertSucceeded(workflow);
 }
 

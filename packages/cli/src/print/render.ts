@@ -47,10 +47,11 @@ export function render(desc: DescMessage, message: Message): string {
   return isEmpty(json) ? "done\n" : visibleLines(stringify(json, { lineWidth: 0 }));
 }
 
-/** A page of a list: one kind of message, and what pages need. */
+/** A page of a list, or one of something else with nothing beside the list that is worth a line. */
 function isPage(desc: DescMessage): boolean {
-  return desc.fields.every(
-    (field) => field.fieldKind === "list" || field.name === "next_page_token",
+  return (
+    /^(List|Browse)/.test(desc.name) ||
+    desc.fields.every((field) => field.fieldKind === "list" || field.name === "next_page_token")
   );
 }
 

@@ -17,7 +17,7 @@ export function toCell(desc: DescMessage, message: Message, field: DescField): s
     case "enum":
       return shortEnum(field.enum, Number(value));
     case "scalar":
-      return value instanceof Uint8Array ? `${value.length} bytes` : String(value);
+      return value instanceof Uint8Array ? `${value.length} bytes` : short(String(value));
     case "message": {
       if (!isFieldSet(message, field)) return "";
       const { message: inner } = reflect(desc, message).get(field);
@@ -36,8 +36,8 @@ export function toCell(desc: DescMessage, message: Message, field: DescField): s
 }
 
 /** Cells are for looking; `get` and --json have all of it. */
-const MAX_JSON = 60;
+const MAX_CELL = 80;
 function short(value: unknown): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length <= MAX_JSON ? text : `${text.slice(0, MAX_JSON)}\u2026`;
+  return text.length <= MAX_CELL ? text : `${text.slice(0, MAX_CELL)}\u2026`;
 }
