@@ -81,6 +81,15 @@ export const SHORTCUTS: readonly Shortcut[] = [
     examples: [["sluice browse Acme customers/", "the folders and files below customers/"]],
   },
   {
+    name: "preview",
+    method: "SourceService/PreviewObject",
+    group: LOOK,
+    examples: [
+      ["sluice preview Acme customers/2026-11-20.csv.gz", "the first rows, with inferred settings"],
+      ["sluice preview Acme export.txt --view raw", "the decrypted, decompressed bytes"],
+    ],
+  },
+  {
     name: "run",
     method: "CourierService/RunCourier",
     group: RUN,
