@@ -71,7 +71,7 @@ const named = (tag: string, name: string, rest: Partial<Entry> = {}): Entry => (
   ...rest,
 });
 
-test("entries go by name and by pattern into feeds of their own, each opened in its own way", async () => {
+test("entries go by name and by pattern into feeds of their own, each opened in its own way (SC-6)", async () => {
   const people = await story.feed("archives", "people", NAMES);
   const events = await story.feed("archives", "events", NAMES);
   const bytes = zip([

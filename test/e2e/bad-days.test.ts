@@ -98,7 +98,7 @@ test("a worker killed in the middle of a load: another ends it with the same row
   expect(await counts("bad_days.killed__rows")).toEqual(WHOLE);
 });
 
-test("ClickHouse takes nothing more: the S3 socket stops, memory stays, and later all rows arrive", async () => {
+test("ClickHouse takes nothing more: the S3 socket stops, memory stays, and later all rows arrive (SC-1)", async () => {
   const key = "wide.csv";
   const filler = "x".repeat(280);
   const rows = Array.from({ length: ROWS / 2 }, (_, i) => `${i},${filler}${i}`);

@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await story[Symbol.asyncDispose]());
 
-test("the guide's table has a row for every format, a column for every layer, and no empty cell", () => {
+test("the guide's table has a row for every format, a column for every layer, and no empty cell (PV-7)", () => {
   const rows = guide
     .split("\n")
     .filter((line) => line.startsWith("|"))
@@ -56,7 +56,7 @@ test("the guide's table has a row for every format, a column for every layer, an
   for (const [, ...marks] of cells) expect(marks).toEqual(LAYERS.map(() => "yes"));
 });
 
-describe.concurrent.each(FORMATS)("$name", (format) => {
+describe.concurrent.each(FORMATS)("$name (PV-6, SC-7)", (format) => {
   for (const layer of LAYERS) {
     const tool = layer.wrap === undefined ? ` (skipped: ${layer.name} is not installed)` : "";
     test.skipIf(layer.wrap === undefined)(`${format.name}, ${layer.name}${tool}`, async () => {

@@ -49,7 +49,7 @@ async function encryptedTo(armoredKey: string, bytes: Uint8Array): Promise<Uint8
   return (await encrypt({ message, encryptionKeys, format: "binary" })) as Uint8Array;
 }
 
-test("a connection is tested: role assumed, bucket reached, wrong external id refused", async () => {
+test("a connection is tested: role assumed, bucket reached, wrong external id refused (CR-2, CR-9, CR-23)", async () => {
   const { status } = await story.credentials.testCredential({ id: story.credentialId });
   expect(status).toMatchObject({ summary: "Connection successful", successful: true });
   expect(status?.checks).toHaveLength(5);
@@ -79,7 +79,7 @@ test("a bucket is browsed by folder and by page", async () => {
   expect(second.nextPageToken).toBe("");
 });
 
-test("a CSV file becomes typed rows, with what each column means", async () => {
+test("a CSV file becomes typed rows, with what each column means (SC-2, FE-1, FE-12)", async () => {
   await story.customer.put(`people/${DAY}.csv`, PEOPLE_CSV);
   const feedId = await story.feed("crm", "people", PEOPLE);
   const courierId = await story.courier({ feedId, pattern: "'people/'yyyy-MM-dd'.csv'" });
@@ -111,7 +111,7 @@ test("a CSV file becomes typed rows, with what each column means", async () => {
   expect(loads).toMatchObject([{ workflowId: workflow.id, rows: 3n, rejectedRows: 0n }]);
 });
 
-test("loading upserts on the primary key, and loading again changes nothing", async () => {
+test("loading upserts on the primary key, and loading again changes nothing (FE-8)", async () => {
   const feedId = await story.feed("crm", "upserts", PEOPLE);
   await story.customer.put("upserts.csv", PEOPLE_CSV);
   const courierId = await story.courier({ feedId, key: "upserts.csv" });
@@ -129,7 +129,7 @@ test("loading upserts on the primary key, and loading again changes nothing", as
   ]);
 });
 
-test("truncate and load replaces every row, and readers never see an empty table", async () => {
+test("truncate and load replaces every row, and readers never see an empty table (FE-7)", async () => {
   const feedId = await story.feed("crm", "replaced", PEOPLE);
   await story.customer.put("replaced.csv", PEOPLE_CSV);
   const courierId = await story.courier({
@@ -167,7 +167,7 @@ describe("layers come off in their order", () => {
     expect(workflow).toMatchObject({ state: Workflow_State.SUCCEEDED, totals: { rows: 3n } });
   });
 
-  test("OpenPGP to a key around gzip around text with semicolons", async () => {
+  test("OpenPGP to a key around gzip around text with semicolons (CO-12)", async () => {
     const { publicKey, privateKey } = await generateKey({
       userIDs: [{ name: "Acme" }],
       passphrase: "correct horse",
@@ -299,6 +299,29 @@ describe("Parquet", () => {
     expect(await digest("lake.sealed")).toEqual(await digest(`(${QUERY})`));
   });
 
+  test("the parts of a warehouse's export are one load, and the next export is another (SC-5)", async () => {
+    const feedId = await story.feed("lake", "exported", ORDERS);
+    const part = async (where: string): Promise<Uint8Array> => {
+      const query = `SELECT * FROM (${QUERY}) WHERE ${where} FORMAT Parquet`;
+      const { stream } = await story.clickhouse.exec({ query });
+      return Buffer.concat(await Array.fromAsync(stream));
+    };
+    const put = async (day: string, name: string, where: string): Promise<unknown> =>
+      await story.customer.put(`export/${day}.parquet/${name}.snappy.parquet`, await part(where));
+    await put("2026-11-19", "part-00000", "id < 20000");
+    await put("2026-11-19", "part-00001", "id >= 20000 AND id < 40000");
+    await put("2026-11-20", "part-00000", "id >= 40000");
+
+    const pattern = "'export/'yyyy-MM-dd'.parquet/part-*.parquet'";
+    const courierId = await story.courier({ feedId, pattern, settings: PARQUET });
+    const first = await story.run(courierId, "2026-11-19");
+    expect(first).toMatchObject({ state: Workflow_State.SUCCEEDED, totals: { rows: 40_000n } });
+    expect(await digest("lake.exported")).toEqual(await digest(`(${QUERY} LIMIT 40000)`));
+    const second = await story.run(courierId, "2026-11-20");
+    expect(second).toMatchObject({ state: Workflow_State.SUCCEEDED, totals: { rows: 10_000n } });
+    expect(await digest("lake.exported")).toEqual(await digest(`(${QUERY})`));
+  });
+
   test("a file under gzip is put on disk first", async () => {
     const feedId = await story.feed("lake", "wrapped", ORDERS);
     await story.customer.put("orders.parquet.gz", gzipSync(await parquet()));
@@ -311,7 +334,7 @@ describe("Parquet", () => {
   });
 });
 
-test("one courier loads every file that a pattern finds, over several days", async () => {
+test("one courier loads every file that a pattern finds, over several days (SC-4, CO-9)", async () => {
   const feedId = await story.feed("crm", "days", PEOPLE);
   for (const day of ["2026-11-18", "2026-11-19"]) {
     for (const part of [1, 2]) {

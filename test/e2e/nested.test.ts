@@ -62,7 +62,7 @@ const ORDERS_JSON = `{"data":{"orders":[
   {"order":3,"items":[]}
 ]}}`;
 
-test("JSON: records under a path, values by path, an array exploded into rows", async () => {
+test("JSON: records under a path, values by path, an array exploded into rows (PV-8)", async () => {
   const settings: FileSettings = {
     format: { case: "json", value: { recordPath: "data.orders", explodePath: "items" } },
   };
@@ -80,7 +80,7 @@ test("JSON: records under a path, values by path, an array exploded into rows", 
   ]);
 });
 
-test("XML: the same paths, repeated elements exploded", async () => {
+test("XML: the same paths, repeated elements exploded (PV-8)", async () => {
   const xml = `<?xml version="1.0" encoding="UTF-8"?>
 <orders>
   <order><order>1</order><customer><address><city>Köln</city></address></customer>

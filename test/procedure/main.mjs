@@ -77,6 +77,10 @@ await step("configure the cross-account role", async () => {
   });
   credentialId = credential.id;
   assert.notEqual(credential.iamRoleToRole.externalId, "");
+  assert.equal(credential.plugin, "amazon-s3");
+  assert.equal(credential.description, "made by the procedure");
+  const { credentials } = await api.CredentialService.listCredentials({ plugin: "amazon-s3" });
+  assert.ok(credentials.some(({ id }) => id === credentialId));
   return credential.name;
 });
 
@@ -93,6 +97,24 @@ await step("browse the bucket, and select a file", async () => {
   const [object] = objects;
   assert.equal(object.key, `customers/${DAY}.csv`);
   return object.key;
+});
+
+await step("show the file as a table and in a raw format", async () => {
+  const key = `customers/${DAY}.csv`;
+  const settings = { delimited: {} };
+  const ask = async (view) => {
+    const request = { credentialId, key, settings, view };
+    return (await api.SourceService.previewObject(request)).preview;
+  };
+  const { table } = await ask("PREVIEW_VIEW_TABLE");
+  assert.deepEqual(
+    table.columns.map(({ name }) => name),
+    ["id", "name", "email", "since", "points"],
+  );
+  assert.equal(table.rows[0].cells[1].value, "Ada Lovelace");
+  const { raw } = await ask("PREVIEW_VIEW_RAW");
+  assert.match(raw.text, /^id,name,email,since,points\n/);
+  return `${table.rows.length} rows, ${raw.byteCount} bytes`;
 });
 
 await step("define the feed: names, types, tags, primary key, last updated", async () => {
