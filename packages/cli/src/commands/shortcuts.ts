@@ -90,6 +90,19 @@ export const SHORTCUTS: readonly Shortcut[] = [
     ],
   },
   {
+    name: "backtest",
+    method: "CourierService/BacktestPattern",
+    group: LOOK,
+    words: ["courier-id"],
+    examples: [
+      ["sluice backtest Customers", "what the courier's patterns would have found, day by day"],
+      [
+        "sluice backtest --trial.credential-id Acme --trial.pattern \"'in/'yyyyMMdd'.csv'\"",
+        "a pattern that is no courier's yet",
+      ],
+    ],
+  },
+  {
     name: "run",
     method: "CourierService/RunCourier",
     group: RUN,

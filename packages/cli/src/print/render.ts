@@ -43,18 +43,21 @@ export function render(desc: DescMessage, message: Message): string {
     (field) => field.fieldKind === "list" && field.listKind === "message",
   );
   const [list] = lists;
-  if (list !== undefined && lists.length === 1 && isPage(desc)) {
+  if (list !== undefined && lists.length === 1 && isPage(desc, list)) {
     return renderPage(desc, message, list);
   }
   const json = toJson(desc, message);
   return isEmpty(json) ? "done\n" : visibleLines(stringify(json, { lineWidth: 0 }));
 }
 
-/** A page of a list, or one of something else with nothing beside the list that is worth a line. */
-function isPage(desc: DescMessage): boolean {
+/** A page of a list, or a list of things that fit into cells. */
+function isPage(desc: DescMessage, list: DescField): boolean {
+  if (/^(List|Browse)/.test(desc.name) || list.message === RowSchema) return true;
   return (
-    /^(List|Browse)/.test(desc.name) ||
-    desc.fields.every((field) => field.fieldKind === "list" || field.name === "next_page_token")
+    desc.fields.every((field) => field === list || field.name === "next_page_token") &&
+    list.message?.fields.every(
+      ({ fieldKind }) => fieldKind === "scalar" || fieldKind === "enum",
+    ) === true
   );
 }
 
