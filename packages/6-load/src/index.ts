@@ -5,6 +5,15 @@ export {
   type SampledRow,
   type SampleOptions,
 } from "./cast-sample.ts";
+export {
+  type ChangeOptions,
+  hideRejects,
+  purgeDomainTable,
+  stageNothing,
+  stageReplacedTable,
+  stageWithoutRows,
+  stageWithoutWorkflow,
+} from "./change-table.ts";
 export { fieldColumnType, type TableColumn } from "./columns.ts";
 export {
   type ChangedValue,
@@ -12,6 +21,7 @@ export {
   compareStaging,
   type StagingComparison,
 } from "./compare-staging.ts";
+export type { DeleteRule } from "./delete-rule.ts";
 export { prepareDomainTable } from "./domain-table.ts";
 export type { InsertAnswer, InsertRequest } from "./insert-request.ts";
 export {
@@ -78,6 +88,14 @@ export {
   type TableAddress,
   type TableName,
 } from "./table-names.ts";
+export {
+  countVisible,
+  type DeleteEffect,
+  readDeleteEffect,
+  readTableBytes,
+  readTableState,
+  type TableState,
+} from "./table-state.ts";
 export {
   type SentObject,
   type StagedTotals,

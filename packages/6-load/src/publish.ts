@@ -1,8 +1,9 @@
 import { StageError } from "@sluice/errors";
 import type { Feed, LoadOperation } from "@sluice/schema";
 import { addRejectColumns } from "./domain-table.ts";
-import { listPublishing, STAGING_ONLY_SETTINGS } from "./staging.ts";
+import { listKept, listPublishing, STAGING_ONLY_SETTINGS } from "./staging.ts";
 import {
+  keptTable,
   publishingTable,
   rejectsTable,
   rowsTable,
@@ -25,6 +26,7 @@ import type { Warehouse } from "./warehouse.ts";
  * | claimed   | -       | S             | R    | RENAME, from staging or from an older attempt  |
  * | published | -       | S, emptied    | R    | *load*: MOVE PARTITION                         |
  * | published | -       | R             | S    | *truncate and load*: RESET SETTING, EXCHANGE   |
+ * | kept      | -       | -             | S    | RENAME of R to its kept name, if asked for     |
  *
  * Every step may be repeated: a later attempt claims the table from the name it finds, and reads
  * the UUIDs to see whether the exchange, which undoes itself, was carried out. Any other
@@ -43,6 +45,13 @@ export interface PublishOptions {
   /** Grows with every attempt at publishing this workflow: the fencing number. */
   readonly attempt: number;
   readonly intent: PublishIntent;
+  /**
+   * Whether a table that is replaced is kept under a name of its own, and the one kept before dropped, so that it
+   * can come back. Default: it keeps the attempt's name, and goes with the other private tables.
+   */
+  readonly keepReplaced?: boolean;
+  /** The table that changes places with the staged one. Default: the feed's rows. */
+  readonly rows?: TableName;
 }
 
 export type PublishOutcome = "published" | "already_published";
@@ -70,10 +79,11 @@ export async function readPublishIntent(
   feed: Feed,
   workflowId: string,
   operation: LoadOperation,
+  rows: TableName = rowsTable(feed),
 ): Promise<PublishIntent> {
   const at = { source: feed.source, name: feed.name };
   const stagingUuid = await uuidOf(warehouse, stagingTable(at, workflowId));
-  const rowsUuid = await uuidOf(warehouse, rowsTable(at));
+  const rowsUuid = await uuidOf(warehouse, rows);
   if (stagingUuid === undefined || rowsUuid === undefined) {
     throw conflict(`the ${stagingUuid === undefined ? "staging" : "rows"} table is not there`);
   }
@@ -111,11 +121,11 @@ async function claim(options: PublishOptions): Promise<TableName> {
 type Position = "before" | "after";
 
 async function position(
-  { warehouse, feed, intent }: PublishOptions,
+  { warehouse, feed, intent, rows: target = rowsTable(feed) }: PublishOptions,
   mine: TableName,
 ): Promise<Position> {
   const claimed = await uuidOf(warehouse, mine);
-  const rows = await uuidOf(warehouse, rowsTable({ source: feed.source, name: feed.name }));
+  const rows = await uuidOf(warehouse, target);
   if (claimed === intent.stagingUuid && rows === intent.rowsUuid) return "before";
   if (
     intent.operation === "truncate_and_load" &&
@@ -134,19 +144,52 @@ async function position(
  * larger `attempt`. Drops nothing: the caller records the outcome first.
  */
 export async function publish(options: PublishOptions): Promise<PublishOutcome> {
-  const { warehouse, feed, workflowId, intent } = options;
-  const at = { source: feed.source, name: feed.name };
+  const { warehouse, feed, workflowId, intent, rows = rowsTable(feed) } = options;
+  const keeps = options.keepReplaced === true && intent.operation === "truncate_and_load";
+  if (keeps && (await isKept(options))) {
+    await dropKeptBefore(options);
+    return "already_published";
+  }
   const mine = await claim(options);
   await publishRejects(warehouse, feed, workflowId);
-  if ((await position(options, mine)) === "after") return "already_published";
+  let outcome: PublishOutcome = "already_published";
   try {
-    return intent.operation === "load"
-      ? await moveRows(warehouse, mine, rowsTable(at))
-      : await exchange(options, mine, rowsTable(at));
+    if ((await position(options, mine)) === "before") {
+      outcome =
+        intent.operation === "load"
+          ? await moveRows(warehouse, mine, rows)
+          : await exchange(options, mine, rows);
+    }
+    if (keeps) await keep(options, mine);
+    return outcome;
   } catch (error) {
     if (clickHouseCodeOf(error) !== UNKNOWN_TABLE) throw error;
     if ((await uuidOf(warehouse, mine)) !== undefined) throw error;
     throw conflict("a later attempt took the staging table", error);
+  }
+}
+
+/** Whether an earlier attempt came to its very end: the replaced table has its kept name. */
+async function isKept(options: PublishOptions): Promise<boolean> {
+  const { warehouse, feed, workflowId, intent, rows = rowsTable(feed) } = options;
+  const kept = await uuidOf(warehouse, keptTable(feed, workflowId));
+  return kept === intent.rowsUuid && (await uuidOf(warehouse, rows)) === intent.stagingUuid;
+}
+
+async function keep(options: PublishOptions, mine: TableName): Promise<void> {
+  const { warehouse, feed, workflowId } = options;
+  await warehouse.retrying(undefined, async () => {
+    // A rename that was carried out but not answered is not repeated.
+    if (await isKept(options)) return;
+    await warehouse.executeOnce(`RENAME TABLE ${mine.sql} TO ${keptTable(feed, workflowId).sql}`);
+  });
+  await dropKeptBefore(options);
+}
+
+async function dropKeptBefore({ warehouse, feed, workflowId }: PublishOptions): Promise<void> {
+  const mine = keptTable(feed, workflowId).table;
+  for (const { table, sql } of await listKept(warehouse, feed)) {
+    if (table !== mine) await warehouse.execute(`DROP TABLE IF EXISTS ${sql} SYNC`);
   }
 }
 

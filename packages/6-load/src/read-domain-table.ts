@@ -26,11 +26,12 @@ export async function countRows(warehouse: Warehouse, at: TableAddress): Promise
 /** Types whose values a JSON number holds, or that are no number. Everything else is sent as text. */
 const PLAIN = /^(Nullable\()?(Bool|Float(32|64)|U?Int(8|16|32))\)?$/;
 
-/** Some rows, in the order of the primary key; integers and decimals as text. */
+/** Some rows, in the order of the primary key, of those that fulfil a condition; integers and decimals as text. */
 export async function sampleRows(
   warehouse: Warehouse,
   at: TableAddress,
   limit: number,
+  condition = "1",
 ): Promise<Record<string, JsonValue>[]> {
   const columns = await describeDomainTable(warehouse, at);
   const values = columns.map(({ name, type }) => {
@@ -38,7 +39,7 @@ export async function sampleRows(
     return PLAIN.test(type) ? column : `toString(${column}) AS ${column}`;
   });
   return await warehouse.query<Record<string, JsonValue>>(
-    `SELECT ${values.join(", ")} FROM (SELECT * FROM ${domainTable(at).sql} LIMIT {limit:UInt64})`,
+    `SELECT ${values.join(", ")} FROM (SELECT * FROM ${domainTable(at).sql} WHERE ${condition} LIMIT {limit:UInt64})`,
     { limit },
   );
 }

@@ -1,6 +1,8 @@
 import { addRejectColumns } from "./domain-table.ts";
 import { quoteIdentifier } from "./quoting.ts";
 import {
+  buildPrefix,
+  keptPrefix,
   publishingPrefix,
   rejectsTable,
   replayedTable,
@@ -117,4 +119,28 @@ export async function dropStaging(
   for (const { name } of await listPublishing(warehouse, at, workflowId)) {
     await drop(`${quoteIdentifier(at.source)}.${quoteIdentifier(name)}`);
   }
+  for (const { sql } of await listTables(warehouse, at, buildPrefix(at, workflowId))) {
+    await drop(sql);
+  }
+}
+
+/** The tables that were replaced and are kept. */
+export async function listKept(warehouse: Warehouse, at: TableAddress): Promise<TableName[]> {
+  return await listTables(warehouse, at, keptPrefix(at));
+}
+
+async function listTables(
+  warehouse: Warehouse,
+  { source: database }: TableAddress,
+  prefix: string,
+): Promise<TableName[]> {
+  const found = await warehouse.query<{ name: string }>(
+    "SELECT name FROM system.tables WHERE database = {database:String} AND startsWith(name, {prefix:String}) ORDER BY name",
+    { database, prefix },
+  );
+  return found.map(({ name }) => ({
+    database,
+    table: name,
+    sql: `${quoteIdentifier(database)}.${quoteIdentifier(name)}`,
+  }));
 }

@@ -16,7 +16,7 @@ export interface TableName {
 
 const SERVER_DATABASES = new Set(["system", "information_schema"]);
 const STITCH_VIEW = "__stitch";
-const RESERVED = /__(rows|rejects)$|__(stg|pub)_|^__stitch$/;
+const RESERVED = /__(rows|rejects)$|__(stg|pub|kept)_|^__stitch$/;
 
 function named(database: string, table: string): TableName {
   return { database, table, sql: `${quoteIdentifier(database)}.${quoteIdentifier(table)}` };
@@ -44,6 +44,15 @@ export const replayedTable = (at: TableAddress, workflowId: string): TableName =
 /** An empty rows table that another version of its feed could not use, until it is dropped. */
 export const outdatedTable = (at: TableAddress, id: string): TableName =>
   named(at.source, `${at.name}__stg_${id}__outdated`);
+/** A table that one attempt fills, until it is whole and takes the staging table's name. */
+export const buildTable = (at: TableAddress, workflowId: string, attempt: number): TableName =>
+  named(at.source, `${buildPrefix(at, workflowId)}${attempt}`);
+export const buildPrefix = (at: TableAddress, workflowId: string): string =>
+  `${at.name}__stg_${workflowId}__build_`;
+/** The rows that a workflow replaced, for as long as they can come back. */
+export const keptTable = (at: TableAddress, workflowId: string): TableName =>
+  named(at.source, `${keptPrefix(at)}${workflowId}`);
+export const keptPrefix = (at: TableAddress): string => `${at.name}__kept_`;
 /** One source's view for identity resolution. */
 export const stitchView = (source: string): TableName => named(source, STITCH_VIEW);
 /** The staging table while one attempt publishes it. */

@@ -200,6 +200,10 @@ function route(
     ...createDomainTableService(context),
     listLoads: (request) => engine.listLoads(request),
     replayRejects: (request) => engine.replayRejects(request),
+    undoLoad: (request) => engine.undoLoad(request),
+    deleteRows: (request) => engine.deleteRows(request),
+    truncateDomainTable: (request) => engine.truncateDomainTable(request),
+    purgeDomainTable: (request) => engine.purgeDomainTable(request),
   });
   router.service(WorkflowService, engine.workflowService);
   router.service(TaskService, engine.taskService);

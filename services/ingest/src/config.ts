@@ -42,6 +42,8 @@ export interface IngestConfig {
   readonly previewTimeoutMs: number;
   /** Archives that may stand in each other, the outermost counted: 1 refuses an archive inside an archive. */
   readonly maxArchiveDepth: number;
+  /** Whether a table that is replaced stays until the next one is, so that it can come back. */
+  readonly keepReplacedTables: boolean;
   /** Limits of the stages that are not to have their defaults. */
   readonly limits: StageLimits;
   /** Inserts of one task in flight at one time. */
@@ -116,6 +118,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     maxPreviewSpoolBytes: number("SLUICE_MAX_PREVIEW_SPOOL_MIB", 500, 1) * MIB,
     previewTimeoutMs: number("SLUICE_PREVIEW_TIMEOUT_MS", 60_000, 100, 600_000),
     maxArchiveDepth: number("SLUICE_MAX_ARCHIVE_DEPTH", 2, 1, 4),
+    keepReplacedTables: oneOf("SLUICE_KEEP_REPLACED_TABLES", ["0", "1"], "1") === "1",
     limits: readLimits(text("SLUICE_LIMITS", "")),
     insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),
     drainMs: number("SLUICE_DRAIN_MS", 30_000, 0),

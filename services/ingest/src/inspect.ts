@@ -15,11 +15,14 @@ import {
   describeDomainTable,
   listRejects,
   prepareStitchView,
+  readDeleteEffect,
+  readTableBytes,
   sampleRows,
   summarizeRejects,
   type Warehouse,
 } from "@sluice/load";
 import { backtestPattern } from "./backtest.ts";
+import { toDeleteRule } from "./change-table.ts";
 import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import type { UnaryHandlers } from "./grpc-server.ts";
@@ -108,7 +111,36 @@ export function inspectHandlers(
           })),
           rows: BigInt(exists ? await countRows(warehouse, feed) : 0),
           rejectedRows: BigInt(exists ? await countRejects(warehouse, feed) : 0),
+          bytes: BigInt(exists ? await readTableBytes(warehouse, feed) : 0),
         },
+      };
+    },
+
+    async measureTables({ feeds }) {
+      const sizes = [];
+      for (const feed of feeds.map(toFeed)) {
+        const exists = (await describeDomainTable(warehouse, feed)).length > 0;
+        sizes.push({
+          exists,
+          rows: BigInt(exists ? await countRows(warehouse, feed) : 0),
+          rejectedRows: BigInt(exists ? await countRejects(warehouse, feed) : 0),
+          bytes: BigInt(exists ? await readTableBytes(warehouse, feed) : 0),
+        });
+      }
+      return { sizes };
+    },
+
+    async readDeleteEffect({ feed: version, rule, maxSamples }) {
+      const feed = toFeed(given(version));
+      if ((await describeDomainTable(warehouse, feed)).length === 0) {
+        return { state: { rows: 0n, fingerprint: "" } };
+      }
+      const effect = await readDeleteEffect(warehouse, feed, toDeleteRule(rule), maxSamples);
+      const { rows, fingerprint } = effect.state;
+      return {
+        state: { rows: BigInt(rows), fingerprint },
+        rows: BigInt(effect.rows),
+        samples: effect.samples.map((values) => ({ values: values satisfies JsonObject })),
       };
     },
 

@@ -1,16 +1,18 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Lease, PublishResultSchema, PublishWork } from "@sluice/api/ingest/v1/task_pb";
-import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { StageError } from "@sluice/errors";
 import {
+  countRows,
+  countVisible,
   prepareStitchView,
   publish,
   publishRejects,
   publishReplayedRejects,
-  readPublishIntent,
   verifyStaging,
 } from "@sluice/load";
+import { changeTable } from "./change-table.ts";
 import { toFeed, toLoadOperation } from "./from-proto.ts";
+import { recordIntent } from "./record-intent.ts";
 import type { WorkerContext } from "./worker.ts";
 
 /**
@@ -21,10 +23,14 @@ import type { WorkerContext } from "./worker.ts";
 export async function publishFeed(
   lease: Lease,
   work: PublishWork,
-  { client, warehouse }: WorkerContext,
+  context: WorkerContext,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof PublishResultSchema>> {
-  const { taskId, attempt, workflowId } = lease;
+  if (work.change !== undefined) {
+    return await changeTable(lease, work, work.change, context, signal);
+  }
+  const { attempt, workflowId } = lease;
+  const { warehouse } = context;
   if (work.feed === undefined) throw new Error("the task came without a feed");
   const feed = toFeed(work.feed);
   const operation = toLoadOperation(work.operation);
@@ -47,25 +53,21 @@ export async function publishFeed(
       }
       throw error;
     }
-    const { stagingUuid, rowsUuid } = await readPublishIntent(
-      warehouse,
-      feed,
-      workflowId,
-      operation,
-    );
-    const answer = await client.call(
-      TaskService.method.recordPublishIntent,
-      { taskId, attempt, intent: { stagingUuid, rowsUuid } },
-      { timeoutMs: 30_000, signal },
-    );
-    recorded = answer.intent;
+    const rowsBefore = await countRows(warehouse, feed);
+    recorded = await recordIntent(lease, context, signal, { feed, operation, rowsBefore });
   }
-  if (recorded === undefined) throw new Error("control recorded no publish intent");
-
-  const { stagingUuid, rowsUuid } = recorded;
+  const { stagingUuid, rowsUuid, rowsBefore } = recorded;
   const intent = { operation, stagingUuid, rowsUuid };
-  const outcome = await publish({ warehouse, feed, workflowId, attempt, intent });
+  const keepReplaced = operation === "truncate_and_load" && context.config.keepReplacedTables;
+  const outcome = await publish({ warehouse, feed, workflowId, attempt, intent, keepReplaced });
   if (work.replay !== undefined) await publishReplayedRejects(warehouse, feed, workflowId);
   await prepareStitchView(warehouse, feed.source, work.stitchFeeds.map(toFeed));
-  return { alreadyPublished: outcome === "already_published" };
+  const { rows, own } = await countVisible(warehouse, feed, workflowId);
+  return {
+    alreadyPublished: outcome === "already_published",
+    ...(rowsBefore === undefined ? {} : { rowsBefore }),
+    rowsAfter: BigInt(rows),
+    ownRows: BigInt(own),
+    keepsReplacedTable: keepReplaced,
+  };
 }

@@ -13,6 +13,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
     controlUrl: "http://127.0.0.1:8080",
     inspectHost: "127.0.0.1",
     inspectPort: 0,
+    keepReplacedTables: true,
     inspectUrl: "",
     clickhouse: {
       url: "http://127.0.0.1:8123",

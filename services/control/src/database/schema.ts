@@ -269,7 +269,17 @@ export interface PublishIntentTable {
   rows_uuid: string;
   attempt: number;
   create_time: CreateTime;
+  rows_before: number | null;
 }
+
+/** What changed a domain table. */
+export type TableChangeKind =
+  | "load"
+  | "replay"
+  | "delete_rows"
+  | "truncate"
+  | "undo"
+  | "custom_table";
 
 /** What was published. */
 export interface LoadRecordTable {
@@ -281,6 +291,14 @@ export interface LoadRecordTable {
   rows: number;
   rejected_rows: number;
   publish_time: CreateTime;
+  change: Generated<TableChangeKind>;
+  rows_before: number | null;
+  rows_after: number | null;
+  own_rows: Generated<number>;
+  kept: Generated<boolean>;
+  undone_by: string | null;
+  undoes: string | null;
+  first_ordinal: number | null;
 }
 
 /** Counts the objects of a domain table's whole life. */

@@ -6,12 +6,21 @@ import type { Feed } from "@sluice/api/control/v1/feed_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
+import { toLoad } from "../workflow/list-loads.ts";
+import { newestChange } from "../workflow/load-records.ts";
 import { readFeed } from "./feed-rows.ts";
+import { listDomainTables } from "./list-domain-tables.ts";
+import { planDeleteRows } from "./plan-delete-rows.ts";
 
-/** Domain tables: what was loaded. The list of loads and replays are the workflow engine's. */
+/** Domain tables: what was loaded. The list of loads, replays and changes are the workflow engine's. */
 export type DomainTables = Omit<
   ServiceImpl<typeof DomainTableService>,
-  "listLoads" | "replayRejects"
+  | "listLoads"
+  | "replayRejects"
+  | "undoLoad"
+  | "deleteRows"
+  | "truncateDomainTable"
+  | "purgeDomainTable"
 >;
 
 /** Rejected rows in one message of an export: with records of 16 KiB each it stays under 4 MiB. */
@@ -26,6 +35,8 @@ export function createDomainTableService(context: ControlContext): DomainTables 
     return { feed, version: activeVersionOf(feed) };
   };
   return {
+    listDomainTables: (request) => listDomainTables(context, request),
+    planDeleteRows: (request) => planDeleteRows(context, request),
     getDomainTable: async ({ feedId }) => {
       const { feed, version } = await find(feedId);
       if (version === undefined) {
@@ -34,7 +45,14 @@ export function createDomainTableService(context: ControlContext): DomainTables 
       const { domainTable } = await inspect.call((client, options) =>
         client.describeTable({ feed: version }, options),
       );
-      return domainTable === undefined ? {} : { domainTable };
+      if (domainTable === undefined) return {};
+      const newest = await newestChange(kysely, context.tenant(), feedId);
+      return {
+        domainTable: {
+          ...domainTable,
+          ...(newest === undefined ? {} : { lastLoad: toLoad(newest, newest) }),
+        },
+      };
     },
     sampleRows: async ({ feedId, maxRows }) => {
       const { version } = await find(feedId);

@@ -8,7 +8,7 @@ import type { EngineContext, Trx } from "./context.ts";
 import type { Days } from "./days.ts";
 import { activeVersionOf } from "./feed-version.ts";
 import { type Plan, planToJson } from "./plan.ts";
-import { NEW_TASK, NEW_WORKFLOW } from "./state-machine.ts";
+import { NEW_CHANGE, NEW_TASK, NEW_WORKFLOW } from "./state-machine.ts";
 
 /** How a run differs from the plainest one. */
 export interface RunOptions {
@@ -70,13 +70,14 @@ export async function beginOnce(
   return workflowId;
 }
 
-/** Writes a workflow with its first task, the list. */
+/** Writes a workflow with its first task: the list, or the only publish of a workflow that changes a domain table. */
 export async function insertWorkflow(
   trx: Trx,
   tenant: Tenant,
   id: string,
   { days, options, plan, groupRun }: NewWorkflow,
 ): Promise<void> {
+  const begun = plan.change === undefined ? NEW_WORKFLOW : NEW_CHANGE;
   await trx
     .insertInto("workflow")
     .values({
@@ -84,9 +85,9 @@ export async function insertWorkflow(
       id,
       courier_id: plan.courier.id,
       courier_name: plan.courier.name,
-      state: NEW_WORKFLOW.state,
-      staged: NEW_WORKFLOW.staged,
-      tally: JSON.stringify(NEW_WORKFLOW.tally),
+      state: begun.state,
+      staged: begun.staged,
+      tally: JSON.stringify(begun.tally),
       start_date: days.startDate,
       end_date: days.endDate,
       skip_missing_files: options.skipMissingFiles ?? false,
@@ -106,7 +107,9 @@ export async function insertWorkflow(
       id: makeId("task"),
       workflow_id: id,
       number: 1,
-      kind: "list",
+      ...(plan.change === undefined
+        ? { kind: "list" as const }
+        : { kind: "publish" as const, feed_id: plan.feeds[0]?.feedId ?? null }),
       ...NEW_TASK,
       revision: 1,
     })

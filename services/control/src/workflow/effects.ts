@@ -6,6 +6,7 @@ import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
 import { type FoundFiles, warnOfSameContent, warnOfUnloaded } from "./file-warnings.ts";
 import { forgetLoadedFiles, recordLoadedFiles } from "./loaded-files.ts";
+import { changeKindOf } from "./load-records.ts";
 import { feedOf, fileTagsOfFeed, type Plan, planFromJson, queryOf } from "./plan.ts";
 import type { Effect } from "./state-machine.ts";
 
@@ -254,6 +255,7 @@ async function recordLoad(change: Change, task: TaskRow): Promise<void> {
       operation: plan.courier.loads.find((load) => load.feedId === feedId)?.operation ?? 0,
       rows: staged.rows - staged.rejectedRows,
       rejected_rows: staged.rejectedRows,
+      change: changeKindOf(plan),
     })
     .execute();
   await recordLoadedFiles(change, task, plan);

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import type { TableChange } from "@sluice/api/ingest/v1/table_change_pb";
 import {
   CheckpointSchema,
   type CompareWork,
@@ -26,6 +27,7 @@ import { partsOf, pgpCredentialsOf } from "../services/courier-files.ts";
 import { stitchFeedsOf } from "../services/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { daysOf } from "./days.ts";
+import { newestChange, undoRefusal } from "./load-records.ts";
 import {
   type Comparison,
   entryTagsOfFeed,
@@ -34,6 +36,7 @@ import {
   planFromJson,
   queryOf,
 } from "./plan.ts";
+import { toPublishIntent } from "./publish-intent.ts";
 
 /** A claimed task with all that a worker needs, secrets included: they are opened here and kept nowhere. */
 export async function leaseFor(
@@ -179,20 +182,35 @@ async function publishWork(
   const feed = feedOf(plan, task.feed_id);
   const intent = await context.kysely
     .selectFrom("publish_intent")
-    .select(["staging_uuid", "rows_uuid"])
+    .select(["staging_uuid", "rows_uuid", "rows_before"])
     .where("tenant", "=", task.tenant)
     .where("task_id", "=", task.id)
     .executeTakeFirst();
   return create(PublishWorkSchema, {
     feed,
     operation: plan.courier.loads.find((load) => load.feedId === feed.feedId)?.operation ?? 0,
-    ...(intent === undefined
-      ? {}
-      : { intent: { stagingUuid: intent.staging_uuid, rowsUuid: intent.rows_uuid } }),
+    ...(intent === undefined ? {} : { intent: toPublishIntent(intent) }),
+    ...(plan.change === undefined ? {} : { change: await changeWork(context, task, plan.change) }),
     sent: await sentFor(context, task, feed.feedId),
     stitchFeeds: await stitchFeedsOf(context.kysely, task.tenant, feed.source),
     ...(plan.replayOf === undefined ? {} : { replay: await replayWork(context, task, plan) }),
   });
+}
+
+/** While the task holds the feed's publish, nothing else comes on record: what is refused here stays refused. */
+async function changeWork(
+  { kysely }: EngineContext,
+  { tenant, feed_id }: TaskRow,
+  change: TableChange,
+): Promise<TableChange> {
+  if (change.change.case !== "undo") return change;
+  const { workflowId } = change.change.value;
+  const newest = await newestChange(kysely, tenant, feed_id ?? "");
+  const refusal =
+    newest?.workflow_id === workflowId
+      ? undoRefusal(newest, newest)
+      : "the domain table was changed, or the load undone, since the undo was asked for";
+  return { ...change, refusal };
 }
 
 async function replayWork(
@@ -207,21 +225,28 @@ async function replayWork(
   });
 }
 
-/** The first object of the last truncate and load of the task's feed; 0 when there was none. */
+/** The first object that came with, or after, what last replaced all rows of the task's feed; 0 when nothing did. */
 async function firstOrdinalSinceTruncate(
   { kysely }: EngineContext,
   { tenant, feed_id }: TaskRow,
 ): Promise<number> {
   const truncated = await kysely
     .selectFrom("load_record")
-    .select("workflow_id")
+    .select(["workflow_id", "first_ordinal"])
     .where("tenant", "=", tenant)
     .where("feed_id", "=", feed_id)
-    .where("operation", "=", LoadOperation.TRUNCATE_AND_LOAD)
+    .where("undone_by", "is", null)
+    .where((where) =>
+      where.or([
+        where("operation", "=", LoadOperation.TRUNCATE_AND_LOAD),
+        where("change", "=", "truncate"),
+      ]),
+    )
     .orderBy("number", "desc")
     .limit(1)
     .executeTakeFirst();
   if (truncated === undefined) return 0;
+  if (truncated.first_ordinal !== null) return truncated.first_ordinal;
   const first = await kysely
     .selectFrom("task")
     .select("object_ordinal")

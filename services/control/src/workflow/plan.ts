@@ -1,5 +1,6 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Courier, CourierSchema, type IngestQuery } from "@sluice/api/control/v1/courier_pb";
+import { type TableChange, TableChangeSchema } from "@sluice/api/ingest/v1/table_change_pb";
 import {
   type FeedVersion,
   FeedVersionSchema,
@@ -15,6 +16,8 @@ export interface Plan {
   readonly feeds: readonly FeedVersion[];
   /** Set for a replay: whose rejects are cast again; of all workflows when empty. */
   readonly replayOf?: string;
+  /** Set when a domain table is changed and nothing is loaded. */
+  readonly change?: TableChange;
   /** Set for a shadow load of a feed's draft. */
   readonly comparison?: Comparison;
 }
@@ -39,6 +42,7 @@ export function planToJson(plan: Plan): string {
             objects: plan.comparison.objects.map((object) => toJson(ManifestObjectSchema, object)),
           },
         }),
+    change: plan.change === undefined ? undefined : toJson(TableChangeSchema, plan.change),
   });
 }
 
@@ -46,7 +50,7 @@ export function planFromJson(json: JsonValue): Plan {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error("a workflow's plan is not an object");
   }
-  const { courier, feeds, replayOf, comparison } = json;
+  const { courier, feeds, replayOf, comparison, change } = json;
   if (courier === undefined || !Array.isArray(feeds)) {
     throw new Error("a workflow's plan lacks its courier or its feeds");
   }
@@ -56,6 +60,7 @@ export function planFromJson(json: JsonValue): Plan {
     feeds: feeds.map((feed) => fromJson(FeedVersionSchema, feed, options)),
     ...(typeof replayOf === "string" ? { replayOf } : {}),
     ...(comparison === undefined ? {} : { comparison: comparisonFromJson(comparison) }),
+    ...(change === undefined ? {} : { change: fromJson(TableChangeSchema, change, options) }),
   };
 }
 

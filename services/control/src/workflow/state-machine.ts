@@ -146,6 +146,13 @@ export const NEW_WORKFLOW: WorkflowCondition = {
   staged: false,
 };
 
+/** A workflow that changes a domain table and loads nothing: it begins where others end, with its only publish. */
+export const NEW_CHANGE: WorkflowCondition = {
+  state: "finalizing",
+  tally: { ...NEW_WORKFLOW.tally, listWaiting: 0, publishes: 1, publishesUntouched: 1 },
+  staged: true,
+};
+
 export const NEW_TASK: Pick<TaskCondition, "state" | "attempt"> = { state: "waiting", attempt: 0 };
 
 /** Whether a worker may be given the task now; a delay and other publishes of its feed come on top. */

@@ -16,6 +16,7 @@ import { isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
 import { keepComparison } from "./feed-comparison.ts";
 import { fileWaitMs } from "./file-wait.ts";
 import { noteUnchanged } from "./loaded-files.ts";
+import { recordOutcome } from "./load-records.ts";
 import { freezeManifest } from "./manifest.ts";
 import { planFromJson, queryOf } from "./plan.ts";
 import { progressColumns, type TaskColumns } from "./progress.ts";
@@ -39,6 +40,7 @@ export async function completeTask(
         : ({ type: "succeeded", attempt: request.attempt } as const);
     const next = await step(context, change, task, event, { ...facts, outcome: "succeeded" });
     if ("refused" in next) throw staleAttempt(task, request.attempt);
+    if (request.result.case === "publish") await recordOutcome(change, task, request.result.value);
   });
 }
 

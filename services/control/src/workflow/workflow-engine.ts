@@ -2,9 +2,13 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { RunCourierRequest } from "@sluice/api/control/v1/courier_service_pb";
 import type {
+  DeleteRowsRequest,
   ListLoadsRequest,
   ListLoadsResponseSchema,
+  PurgeDomainTableRequest,
   ReplayRejectsRequest,
+  TruncateDomainTableRequest,
+  UndoLoadRequest,
 } from "@sluice/api/control/v1/domain_table_service_pb";
 import type { FeedComparison } from "@sluice/api/control/v1/feed_comparison_pb";
 import type {
@@ -28,6 +32,7 @@ import { listLoads } from "./list-loads.ts";
 import { replayRejects } from "./replay-rejects.ts";
 import { runCourier } from "./run-courier.ts";
 import { DEFAULT_RETRY_POLICY, type RetryPolicy } from "./state-machine.ts";
+import { deleteRows, purgeDomainTable, truncateDomainTable, undoLoad } from "./table-changes.ts";
 import { takeLostLeases } from "./task-outcome.ts";
 import { createTaskService } from "./task-service.ts";
 import { cancelWorkflow, createWorkflowService } from "./workflow-service.ts";
@@ -80,6 +85,16 @@ export interface WorkflowEngine {
   runCourier(request: RunCourierRequest): Promise<{ readonly workflowId: string }>;
   /** DomainTableService.ReplayRejects. */
   replayRejects(request: ReplayRejectsRequest): Promise<{ readonly workflowId: string }>;
+  /** DomainTableService.UndoLoad. */
+  undoLoad(request: UndoLoadRequest): Promise<{ readonly workflowId: string }>;
+  /** DomainTableService.DeleteRows. */
+  deleteRows(request: DeleteRowsRequest): Promise<{ readonly workflowId: string }>;
+  /** DomainTableService.TruncateDomainTable. */
+  truncateDomainTable(
+    request: TruncateDomainTableRequest,
+  ): Promise<{ readonly workflowId: string }>;
+  /** DomainTableService.PurgeDomainTable. */
+  purgeDomainTable(request: PurgeDomainTableRequest): Promise<{ readonly workflowId: string }>;
   /** DomainTableService.ListLoads. */
   listLoads(request: ListLoadsRequest): Promise<MessageInitShape<typeof ListLoadsResponseSchema>>;
   /** FeedService.CompareFeedVersions. */
@@ -156,6 +171,10 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     cancel: (workflowId) => cancelWorkflow(context, workflowId),
     runCourier: (request) => runCourier(context, request),
     replayRejects: (request) => replayRejects(context, request),
+    undoLoad: (request) => undoLoad(context, request),
+    deleteRows: (request) => deleteRows(context, request),
+    truncateDomainTable: (request) => truncateDomainTable(context, request),
+    purgeDomainTable: (request) => purgeDomainTable(context, request),
     listLoads: (request) => listLoads(context, request),
     compareFeedVersions: (request) => compareFeedVersions(context, request),
     getComparison: (request) => getComparison(context, request),

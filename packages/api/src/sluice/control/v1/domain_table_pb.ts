@@ -5,13 +5,15 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Load } from "./workflow_pb.ts";
+import { file_sluice_control_v1_workflow } from "./workflow_pb.ts";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/domain_table.proto.
  */
 export const file_sluice_control_v1_domain_table: GenFile = /*@__PURE__*/
-  fileDesc("CiRzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGUucHJvdG8SEXNsdWljZS5jb250cm9sLnYxIqABCgtEb21haW5UYWJsZRIPCgdmZWVkX2lkGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg0KBXRhYmxlGAMgASgJEg4KBmV4aXN0cxgEIAEoCBIqCgdjb2x1bW5zGAUgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuQ29sdW1uEgwKBHJvd3MYBiABKAMSFQoNcmVqZWN0ZWRfcm93cxgHIAEoAyI7CgZDb2x1bW4SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhUKDXNlbWFudGljX3RhZ3MYAyADKAkiLgoDUm93EicKBnZhbHVlcxgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QitwEKBlJlamVjdBITCgt3b3JrZmxvd19pZBgBIAEoCRILCgNrZXkYAiABKAkSDQoFZW50cnkYAyABKAkSCwoDcm93GAQgASgDEhMKC2J5dGVfb2Zmc2V0GAUgASgDEg0KBXN0YWdlGAYgASgJEgwKBGNvZGUYByABKAkSDQoFZmllbGQYCCABKAkSDQoFdmFsdWUYCSABKAkSDwoHbWVzc2FnZRgKIAEoCRIOCgZyZWNvcmQYCyABKAkiRwoLUmVqZWN0Q291bnQSDQoFc3RhZ2UYASABKAkSDAoEY29kZRgCIAEoCRINCgVmaWVsZBgDIAEoCRIMCgRyb3dzGAQgASgDYgZwcm90bzM", [file_google_protobuf_struct]);
+  fileDesc("CiRzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGUucHJvdG8SEXNsdWljZS5jb250cm9sLnYxItsBCgtEb21haW5UYWJsZRIPCgdmZWVkX2lkGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg0KBXRhYmxlGAMgASgJEg4KBmV4aXN0cxgEIAEoCBIqCgdjb2x1bW5zGAUgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuQ29sdW1uEgwKBHJvd3MYBiABKAMSFQoNcmVqZWN0ZWRfcm93cxgHIAEoAxINCgVieXRlcxgIIAEoAxIqCglsYXN0X2xvYWQYCSABKAsyFy5zbHVpY2UuY29udHJvbC52MS5Mb2FkIjsKBkNvbHVtbhIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSFQoNc2VtYW50aWNfdGFncxgDIAMoCSIuCgNSb3cSJwoGdmFsdWVzGAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK3AQoGUmVqZWN0EhMKC3dvcmtmbG93X2lkGAEgASgJEgsKA2tleRgCIAEoCRINCgVlbnRyeRgDIAEoCRILCgNyb3cYBCABKAMSEwoLYnl0ZV9vZmZzZXQYBSABKAMSDQoFc3RhZ2UYBiABKAkSDAoEY29kZRgHIAEoCRINCgVmaWVsZBgIIAEoCRINCgV2YWx1ZRgJIAEoCRIPCgdtZXNzYWdlGAogASgJEg4KBnJlY29yZBgLIAEoCSJHCgtSZWplY3RDb3VudBINCgVzdGFnZRgBIAEoCRIMCgRjb2RlGAIgASgJEg0KBWZpZWxkGAMgASgJEgwKBHJvd3MYBCABKANiBnByb3RvMw", [file_google_protobuf_struct, file_sluice_control_v1_workflow]);
 
 /**
  * The ClickHouse table that a feed fills.
@@ -67,6 +69,20 @@ export type DomainTable = Message<"sluice.control.v1.DomainTable"> & {
    * @generated from field: int64 rejected_rows = 7;
    */
   rejectedRows: bigint;
+
+  /**
+   * Bytes on disk, rows included that readers do not see any more.
+   *
+   * @generated from field: int64 bytes = 8;
+   */
+  bytes: bigint;
+
+  /**
+   * The last change; not set before the first.
+   *
+   * @generated from field: sluice.control.v1.Load last_load = 9;
+   */
+  lastLoad?: Load | undefined;
 };
 
 /**

@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { DeleteRule } from "./delete_rule_pb.ts";
+import { file_sluice_control_v1_delete_rule } from "./delete_rule_pb.ts";
 import type { DomainTable, Reject, RejectCount, Row } from "./domain_table_pb.ts";
 import { file_sluice_control_v1_domain_table } from "./domain_table_pb.ts";
 import type { Load } from "./workflow_pb.ts";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/domain_table_service.proto.
  */
 export const file_sluice_control_v1_domain_table_service: GenFile = /*@__PURE__*/
-  fileDesc("CixzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGVfc2VydmljZS5wcm90bxIRc2x1aWNlLmNvbnRyb2wudjEiMQoVR2V0RG9tYWluVGFibGVSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAEiTgoWR2V0RG9tYWluVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJLChFTYW1wbGVSb3dzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhwKCG1heF9yb3dzGAIgASgFQgq6SAcaBRjoBygAIjoKElNhbXBsZVJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93Il8KEExpc3RMb2Fkc1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSJUChFMaXN0TG9hZHNSZXNwb25zZRImCgVsb2FkcxgBIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLkxvYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKEkxpc3RSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAQgASgJIloKE0xpc3RSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSAoXU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARITCgt3b3JrZmxvd19pZBgCIAEoCSJKChhTdW1tYXJpemVSZWplY3RzUmVzcG9uc2USLgoGY291bnRzGAEgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuUmVqZWN0Q291bnQiRQoURXhwb3J0UmVqZWN0c1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARITCgt3b3JrZmxvd19pZBgCIAEoCSJDChVFeHBvcnRSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdCJjChRSZXBsYXlSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIiwKFVJlcGxheVJlamVjdHNSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCTLhBQoSRG9tYWluVGFibGVTZXJ2aWNlEmoKDkdldERvbWFpblRhYmxlEiguc2x1aWNlLmNvbnRyb2wudjEuR2V0RG9tYWluVGFibGVSZXF1ZXN0Gikuc2x1aWNlLmNvbnRyb2wudjEuR2V0RG9tYWluVGFibGVSZXNwb25zZSIDkAIBEl4KClNhbXBsZVJvd3MSJC5zbHVpY2UuY29udHJvbC52MS5TYW1wbGVSb3dzUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLlNhbXBsZVJvd3NSZXNwb25zZSIDkAIBElsKCUxpc3RMb2FkcxIjLnNsdWljZS5jb250cm9sLnYxLkxpc3RMb2Fkc1JlcXVlc3QaJC5zbHVpY2UuY29udHJvbC52MS5MaXN0TG9hZHNSZXNwb25zZSIDkAIBEmEKC0xpc3RSZWplY3RzEiUuc2x1aWNlLmNvbnRyb2wudjEuTGlzdFJlamVjdHNSZXF1ZXN0GiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdFJlamVjdHNSZXNwb25zZSIDkAIBEnAKEFN1bW1hcml6ZVJlamVjdHMSKi5zbHVpY2UuY29udHJvbC52MS5TdW1tYXJpemVSZWplY3RzUmVxdWVzdBorLnNsdWljZS5jb250cm9sLnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZSIDkAIBEmkKDUV4cG9ydFJlamVjdHMSJy5zbHVpY2UuY29udHJvbC52MS5FeHBvcnRSZWplY3RzUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkV4cG9ydFJlamVjdHNSZXNwb25zZSIDkAIBMAESYgoNUmVwbGF5UmVqZWN0cxInLnNsdWljZS5jb250cm9sLnYxLlJlcGxheVJlamVjdHNSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuUmVwbGF5UmVqZWN0c1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_sluice_control_v1_domain_table, file_sluice_control_v1_workflow]);
+  fileDesc("CixzbHVpY2UvY29udHJvbC92MS9kb21haW5fdGFibGVfc2VydmljZS5wcm90bxIRc2x1aWNlLmNvbnRyb2wudjEiMQoVR2V0RG9tYWluVGFibGVSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAEiTgoWR2V0RG9tYWluVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJLChFTYW1wbGVSb3dzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhwKCG1heF9yb3dzGAIgASgFQgq6SAcaBRjoBygAIjoKElNhbXBsZVJvd3NSZXNwb25zZRIkCgRyb3dzGAEgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93Il8KEExpc3RMb2Fkc1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSJUChFMaXN0TG9hZHNSZXNwb25zZRImCgVsb2FkcxgBIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLkxvYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKEkxpc3RSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAQgASgJIloKE0xpc3RSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSAoXU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARITCgt3b3JrZmxvd19pZBgCIAEoCSJKChhTdW1tYXJpemVSZWplY3RzUmVzcG9uc2USLgoGY291bnRzGAEgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuUmVqZWN0Q291bnQiRQoURXhwb3J0UmVqZWN0c1JlcXVlc3QSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARITCgt3b3JrZmxvd19pZBgCIAEoCSJDChVFeHBvcnRSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdCJjChRSZXBsYXlSZWplY3RzUmVxdWVzdBIYCgdmZWVkX2lkGAEgASgJQge6SARyAhABEhMKC3dvcmtmbG93X2lkGAIgASgJEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIiwKFVJlcGxheVJlamVjdHNSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSJlChdMaXN0RG9tYWluVGFibGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGMgBKAASEgoKcGFnZV90b2tlbhgCIAEoCRIXCgZzb3VyY2UYAyABKAlCB7pIBHICGGQiagoYTGlzdERvbWFpblRhYmxlc1Jlc3BvbnNlEjUKDWRvbWFpbl90YWJsZXMYASADKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZwoPVW5kb0xvYWRSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAESHAoLd29ya2Zsb3dfaWQYAiABKAlCB7pIBHICEAESHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYyAEiJwoQVW5kb0xvYWRSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSKHAQoVUGxhbkRlbGV0ZVJvd3NSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAESMwoEcnVsZRgCIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZVJ1bGVCBrpIA8gBARIfCgttYXhfc2FtcGxlcxgDIAEoBUIKukgHGgUY6AcoACJ7ChZQbGFuRGVsZXRlUm93c1Jlc3BvbnNlEgwKBHJvd3MYASABKAMSFgoOcmVtYWluaW5nX3Jvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdxISCgpwbGFuX3Rva2VuGAQgASgJImwKEURlbGV0ZVJvd3NSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAESHwoKcGxhbl90b2tlbhgCIAEoCUILukgIcgYQARigjQYSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYyAEiKQoSRGVsZXRlUm93c1Jlc3BvbnNlEhMKC3dvcmtmbG93X2lkGAEgASgJIlQKGlRydW5jYXRlRG9tYWluVGFibGVSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiMgobVHJ1bmNhdGVEb21haW5UYWJsZVJlc3BvbnNlEhMKC3dvcmtmbG93X2lkGAEgASgJInEKF1B1cmdlRG9tYWluVGFibGVSZXF1ZXN0EhgKB2ZlZWRfaWQYASABKAlCB7pIBHICEAESHgoNY29uZmlybV90YWJsZRgCIAEoCUIHukgEcgIQARIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxjIASIvChhQdXJnZURvbWFpblRhYmxlUmVzcG9uc2USEwoLd29ya2Zsb3dfaWQYASABKAky0goKEkRvbWFpblRhYmxlU2VydmljZRJqCg5HZXREb21haW5UYWJsZRIoLnNsdWljZS5jb250cm9sLnYxLkdldERvbWFpblRhYmxlUmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkdldERvbWFpblRhYmxlUmVzcG9uc2UiA5ACARJwChBMaXN0RG9tYWluVGFibGVzEiouc2x1aWNlLmNvbnRyb2wudjEuTGlzdERvbWFpblRhYmxlc1JlcXVlc3QaKy5zbHVpY2UuY29udHJvbC52MS5MaXN0RG9tYWluVGFibGVzUmVzcG9uc2UiA5ACARJeCgpTYW1wbGVSb3dzEiQuc2x1aWNlLmNvbnRyb2wudjEuU2FtcGxlUm93c1JlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5TYW1wbGVSb3dzUmVzcG9uc2UiA5ACARJbCglMaXN0TG9hZHMSIy5zbHVpY2UuY29udHJvbC52MS5MaXN0TG9hZHNSZXF1ZXN0GiQuc2x1aWNlLmNvbnRyb2wudjEuTGlzdExvYWRzUmVzcG9uc2UiA5ACARJhCgtMaXN0UmVqZWN0cxIlLnNsdWljZS5jb250cm9sLnYxLkxpc3RSZWplY3RzUmVxdWVzdBomLnNsdWljZS5jb250cm9sLnYxLkxpc3RSZWplY3RzUmVzcG9uc2UiA5ACARJwChBTdW1tYXJpemVSZWplY3RzEiouc2x1aWNlLmNvbnRyb2wudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKy5zbHVpY2UuY29udHJvbC52MS5TdW1tYXJpemVSZWplY3RzUmVzcG9uc2UiA5ACARJpCg1FeHBvcnRSZWplY3RzEicuc2x1aWNlLmNvbnRyb2wudjEuRXhwb3J0UmVqZWN0c1JlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5FeHBvcnRSZWplY3RzUmVzcG9uc2UiA5ACATABEmIKDVJlcGxheVJlamVjdHMSJy5zbHVpY2UuY29udHJvbC52MS5SZXBsYXlSZWplY3RzUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLlJlcGxheVJlamVjdHNSZXNwb25zZRJTCghVbmRvTG9hZBIiLnNsdWljZS5jb250cm9sLnYxLlVuZG9Mb2FkUmVxdWVzdBojLnNsdWljZS5jb250cm9sLnYxLlVuZG9Mb2FkUmVzcG9uc2USagoOUGxhbkRlbGV0ZVJvd3MSKC5zbHVpY2UuY29udHJvbC52MS5QbGFuRGVsZXRlUm93c1JlcXVlc3QaKS5zbHVpY2UuY29udHJvbC52MS5QbGFuRGVsZXRlUm93c1Jlc3BvbnNlIgOQAgESWQoKRGVsZXRlUm93cxIkLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZVJvd3NSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuRGVsZXRlUm93c1Jlc3BvbnNlEnQKE1RydW5jYXRlRG9tYWluVGFibGUSLS5zbHVpY2UuY29udHJvbC52MS5UcnVuY2F0ZURvbWFpblRhYmxlUmVxdWVzdBouLnNsdWljZS5jb250cm9sLnYxLlRydW5jYXRlRG9tYWluVGFibGVSZXNwb25zZRJrChBQdXJnZURvbWFpblRhYmxlEiouc2x1aWNlLmNvbnRyb2wudjEuUHVyZ2VEb21haW5UYWJsZVJlcXVlc3QaKy5zbHVpY2UuY29udHJvbC52MS5QdXJnZURvbWFpblRhYmxlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_workflow]);
 
 /**
  * Asks for a domain table.
@@ -396,6 +398,363 @@ export const ReplayRejectsResponseSchema: GenMessage<ReplayRejectsResponse> = /*
   messageDesc(file_sluice_control_v1_domain_table_service, 13);
 
 /**
+ * Asks for a page of domain tables.
+ *
+ * @generated from message sluice.control.v1.ListDomainTablesRequest
+ */
+export type ListDomainTablesRequest = Message<"sluice.control.v1.ListDomainTablesRequest"> & {
+  /**
+   * At most so many; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * From an earlier page; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those of this source; empty for all.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListDomainTablesRequest.
+ * Use `create(ListDomainTablesRequestSchema)` to create a new message.
+ */
+export const ListDomainTablesRequestSchema: GenMessage<ListDomainTablesRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 14);
+
+/**
+ * A page of domain tables.
+ *
+ * @generated from message sluice.control.v1.ListDomainTablesResponse
+ */
+export type ListDomainTablesResponse = Message<"sluice.control.v1.ListDomainTablesResponse"> & {
+  /**
+   * By source and feed.
+   *
+   * @generated from field: repeated sluice.control.v1.DomainTable domain_tables = 1;
+   */
+  domainTables: DomainTable[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListDomainTablesResponse.
+ * Use `create(ListDomainTablesResponseSchema)` to create a new message.
+ */
+export const ListDomainTablesResponseSchema: GenMessage<ListDomainTablesResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 15);
+
+/**
+ * Asks to take a change back.
+ *
+ * @generated from message sluice.control.v1.UndoLoadRequest
+ */
+export type UndoLoadRequest = Message<"sluice.control.v1.UndoLoadRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * The workflow of the change, as ListLoads gives it.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+
+  /**
+   * Made by the caller: a call repeated with it starts nothing new.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.UndoLoadRequest.
+ * Use `create(UndoLoadRequestSchema)` to create a new message.
+ */
+export const UndoLoadRequestSchema: GenMessage<UndoLoadRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 16);
+
+/**
+ * The undo goes on.
+ *
+ * @generated from message sluice.control.v1.UndoLoadResponse
+ */
+export type UndoLoadResponse = Message<"sluice.control.v1.UndoLoadResponse"> & {
+  /**
+   * The workflow to watch.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.UndoLoadResponse.
+ * Use `create(UndoLoadResponseSchema)` to create a new message.
+ */
+export const UndoLoadResponseSchema: GenMessage<UndoLoadResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 17);
+
+/**
+ * Asks what a rule would delete.
+ *
+ * @generated from message sluice.control.v1.PlanDeleteRowsRequest
+ */
+export type PlanDeleteRowsRequest = Message<"sluice.control.v1.PlanDeleteRowsRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * Which rows.
+   *
+   * @generated from field: sluice.control.v1.DeleteRule rule = 2;
+   */
+  rule?: DeleteRule | undefined;
+
+  /**
+   * At most so many rows as samples; 20 when 0.
+   *
+   * @generated from field: int32 max_samples = 3;
+   */
+  maxSamples: number;
+};
+
+/**
+ * Describes the message sluice.control.v1.PlanDeleteRowsRequest.
+ * Use `create(PlanDeleteRowsRequestSchema)` to create a new message.
+ */
+export const PlanDeleteRowsRequestSchema: GenMessage<PlanDeleteRowsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 18);
+
+/**
+ * What the rule would delete.
+ *
+ * @generated from message sluice.control.v1.PlanDeleteRowsResponse
+ */
+export type PlanDeleteRowsResponse = Message<"sluice.control.v1.PlanDeleteRowsResponse"> & {
+  /**
+   * Rows that would go.
+   *
+   * @generated from field: int64 rows = 1;
+   */
+  rows: bigint;
+
+  /**
+   * Rows that would stay.
+   *
+   * @generated from field: int64 remaining_rows = 2;
+   */
+  remainingRows: bigint;
+
+  /**
+   * Some of those that would go.
+   *
+   * @generated from field: repeated sluice.control.v1.Row samples = 3;
+   */
+  samples: Row[];
+
+  /**
+   * For DeleteRows: stands for the rule and for the table as it is now.
+   *
+   * @generated from field: string plan_token = 4;
+   */
+  planToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.PlanDeleteRowsResponse.
+ * Use `create(PlanDeleteRowsResponseSchema)` to create a new message.
+ */
+export const PlanDeleteRowsResponseSchema: GenMessage<PlanDeleteRowsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 19);
+
+/**
+ * Asks to delete the rows of a plan.
+ *
+ * @generated from message sluice.control.v1.DeleteRowsRequest
+ */
+export type DeleteRowsRequest = Message<"sluice.control.v1.DeleteRowsRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * Of PlanDeleteRows.
+   *
+   * @generated from field: string plan_token = 2;
+   */
+  planToken: string;
+
+  /**
+   * Made by the caller: a call repeated with it starts nothing new.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.DeleteRowsRequest.
+ * Use `create(DeleteRowsRequestSchema)` to create a new message.
+ */
+export const DeleteRowsRequestSchema: GenMessage<DeleteRowsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 20);
+
+/**
+ * The deletion goes on.
+ *
+ * @generated from message sluice.control.v1.DeleteRowsResponse
+ */
+export type DeleteRowsResponse = Message<"sluice.control.v1.DeleteRowsResponse"> & {
+  /**
+   * The workflow to watch.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.DeleteRowsResponse.
+ * Use `create(DeleteRowsResponseSchema)` to create a new message.
+ */
+export const DeleteRowsResponseSchema: GenMessage<DeleteRowsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 21);
+
+/**
+ * Asks to delete all rows.
+ *
+ * @generated from message sluice.control.v1.TruncateDomainTableRequest
+ */
+export type TruncateDomainTableRequest = Message<"sluice.control.v1.TruncateDomainTableRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * Made by the caller: a call repeated with it starts nothing new.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.TruncateDomainTableRequest.
+ * Use `create(TruncateDomainTableRequestSchema)` to create a new message.
+ */
+export const TruncateDomainTableRequestSchema: GenMessage<TruncateDomainTableRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 22);
+
+/**
+ * The deletion goes on.
+ *
+ * @generated from message sluice.control.v1.TruncateDomainTableResponse
+ */
+export type TruncateDomainTableResponse = Message<"sluice.control.v1.TruncateDomainTableResponse"> & {
+  /**
+   * The workflow to watch.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.TruncateDomainTableResponse.
+ * Use `create(TruncateDomainTableResponseSchema)` to create a new message.
+ */
+export const TruncateDomainTableResponseSchema: GenMessage<TruncateDomainTableResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 23);
+
+/**
+ * Asks to drop a domain table with all that belongs to it.
+ *
+ * @generated from message sluice.control.v1.PurgeDomainTableRequest
+ */
+export type PurgeDomainTableRequest = Message<"sluice.control.v1.PurgeDomainTableRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+
+  /**
+   * The table as "source.feed", written out: a purge cannot be taken back.
+   *
+   * @generated from field: string confirm_table = 2;
+   */
+  confirmTable: string;
+
+  /**
+   * Made by the caller: a call repeated with it starts nothing new.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.PurgeDomainTableRequest.
+ * Use `create(PurgeDomainTableRequestSchema)` to create a new message.
+ */
+export const PurgeDomainTableRequestSchema: GenMessage<PurgeDomainTableRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 24);
+
+/**
+ * The purge goes on.
+ *
+ * @generated from message sluice.control.v1.PurgeDomainTableResponse
+ */
+export type PurgeDomainTableResponse = Message<"sluice.control.v1.PurgeDomainTableResponse"> & {
+  /**
+   * The workflow to watch.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.PurgeDomainTableResponse.
+ * Use `create(PurgeDomainTableResponseSchema)` to create a new message.
+ */
+export const PurgeDomainTableResponseSchema: GenMessage<PurgeDomainTableResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_domain_table_service, 25);
+
+/**
  * Domain tables: what was loaded.
  *
  * @generated from service sluice.control.v1.DomainTableService
@@ -410,6 +769,16 @@ export const DomainTableService: GenService<{
     methodKind: "unary";
     input: typeof GetDomainTableRequestSchema;
     output: typeof GetDomainTableResponseSchema;
+  },
+  /**
+   * Gives a page of the domain tables of active feeds, by source and feed. Without columns.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.ListDomainTables
+   */
+  listDomainTables: {
+    methodKind: "unary";
+    input: typeof ListDomainTablesRequestSchema;
+    output: typeof ListDomainTablesResponseSchema;
   },
   /**
    * Gives some rows.
@@ -471,6 +840,59 @@ export const DomainTableService: GenService<{
     methodKind: "unary";
     input: typeof ReplayRejectsRequestSchema;
     output: typeof ReplayRejectsResponseSchema;
+  },
+  /**
+   * Starts a workflow that takes the newest change of a domain table back, exactly: readers then see the rows that
+   * they saw before it. FAILED_PRECONDITION says why, where that cannot be done exactly.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.UndoLoad
+   */
+  undoLoad: {
+    methodKind: "unary";
+    input: typeof UndoLoadRequestSchema;
+    output: typeof UndoLoadResponseSchema;
+  },
+  /**
+   * Counts the rows that a rule would delete, and shows some. Deletes nothing.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.PlanDeleteRows
+   */
+  planDeleteRows: {
+    methodKind: "unary";
+    input: typeof PlanDeleteRowsRequestSchema;
+    output: typeof PlanDeleteRowsResponseSchema;
+  },
+  /**
+   * Starts a workflow that deletes the rows that were planned, all at once. It fails, and deletes nothing, when the
+   * table is not as it was any more.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.DeleteRows
+   */
+  deleteRows: {
+    methodKind: "unary";
+    input: typeof DeleteRowsRequestSchema;
+    output: typeof DeleteRowsResponseSchema;
+  },
+  /**
+   * Starts a workflow that deletes all rows, all at once.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.TruncateDomainTable
+   */
+  truncateDomainTable: {
+    methodKind: "unary";
+    input: typeof TruncateDomainTableRequestSchema;
+    output: typeof TruncateDomainTableResponseSchema;
+  },
+  /**
+   * Starts a workflow that drops a domain table with its rejects and its history. The feed stays; its primary key may
+   * change then. Nothing of this can be taken back.
+   *
+   * @generated from rpc sluice.control.v1.DomainTableService.PurgeDomainTable
+   */
+  purgeDomainTable: {
+    methodKind: "unary";
+    input: typeof PurgeDomainTableRequestSchema;
+    output: typeof PurgeDomainTableResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_control_v1_domain_table_service, 0);

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/workflow.proto.
  */
 export const file_sluice_control_v1_workflow: GenFile = /*@__PURE__*/
-  fileDesc("CiBzbHVpY2UvY29udHJvbC92MS93b3JrZmxvdy5wcm90bxIRc2x1aWNlLmNvbnRyb2wudjEi4gUKCFdvcmtmbG93EgoKAmlkGAEgASgJEhIKCmNvdXJpZXJfaWQYAiABKAkSFAoMY291cmllcl9uYW1lGAMgASgJEjAKBXN0YXRlGAQgASgOMiEuc2x1aWNlLmNvbnRyb2wudjEuV29ya2Zsb3cuU3RhdGUSEgoKc3RhcnRfZGF0ZRgFIAEoCRIQCghlbmRfZGF0ZRgGIAEoCRImCgV0YXNrcxgHIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLlRhc2sSKwoGdG90YWxzGAggASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuUHJvZ3Jlc3MSMAoHZmFpbHVyZRgJIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCgh3YXJuaW5ncxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGdyb3VwX3J1bl9pZBgeIAEoCRISCgpldmVyeXRoaW5nGCggASgIEhMKC2luZ2VzdF9vbmx5GCkgASgIEhoKEnNraXBfbWlzc2luZ19maWxlcxgqIAEoCBIYChByZWxvYWRfdW5jaGFuZ2VkGCsgASgIIqoBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NDSEVEVUxFRBABEhEKDVNUQVRFX1JVTk5JTkcQAhIUChBTVEFURV9GSU5BTElaSU5HEAMSEwoPU1RBVEVfU1VDQ0VFREVEEAQSEgoOU1RBVEVfU1RPUFBJTkcQBRIRCg1TVEFURV9TVE9QUEVEEAYSEAoMU1RBVEVfRkFJTEVEEAciwQQKBFRhc2sSCgoCaWQYASABKAkSKgoEa2luZBgCIAEoDjIcLnNsdWljZS5jb250cm9sLnYxLlRhc2suS2luZBIsCgVzdGF0ZRgDIAEoDjIdLnNsdWljZS5jb250cm9sLnYxLlRhc2suU3RhdGUSCwoDa2V5GAQgASgJEgwKBGRhdGUYBSABKAkSDwoHZmVlZF9pZBgGIAEoCRIsCghhdHRlbXB0cxgHIAMoCzIaLnNsdWljZS5jb250cm9sLnYxLkF0dGVtcHQSLQoIcHJvZ3Jlc3MYCCABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Qcm9ncmVzcxINCgVyb3V0ZRgJIAEoCRIQCgh3YXJuaW5ncxgKIAMoCSKnAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9MSVNUEAESFAoQS0lORF9MT0FEX09CSkVDVBACEhAKDEtJTkRfUFVCTElTSBADEhAKDEtJTkRfRElTQ0FSRBAEEhcKE0tJTkRfUkVQTEFZX1JFSkVDVFMQBRIVChFLSU5EX0lOR0VTVF9RVUVSWRAGEhAKDEtJTkRfQ09NUEFSRRAHIn8KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfV0FJVElORxABEhEKDVNUQVRFX1JVTk5JTkcQAhITCg9TVEFURV9TVUNDRUVERUQQAxIQCgxTVEFURV9GQUlMRUQQBBISCg5TVEFURV9DQU5DRUxFRBAFIrkBCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKB2ZhaWx1cmUYBSABKAsyHy5zbHVpY2UuY29udHJvbC52MS5TdGFnZUZhaWx1cmUixgEKCFByb2dyZXNzEicKBXN0YWdlGAEgASgOMhguc2x1aWNlLmNvbnRyb2wudjEuU3RhZ2USEgoKYnl0ZXNfcmVhZBgCIAEoAxITCgtieXRlc190b3RhbBgDIAEoAxIMCgRyb3dzGAQgASgDEhUKDXJlamVjdGVkX3Jvd3MYBSABKAMSFwoPcm93c19wZXJfc2Vjb25kGAYgASgBEioKB2VsYXBzZWQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ipwEKBExvYWQSEwoLd29ya2Zsb3dfaWQYASABKAkSMwoJb3BlcmF0aW9uGAIgASgOMiAuc2x1aWNlLmNvbnRyb2wudjEuTG9hZE9wZXJhdGlvbhIMCgRyb3dzGAMgASgDEhUKDXJlamVjdGVkX3Jvd3MYBCABKAMSMAoMcHVibGlzaF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_failure]);
+  fileDesc("CiBzbHVpY2UvY29udHJvbC92MS93b3JrZmxvdy5wcm90bxIRc2x1aWNlLmNvbnRyb2wudjEi4gUKCFdvcmtmbG93EgoKAmlkGAEgASgJEhIKCmNvdXJpZXJfaWQYAiABKAkSFAoMY291cmllcl9uYW1lGAMgASgJEjAKBXN0YXRlGAQgASgOMiEuc2x1aWNlLmNvbnRyb2wudjEuV29ya2Zsb3cuU3RhdGUSEgoKc3RhcnRfZGF0ZRgFIAEoCRIQCghlbmRfZGF0ZRgGIAEoCRImCgV0YXNrcxgHIAMoCzIXLnNsdWljZS5jb250cm9sLnYxLlRhc2sSKwoGdG90YWxzGAggASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuUHJvZ3Jlc3MSMAoHZmFpbHVyZRgJIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCgh3YXJuaW5ncxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGdyb3VwX3J1bl9pZBgeIAEoCRISCgpldmVyeXRoaW5nGCggASgIEhMKC2luZ2VzdF9vbmx5GCkgASgIEhoKEnNraXBfbWlzc2luZ19maWxlcxgqIAEoCBIYChByZWxvYWRfdW5jaGFuZ2VkGCsgASgIIqoBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhMKD1NUQVRFX1NDSEVEVUxFRBABEhEKDVNUQVRFX1JVTk5JTkcQAhIUChBTVEFURV9GSU5BTElaSU5HEAMSEwoPU1RBVEVfU1VDQ0VFREVEEAQSEgoOU1RBVEVfU1RPUFBJTkcQBRIRCg1TVEFURV9TVE9QUEVEEAYSEAoMU1RBVEVfRkFJTEVEEAciwQQKBFRhc2sSCgoCaWQYASABKAkSKgoEa2luZBgCIAEoDjIcLnNsdWljZS5jb250cm9sLnYxLlRhc2suS2luZBIsCgVzdGF0ZRgDIAEoDjIdLnNsdWljZS5jb250cm9sLnYxLlRhc2suU3RhdGUSCwoDa2V5GAQgASgJEgwKBGRhdGUYBSABKAkSDwoHZmVlZF9pZBgGIAEoCRIsCghhdHRlbXB0cxgHIAMoCzIaLnNsdWljZS5jb250cm9sLnYxLkF0dGVtcHQSLQoIcHJvZ3Jlc3MYCCABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Qcm9ncmVzcxINCgVyb3V0ZRgJIAEoCRIQCgh3YXJuaW5ncxgKIAMoCSKnAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9MSVNUEAESFAoQS0lORF9MT0FEX09CSkVDVBACEhAKDEtJTkRfUFVCTElTSBADEhAKDEtJTkRfRElTQ0FSRBAEEhcKE0tJTkRfUkVQTEFZX1JFSkVDVFMQBRIVChFLSU5EX0lOR0VTVF9RVUVSWRAGEhAKDEtJTkRfQ09NUEFSRRAHIn8KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfV0FJVElORxABEhEKDVNUQVRFX1JVTk5JTkcQAhITCg9TVEFURV9TVUNDRUVERUQQAxIQCgxTVEFURV9GQUlMRUQQBBISCg5TVEFURV9DQU5DRUxFRBAFIrkBCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKB2ZhaWx1cmUYBSABKAsyHy5zbHVpY2UuY29udHJvbC52MS5TdGFnZUZhaWx1cmUixgEKCFByb2dyZXNzEicKBXN0YWdlGAEgASgOMhguc2x1aWNlLmNvbnRyb2wudjEuU3RhZ2USEgoKYnl0ZXNfcmVhZBgCIAEoAxITCgtieXRlc190b3RhbBgDIAEoAxIMCgRyb3dzGAQgASgDEhUKDXJlamVjdGVkX3Jvd3MYBSABKAMSFwoPcm93c19wZXJfc2Vjb25kGAYgASgBEioKB2VsYXBzZWQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilgQKBExvYWQSEwoLd29ya2Zsb3dfaWQYASABKAkSMwoJb3BlcmF0aW9uGAIgASgOMiAuc2x1aWNlLmNvbnRyb2wudjEuTG9hZE9wZXJhdGlvbhIMCgRyb3dzGAMgASgDEhUKDXJlamVjdGVkX3Jvd3MYBCABKAMSMAoMcHVibGlzaF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgZjaGFuZ2UYBiABKA4yHi5zbHVpY2UuY29udHJvbC52MS5Mb2FkLkNoYW5nZRIYCgtyb3dzX2JlZm9yZRgHIAEoA0gAiAEBEhcKCnJvd3NfYWZ0ZXIYCCABKANIAYgBARIUCgx2aXNpYmxlX3Jvd3MYCSABKAMSEQoJdW5kb25lX2J5GAogASgJEg4KBnVuZG9lcxgLIAEoCRIUCgx1bmRvX3JlZnVzYWwYDCABKAkimwEKBkNoYW5nZRIWChJDSEFOR0VfVU5TUEVDSUZJRUQQABIPCgtDSEFOR0VfTE9BRBABEhEKDUNIQU5HRV9SRVBMQVkQAhIWChJDSEFOR0VfREVMRVRFX1JPV1MQAxITCg9DSEFOR0VfVFJVTkNBVEUQBBIPCgtDSEFOR0VfVU5ETxAFEhcKE0NIQU5HRV9DVVNUT01fVEFCTEUQBkIOCgxfcm93c19iZWZvcmVCDQoLX3Jvd3NfYWZ0ZXJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_failure]);
 
 /**
  * One run of a courier.
@@ -569,7 +569,7 @@ export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_workflow, 3);
 
 /**
- * One feed's load within a workflow, once it is published.
+ * One change of a domain table: a feed's load within a workflow, once it is published, or what people did to the table.
  *
  * @generated from message sluice.control.v1.Load
  */
@@ -608,6 +608,55 @@ export type Load = Message<"sluice.control.v1.Load"> & {
    * @generated from field: google.protobuf.Timestamp publish_time = 5;
    */
   publishTime?: Timestamp | undefined;
+
+  /**
+   * What changed the table.
+   *
+   * @generated from field: sluice.control.v1.Load.Change change = 6;
+   */
+  change: Load_Change;
+
+  /**
+   * Rows that readers saw before; not set where nobody counted.
+   *
+   * @generated from field: optional int64 rows_before = 7;
+   */
+  rowsBefore?: bigint | undefined;
+
+  /**
+   * Rows that readers saw after it; not set where nobody counted.
+   *
+   * @generated from field: optional int64 rows_after = 8;
+   */
+  rowsAfter?: bigint | undefined;
+
+  /**
+   * Rows of the load that readers saw after it: the others were older than what was there.
+   *
+   * @generated from field: int64 visible_rows = 9;
+   */
+  visibleRows: bigint;
+
+  /**
+   * The workflow that took it back; empty when none did.
+   *
+   * @generated from field: string undone_by = 10;
+   */
+  undoneBy: string;
+
+  /**
+   * The workflow that it took back, of an undo.
+   *
+   * @generated from field: string undoes = 11;
+   */
+  undoes: string;
+
+  /**
+   * Why UndoLoad would refuse it now; empty when it can be undone.
+   *
+   * @generated from field: string undo_refusal = 12;
+   */
+  undoRefusal: string;
 };
 
 /**
@@ -616,4 +665,73 @@ export type Load = Message<"sluice.control.v1.Load"> & {
  */
 export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_workflow, 4);
+
+/**
+ * What changed the table.
+ *
+ * @generated from enum sluice.control.v1.Load.Change
+ */
+export const Load_Change = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: CHANGE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * A load; its operation says what became of rows that were there.
+   *
+   * @generated from enum value: CHANGE_LOAD = 1;
+   */
+  LOAD: 1,
+
+  /**
+   * A replay of rejected rows.
+   *
+   * @generated from enum value: CHANGE_REPLAY = 2;
+   */
+  REPLAY: 2,
+
+  /**
+   * Rows were deleted by a rule.
+   *
+   * @generated from enum value: CHANGE_DELETE_ROWS = 3;
+   */
+  DELETE_ROWS: 3,
+
+  /**
+   * All rows were deleted.
+   *
+   * @generated from enum value: CHANGE_TRUNCATE = 4;
+   */
+  TRUNCATE: 4,
+
+  /**
+   * An earlier change was taken back.
+   *
+   * @generated from enum value: CHANGE_UNDO = 5;
+   */
+  UNDO: 5,
+
+  /**
+   * A custom domain table was made anew.
+   *
+   * @generated from enum value: CHANGE_CUSTOM_TABLE = 6;
+   */
+  CUSTOM_TABLE: 6,
+} as const;
+
+/**
+ * What changed the table.
+ *
+ * @generated from enum sluice.control.v1.Load.Change
+ */
+export type Load_Change = (typeof Load_Change)[keyof typeof Load_Change] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.Load.Change.
+ */
+export const Load_ChangeSchema: GenEnum<Load_Change> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_workflow, 4, 0);
 

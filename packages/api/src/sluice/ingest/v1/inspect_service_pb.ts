@@ -13,12 +13,16 @@ import type { QueryProblem } from "../../control/v1/courier_service_pb.ts";
 import { file_sluice_control_v1_courier_service } from "../../control/v1/courier_service_pb.ts";
 import type { ConnectionCheck } from "../../control/v1/credential_pb.ts";
 import { file_sluice_control_v1_credential } from "../../control/v1/credential_pb.ts";
+import type { DeleteRule } from "../../control/v1/delete_rule_pb.ts";
+import { file_sluice_control_v1_delete_rule } from "../../control/v1/delete_rule_pb.ts";
 import type { DomainTable, Reject, RejectCount, Row } from "../../control/v1/domain_table_pb.ts";
 import { file_sluice_control_v1_domain_table } from "../../control/v1/domain_table_pb.ts";
 import type { ListedObject } from "../../control/v1/source_pb.ts";
 import { file_sluice_control_v1_source } from "../../control/v1/source_pb.ts";
 import type { PreviewObjectRequestSchema, PreviewObjectResponseSchema } from "./preview_pb.ts";
 import { file_sluice_ingest_v1_preview } from "./preview_pb.ts";
+import type { TableState } from "./table_change_pb.ts";
+import { file_sluice_ingest_v1_table_change } from "./table_change_pb.ts";
 import type { Connection, FeedVersion, PgpKeys } from "./task_pb.ts";
 import { file_sluice_ingest_v1_task } from "./task_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -27,7 +31,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/inspect_service.proto.
  */
 export const file_sluice_ingest_v1_inspect_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0y2wgKDkluc3BlY3RTZXJ2aWNlEmMKDlRlc3RDb25uZWN0aW9uEicuc2x1aWNlLmluZ2VzdC52MS5UZXN0Q29ubmVjdGlvblJlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVzcG9uc2USWgoLTGlzdE9iamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLkxpc3RPYmplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXNwb25zZRJmCg9CYWNrdGVzdFBhdHRlcm4SKC5zbHVpY2UuaW5nZXN0LnYxLkJhY2t0ZXN0UGF0dGVyblJlcXVlc3QaKS5zbHVpY2UuaW5nZXN0LnYxLkJhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEmMKDkluc3BlY3RQZ3BLZXlzEicuc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1JlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVzcG9uc2USYAoNRGVzY3JpYmVUYWJsZRImLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXNwb25zZRJRCghSZWFkUm93cxIhLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXF1ZXN0GiIuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1Jlc3BvbnNlEloKC1JlYWRSZWplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVzcG9uc2USaQoQU3VtbWFyaXplUmVqZWN0cxIpLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRJgCg1QcmV2aWV3T2JqZWN0EiYuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuUHJldmlld09iamVjdFJlc3BvbnNlEnIKE1ByZXBhcmVTZW1hbnRpY1ZpZXcSLC5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0Gi0uc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2USaQoQQ2hlY2tJbmdlc3RRdWVyeRIpLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_task]);
+  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iRAoUTWVhc3VyZVRhYmxlc1JlcXVlc3QSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIkMKFU1lYXN1cmVUYWJsZXNSZXNwb25zZRIqCgVzaXplcxgBIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuVGFibGVTaXplIk8KCVRhYmxlU2l6ZRIOCgZleGlzdHMYASABKAgSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDEg0KBWJ5dGVzGAQgASgDIpgBChdSZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEjMKBHJ1bGUYAiABKAsyHS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVSdWxlQga6SAPIAQESEwoLbWF4X3NhbXBsZXMYAyABKAUifgoYUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlEisKBXN0YXRlGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVN0YXRlEgwKBHJvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdzKoCgoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEmYKD0JhY2t0ZXN0UGF0dGVybhIoLnNsdWljZS5pbmdlc3QudjEuQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBopLnNsdWljZS5pbmdlc3QudjEuQmFja3Rlc3RQYXR0ZXJuUmVzcG9uc2USYwoOSW5zcGVjdFBncEtleXMSJy5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXNwb25zZRJgCg1EZXNjcmliZVRhYmxlEiYuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlc3BvbnNlEmAKDU1lYXN1cmVUYWJsZXMSJi5zbHVpY2UuaW5nZXN0LnYxLk1lYXN1cmVUYWJsZXNSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5NZWFzdXJlVGFibGVzUmVzcG9uc2USaQoQUmVhZERlbGV0ZUVmZmVjdBIpLnNsdWljZS5pbmdlc3QudjEuUmVhZERlbGV0ZUVmZmVjdFJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlJlYWREZWxldGVFZmZlY3RSZXNwb25zZRJRCghSZWFkUm93cxIhLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXF1ZXN0GiIuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1Jlc3BvbnNlEloKC1JlYWRSZWplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVzcG9uc2USaQoQU3VtbWFyaXplUmVqZWN0cxIpLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRJgCg1QcmV2aWV3T2JqZWN0EiYuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuUHJldmlld09iamVjdFJlc3BvbnNlEnIKE1ByZXBhcmVTZW1hbnRpY1ZpZXcSLC5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0Gi0uc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2USaQoQQ2hlY2tJbmdlc3RRdWVyeRIpLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to try a connection.
@@ -619,6 +623,160 @@ export const CheckIngestQueryResponseSchema: GenMessage<CheckIngestQueryResponse
   messageDesc(file_sluice_ingest_v1_inspect_service, 20);
 
 /**
+ * Asks how large domain tables are.
+ *
+ * @generated from message sluice.ingest.v1.MeasureTablesRequest
+ */
+export type MeasureTablesRequest = Message<"sluice.ingest.v1.MeasureTablesRequest"> & {
+  /**
+   * Which.
+   *
+   * @generated from field: repeated sluice.ingest.v1.FeedVersion feeds = 1;
+   */
+  feeds: FeedVersion[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.MeasureTablesRequest.
+ * Use `create(MeasureTablesRequestSchema)` to create a new message.
+ */
+export const MeasureTablesRequestSchema: GenMessage<MeasureTablesRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 21);
+
+/**
+ * How large they are.
+ *
+ * @generated from message sluice.ingest.v1.MeasureTablesResponse
+ */
+export type MeasureTablesResponse = Message<"sluice.ingest.v1.MeasureTablesResponse"> & {
+  /**
+   * In the order that was asked for.
+   *
+   * @generated from field: repeated sluice.ingest.v1.TableSize sizes = 1;
+   */
+  sizes: TableSize[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.MeasureTablesResponse.
+ * Use `create(MeasureTablesResponseSchema)` to create a new message.
+ */
+export const MeasureTablesResponseSchema: GenMessage<MeasureTablesResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 22);
+
+/**
+ * How large a domain table is.
+ *
+ * @generated from message sluice.ingest.v1.TableSize
+ */
+export type TableSize = Message<"sluice.ingest.v1.TableSize"> & {
+  /**
+   * Whether the table is there yet.
+   *
+   * @generated from field: bool exists = 1;
+   */
+  exists: boolean;
+
+  /**
+   * Rows that readers see.
+   *
+   * @generated from field: int64 rows = 2;
+   */
+  rows: bigint;
+
+  /**
+   * Rows kept in the reject table.
+   *
+   * @generated from field: int64 rejected_rows = 3;
+   */
+  rejectedRows: bigint;
+
+  /**
+   * Bytes on disk.
+   *
+   * @generated from field: int64 bytes = 4;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.TableSize.
+ * Use `create(TableSizeSchema)` to create a new message.
+ */
+export const TableSizeSchema: GenMessage<TableSize> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 23);
+
+/**
+ * Asks what a rule would delete.
+ *
+ * @generated from message sluice.ingest.v1.ReadDeleteEffectRequest
+ */
+export type ReadDeleteEffectRequest = Message<"sluice.ingest.v1.ReadDeleteEffectRequest"> & {
+  /**
+   * The feed that fills the table.
+   *
+   * @generated from field: sluice.ingest.v1.FeedVersion feed = 1;
+   */
+  feed?: FeedVersion | undefined;
+
+  /**
+   * Which rows.
+   *
+   * @generated from field: sluice.control.v1.DeleteRule rule = 2;
+   */
+  rule?: DeleteRule | undefined;
+
+  /**
+   * At most so many rows as samples.
+   *
+   * @generated from field: int32 max_samples = 3;
+   */
+  maxSamples: number;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.ReadDeleteEffectRequest.
+ * Use `create(ReadDeleteEffectRequestSchema)` to create a new message.
+ */
+export const ReadDeleteEffectRequestSchema: GenMessage<ReadDeleteEffectRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 24);
+
+/**
+ * What a rule would delete.
+ *
+ * @generated from message sluice.ingest.v1.ReadDeleteEffectResponse
+ */
+export type ReadDeleteEffectResponse = Message<"sluice.ingest.v1.ReadDeleteEffectResponse"> & {
+  /**
+   * The table as it is now.
+   *
+   * @generated from field: sluice.ingest.v1.TableState state = 1;
+   */
+  state?: TableState | undefined;
+
+  /**
+   * Rows that would go.
+   *
+   * @generated from field: int64 rows = 2;
+   */
+  rows: bigint;
+
+  /**
+   * Some of them.
+   *
+   * @generated from field: repeated sluice.control.v1.Row samples = 3;
+   */
+  samples: Row[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.ReadDeleteEffectResponse.
+ * Use `create(ReadDeleteEffectResponseSchema)` to create a new message.
+ */
+export const ReadDeleteEffectResponseSchema: GenMessage<ReadDeleteEffectResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 25);
+
+/**
  * Looks at buckets, keys and tables for control, which touches no data itself. Served by ingest, called
  * by control. Every call is bounded and keeps nothing.
  *
@@ -674,6 +832,26 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof DescribeTableRequestSchema;
     output: typeof DescribeTableResponseSchema;
+  },
+  /**
+   * Gives the sizes of domain tables.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.MeasureTables
+   */
+  measureTables: {
+    methodKind: "unary";
+    input: typeof MeasureTablesRequestSchema;
+    output: typeof MeasureTablesResponseSchema;
+  },
+  /**
+   * Says what a rule would delete of a domain table.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.ReadDeleteEffect
+   */
+  readDeleteEffect: {
+    methodKind: "unary";
+    input: typeof ReadDeleteEffectRequestSchema;
+    output: typeof ReadDeleteEffectResponseSchema;
   },
   /**
    * Gives some rows of a domain table.
