@@ -2,7 +2,7 @@ import { StageError } from "@sluice/errors";
 import type { Feed } from "@sluice/schema";
 import { IS_OPEN_REJECT, REJECT_COLUMNS } from "./columns.ts";
 import { type DeleteRule, deleteCondition } from "./delete-rule.ts";
-import { prepareDomainTable, readColumns } from "./domain-table.ts";
+import { differencesFrom, prepareDomainTable, readColumns } from "./domain-table.ts";
 import { uuidOf } from "./publish.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { listKept, STAGING_ONLY_SETTINGS } from "./staging.ts";
@@ -83,6 +83,10 @@ export async function stageReplacedTable(
     throw conflict("the table that was replaced is not kept any more");
   }
   await addColumnsOf(warehouse, kept, rowsTable(feed));
+  const different = await differencesFrom(warehouse, feed, kept);
+  if (different.length > 0) {
+    throw conflict(`the feed has changed since the table was replaced: ${different.join("; ")}`);
+  }
   await withStagingSettings(warehouse, kept);
   await renameOnce(warehouse, kept, staging);
 }

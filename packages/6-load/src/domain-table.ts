@@ -68,6 +68,19 @@ function differences(
   return found;
 }
 
+/** What keeps a table from holding the rows of a feed as it is now, in words; nothing when it can. */
+export async function differencesFrom(
+  warehouse: Warehouse,
+  feed: Feed,
+  table: TableName,
+): Promise<string[]> {
+  return differences(
+    feed,
+    await readColumns(warehouse, table),
+    await readSortingKey(warehouse, table),
+  );
+}
+
 /** Gives a quarantine of an older release the columns that it lacks. */
 export async function addRejectColumns(warehouse: Warehouse, rejects: TableName): Promise<void> {
   const there = new Set((await readColumns(warehouse, rejects)).map(({ name }) => name));
