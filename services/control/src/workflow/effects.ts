@@ -5,8 +5,8 @@ import { makeId } from "../resources/identity.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
 import { type FoundFiles, warnOfSameContent, warnOfUnloaded } from "./file-warnings.ts";
-import { forgetLoadedFiles, recordLoadedFiles } from "./loaded-files.ts";
 import { changeKindOf } from "./load-records.ts";
+import { forgetLoadedFiles, recordLoadedFiles } from "./loaded-files.ts";
 import { feedOf, fileTagsOfFeed, type Plan, planFromJson, queryOf } from "./plan.ts";
 import type { Effect } from "./state-machine.ts";
 

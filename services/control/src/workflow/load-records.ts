@@ -5,6 +5,7 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import type { LoadRecordTable, Schema, TableChangeKind } from "../database/schema.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
+import { forgetLoadedFiles } from "./loaded-files.ts";
 import { type Plan, planFromJson } from "./plan.ts";
 
 export type LoadRecord = Selectable<LoadRecordTable>;
@@ -83,6 +84,7 @@ export async function recordOutcome(
   const feedId = task.feed_id ?? "";
   const plan = planFromJson(change.workflow.plan);
   const wanted = plan.change?.change;
+  await forgetWhatIsGone(change, feedId, wanted);
   if (wanted?.case === "purge") {
     await trx
       .deleteFrom("load_record")
@@ -126,6 +128,20 @@ export async function recordOutcome(
       .where("workflow_id", "=", wanted.value.workflowId)
       .execute();
   }
+}
+
+/** A file counts as loaded only while all of its rows are there: of a deletion nobody knows whose rows it took. */
+async function forgetWhatIsGone(
+  { trx, tenant }: Change,
+  feedId: string,
+  wanted: TableChange["change"] | undefined,
+): Promise<void> {
+  if (wanted === undefined || wanted.case === "customTable") return;
+  const of =
+    wanted.case === "undo" && !wanted.value.restoresReplacedTable
+      ? { workflowId: wanted.value.workflowId }
+      : {};
+  await forgetLoadedFiles(trx, tenant, feedId, of);
 }
 
 async function nextOrdinal({ trx, tenant }: Change, feedId: string): Promise<number> {

@@ -49,9 +49,9 @@ export async function noteUnchanged(change: Change, plan: Plan): Promise<void> {
   }
 }
 
-/** Replays and shadow loads read what others loaded. */
-function isOfCourier({ replayOf, comparison }: Plan): boolean {
-  return replayOf === undefined && comparison === undefined;
+/** Replays and shadow loads read what others loaded; changes of a table read no file. */
+function isOfCourier({ replayOf, comparison, change }: Plan): boolean {
+  return replayOf === undefined && comparison === undefined && change === undefined;
 }
 
 /** Whether some files of the feed may be passed over while others are loaded. */

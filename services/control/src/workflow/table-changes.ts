@@ -31,7 +31,7 @@ export function changeWorkflow(feed: FeedVersion, change: TableChange["change"])
   const startDate = new Date().toISOString().slice(0, 10);
   return {
     days: { startDate, endDate: nextDay(startDate) },
-    skipMissingFiles: false,
+    options: {},
     plan: {
       courier: create(CourierSchema, {}),
       feeds: [feed],
