@@ -184,6 +184,36 @@ describe("a courier group", () => {
     await groups.pauseCourierGroup({ id: groupId });
   });
 
+  it("that is less frequent than daily looks at every day since its last time (RU-5)", async () => {
+    const courierId = await courier("weekly");
+    // Three days ago it would have run.
+    const weekday = (new Date().getUTCDay() + 4) % 7;
+    const groupId = await group("weekly", {
+      schedule: { cron: `0 0 * * ${weekday}`, timeZone: "UTC", active: false },
+      members: [{ courierId }],
+    });
+    const day = (ago: number): string =>
+      new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
+    await put("weekly", day(4), 4);
+    await put("weekly", day(1), 1);
+    const { groupRun } = await groups.runCourierGroup({ id: groupId });
+    const run = await end(groupRun?.id ?? "");
+    expect(run).toMatchObject({
+      state: Run.SUCCEEDED,
+      members: [{ startDate: day(2), endDate: day(-1) }],
+    });
+    expect(await story.rows("SELECT id FROM crm.weekly")).toEqual([{ id: 1 }]);
+
+    await groups.updateCourierGroup({
+      courierGroup: { id: groupId, onlyPastDay: true },
+      updateMask: { paths: ["only_past_day"] },
+    });
+    const today = await groups.runCourierGroup({ id: groupId });
+    expect(await end(today.groupRun?.id ?? "")).toMatchObject({
+      members: [{ state: Member.MISSING_FILES, startDate: day(0) }],
+    });
+  });
+
   it("waits for files that come after its start (RU-5)", async () => {
     const courierId = await courier("late");
     const id = await group("patient", { members: [{ courierId, wait: { seconds: 120n } }] });

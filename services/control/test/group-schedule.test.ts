@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { daysOfMember, type RunMoment } from "../src/groups/run-days.ts";
-import { latestFire, nextFire, scheduleFault } from "../src/groups/schedule.ts";
+import { daysOfMember, isLessThanDaily, type RunMoment } from "../src/groups/run-days.ts";
+import { latestFire, nextFire, previousFire, scheduleFault } from "../src/groups/schedule.ts";
 
 function fires(cron: string, timeZone: string, after: string, count: number): string[] {
   const found: string[] = [];
@@ -84,6 +84,22 @@ test("after a downtime only the latest fire is left", () => {
   expect(at("2026-03-27T05:00:00Z")).toBe("2026-03-27T05:00:00.000Z");
 });
 
+test.each([
+  ["0 6 * * *", "2026-11-16T05:00:00Z", false],
+  ["0 */4 * * *", "2026-11-16T03:00:00Z", false],
+  ["0 6 * * 1", "2026-11-16T05:00:00Z", true],
+  ["0 6 1 * *", "2026-12-01T05:00:00Z", true],
+  // Monday stands for the weekend too, Tuesday for itself.
+  ["0 6 * * MON-FRI", "2026-11-16T05:00:00Z", true],
+  ["0 6 * * MON-FRI", "2026-11-17T05:00:00Z", false],
+  // 25 hours lie between two nights of the last Sunday in October.
+  ["30 0 * * *", "2026-10-25T23:30:00Z", false],
+])("%s at %s stands for several days: %s", (cron, text, isSeveral) => {
+  const at = new Date(text);
+  const previous = previousFire({ cron, timeZone: "Europe/Berlin" }, at);
+  expect(isLessThanDaily(at, previous, "Europe/Berlin")).toBe(isSeveral);
+});
+
 describe("a schedule that can't be kept", () => {
   const now = new Date("2026-11-23T12:00:00Z");
   test.each([
@@ -115,6 +131,7 @@ describe("the days that a courier of a group looks at", () => {
     before: before === undefined ? undefined : new Date(before),
     timeZone: "Europe/Berlin",
     onlyPastDay: false,
+    isAnyDayEnough: false,
     ...more,
   });
 

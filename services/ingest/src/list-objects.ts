@@ -50,13 +50,14 @@ export async function listObjects(
   const { config } = context;
   const { taskId, attempt } = lease;
   await using source = openSource(toConnection(work.connection), config);
-  const plan = await source.plan({
+  const found = await source.plan({
     prefix: work.prefix,
     selections: toSelections(work.selections),
     days: work.everythingUntil === "" ? work.dates : { until: work.everythingUntil },
     skipMissing: true,
     signal,
   });
+  const plan = work.anyDay ? onceIsEnough(found) : found;
   const missing = plan.missing.slice(0, MAX_MISSING).map((file) => toMissing(file, work));
   for (let page = 0; page === 0 || page * MANIFEST_PAGE < plan.objects.length; page++) {
     const objects = plan.objects
@@ -80,6 +81,17 @@ export async function listObjects(
   assertComplete(plan, work);
   await prepareTables(lease, work, context);
   return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
+}
+
+/** A file that was found on one day is not lacked on the others. */
+function onceIsEnough({ objects, missing }: Plan): Plan {
+  const found = new Set(objects.map(({ selection }) => selection));
+  return {
+    objects,
+    missing: missing.map((file) =>
+      found.has(file.selection) ? { ...file, isOptional: true } : file,
+    ),
+  };
 }
 
 /** Control knows by now what is missing: the failure says it in words. */

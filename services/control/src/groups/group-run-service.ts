@@ -13,9 +13,10 @@ import { makeOnce } from "../resources/request-id.ts";
 import { notFound } from "../resources/resource-errors.ts";
 import { refuseField } from "../server/field-violations.ts";
 import { belowNumber } from "../workflow/page-number.ts";
-import { readGroupRow, timeZoneOf, toGroup } from "./group-rows.ts";
+import { readGroupRow, toGroup } from "./group-rows.ts";
 import { beginRun } from "./group-run.ts";
 import type { GroupContext } from "./groups.ts";
+import { momentOf } from "./run-moment.ts";
 import { readMembers, toGroupRun } from "./run-rows.ts";
 import { stopRun } from "./scheduler.ts";
 
@@ -51,14 +52,19 @@ async function runNow(context: GroupContext, request: RunCourierGroupRequest): P
   const id = await makeOnce(context, call, ownId, async (trx, runId) => {
     const row = await readGroupRow(trx, tenant, request.id);
     const group = toGroup(row);
-    const timeZone = timeZoneOf(group);
     await beginRun(context, trx, tenant, runId, {
       group,
       fireTime: undefined,
       moment:
         request.date === ""
-          ? { at: new Date(), before: row.last_fire_time ?? undefined, timeZone }
-          : { at: endOf(request.date), before: undefined, timeZone: "UTC", onlyPastDay: true },
+          ? momentOf(group, new Date(), row.last_fire_time)
+          : {
+              at: endOf(request.date),
+              before: undefined,
+              timeZone: "UTC",
+              onlyPastDay: true,
+              isAnyDayEnough: false,
+            },
     });
   });
   if (id === ownId) {

@@ -14,8 +14,7 @@ export interface RunStart {
   readonly group: CourierGroup;
   /** The time that the schedule named; undefined for a run that somebody asked for. */
   readonly fireTime: Date | undefined;
-  /** What the days are counted from; as the group says, unless onlyPastDay is set here. */
-  readonly moment: Omit<RunMoment, "onlyPastDay"> & { readonly onlyPastDay?: boolean };
+  readonly moment: RunMoment;
 }
 
 /**
@@ -49,13 +48,14 @@ export async function beginRun(
   const names = await courierNames(trx, tenant, group.members);
   const problems: NewNotification[] = [];
   for (const [position, member] of group.members.entries()) {
-    const days = daysOfMember({ onlyPastDay: group.onlyPastDay, ...moment }, toMs(member.offset));
+    const days = daysOfMember(moment, toMs(member.offset));
     const waitUntil = new Date(run.create_time.getTime() + toMs(member.wait));
     const name = names.get(member.courierId) ?? "";
     const started = await startOrExplain(() =>
       engine.beginMember(trx, {
         courierId: member.courierId,
         days,
+        anyDay: moment.isAnyDayEnough,
         groupRunId: runId,
         filesWaitUntil: waitUntil,
       }),

@@ -6,11 +6,13 @@ const DAY_MS = 86_400_000;
 export interface RunMoment {
   /** When the schedule fired, or when somebody asked. */
   readonly at: Date;
-  /** The last run by schedule before it; undefined for the first. */
+  /** The last run by schedule before it, or when there would have been one; undefined without a schedule. */
   readonly before: Date | undefined;
   readonly timeZone: string;
   /** The files of a run's own day alone, whatever was left out since the last run. */
   readonly onlyPastDay: boolean;
+  /** Whether a required file need be there on one of the days only. */
+  readonly isAnyDayEnough: boolean;
 }
 
 /**
@@ -28,6 +30,19 @@ export function daysOfMember(moment: RunMoment, offsetMs: number): Days {
   const [, first = day] = [since, oldest].sort();
   const [startDate = day] = [first, day].sort();
   return { startDate, endDate };
+}
+
+/**
+ * Whether a run stands for several days, its schedule's last time having been before the day before: nobody knows on which
+ * of them the files are dropped.
+ */
+export function isLessThanDaily(
+  at: Date,
+  previousFire: Date | undefined,
+  timeZone: string,
+): boolean {
+  if (previousFire === undefined) return false;
+  return nextDay(localDay(previousFire, timeZone)) < localDay(at, timeZone);
 }
 
 /** Whole days go back by the calendar, the rest by the clock: a change of the clocks moves no day. */

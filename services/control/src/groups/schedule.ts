@@ -56,9 +56,14 @@ export function nextFire(schedule: CronSchedule, after: Date): Date | undefined 
   return cronOf(schedule).nextRun(after) ?? undefined;
 }
 
+/** The last fire before a moment; undefined when there was none. */
+export function previousFire(schedule: CronSchedule, before: Date): Date | undefined {
+  return cronOf(schedule).previousRuns(1, before)[0];
+}
+
 /** The last fire up to and including `now`, of those from `first` on, which is one: what a downtime left to be done. */
 export function latestFire(schedule: CronSchedule, first: Date, now: Date): Date {
-  const [latest] = cronOf(schedule).previousRuns(1, new Date(now.getTime() + 1));
+  const latest = previousFire(schedule, new Date(now.getTime() + 1));
   return latest !== undefined && latest > first ? latest : first;
 }
 

@@ -2,9 +2,10 @@ import { Notification_Kind } from "@sluice/api/control/v1/notification_pb";
 import { sql } from "kysely";
 import { notify } from "../notifications/notify.ts";
 import { makeId } from "../resources/identity.ts";
-import { readGroupRow, timeZoneOf, toCronSchedule, toGroup } from "./group-rows.ts";
+import { readGroupRow, toCronSchedule, toGroup } from "./group-rows.ts";
 import { beginRun } from "./group-run.ts";
 import type { GroupContext } from "./groups.ts";
+import { momentOf } from "./run-moment.ts";
 import { readMembers } from "./run-rows.ts";
 import { isSettled, mustStop } from "./run-state.ts";
 import { latestFire, nextFire } from "./schedule.ts";
@@ -74,11 +75,7 @@ async function fire(context: GroupContext, groupId: string): Promise<void> {
     await beginRun(context, trx, tenant, makeId("grun"), {
       group,
       fireTime,
-      moment: {
-        at: fireTime,
-        before: row.last_fire_time ?? undefined,
-        timeZone: timeZoneOf(group),
-      },
+      moment: momentOf(group, fireTime, row.last_fire_time),
     });
     await trx
       .updateTable("courier_group")

@@ -8,6 +8,8 @@ import { readPlan } from "./run-courier.ts";
 export interface NewMember {
   readonly courierId: string;
   readonly days: Days;
+  /** Whether a required file need be there on one of the days only. */
+  readonly anyDay: boolean;
   readonly groupRunId: string;
   /** Until then, a list that misses files is tried again. */
   readonly filesWaitUntil: Date;
@@ -17,10 +19,10 @@ export interface NewMember {
 export async function beginMember(
   context: EngineContext,
   trx: Trx,
-  { courierId, days, groupRunId, filesWaitUntil }: NewMember,
+  { courierId, days, anyDay, groupRunId, filesWaitUntil }: NewMember,
 ): Promise<string> {
   const tenant = context.tenant();
-  const plan = await readPlan(trx, tenant, courierId);
+  const plan = { ...(await readPlan(trx, tenant, courierId)), anyDay };
   const id = makeId("wf");
   await insertWorkflow(trx, tenant, id, {
     days,

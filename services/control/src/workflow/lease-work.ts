@@ -92,6 +92,7 @@ async function workOf(
             ? { everythingUntil: workflow.start_date }
             : { dates: daysOf(workflow.start_date, workflow.end_date) }),
           mayBeEmpty: workflow.skip_missing_files,
+          anyDay: plan.anyDay ?? false,
           feeds: [...plan.feeds],
         }),
       };

@@ -20,6 +20,8 @@ export interface Plan {
   readonly change?: TableChange;
   /** Set for a shadow load of a feed's draft. */
   readonly comparison?: Comparison;
+  /** Set for a run over several days that needs each required file on one of them, whichever. */
+  readonly anyDay?: boolean;
 }
 
 /** What a shadow load is made of and compared with. */
@@ -34,6 +36,7 @@ export function planToJson(plan: Plan): string {
     courier: toJson(CourierSchema, plan.courier),
     feeds: plan.feeds.map((feed) => toJson(FeedVersionSchema, feed)),
     replayOf: plan.replayOf,
+    anyDay: plan.anyDay,
     ...(plan.comparison === undefined
       ? {}
       : {
@@ -50,7 +53,7 @@ export function planFromJson(json: JsonValue): Plan {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error("a workflow's plan is not an object");
   }
-  const { courier, feeds, replayOf, comparison, change } = json;
+  const { courier, feeds, replayOf, comparison, change, anyDay } = json;
   if (courier === undefined || !Array.isArray(feeds)) {
     throw new Error("a workflow's plan lacks its courier or its feeds");
   }
@@ -59,6 +62,7 @@ export function planFromJson(json: JsonValue): Plan {
     courier: fromJson(CourierSchema, courier, options),
     feeds: feeds.map((feed) => fromJson(FeedVersionSchema, feed, options)),
     ...(typeof replayOf === "string" ? { replayOf } : {}),
+    ...(anyDay === true ? { anyDay } : {}),
     ...(comparison === undefined ? {} : { comparison: comparisonFromJson(comparison) }),
     ...(change === undefined ? {} : { change: fromJson(TableChangeSchema, change, options) }),
   };

@@ -94,7 +94,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "sluice.control.v1.CourierGroup.schedule": "When it runs by itself. Not set for a group that runs only when asked.",
   "sluice.control.v1.CourierGroup.members": "The couriers, which run side by side.",
   "sluice.control.v1.CourierGroup.runtime_alert": "Somebody is told when a run takes longer. Not set: nobody is.",
-  "sluice.control.v1.CourierGroup.only_past_day": "Whether a run looks at the files of its own day alone. When false, it looks at every day since the last run by schedule: a group less frequent than daily misses no day, and neither does one after a downtime.",
+  "sluice.control.v1.CourierGroup.only_past_day": "Whether a run looks at the files of its own day alone. When false, it looks at every day since the last run by schedule: a group less frequent than daily misses no day, and neither does one after a downtime. A required file of a group less frequent than daily has to be there on one of the days, whichever; otherwise on each.",
   "sluice.control.v1.CourierGroup.next_fire_time": "When it runs next by itself; not set while it does not. Made by the service.",
   "sluice.control.v1.CourierGroup.etag": "Changes with every change of the resource, runs apart.",
   "sluice.control.v1.CourierGroup.create_time": "When it was made.",

@@ -58,7 +58,8 @@ export type CourierGroup = Message<"sluice.control.v1.CourierGroup"> & {
 
   /**
    * Whether a run looks at the files of its own day alone. When false, it looks at every day since the last run by
-   * schedule: a group less frequent than daily misses no day, and neither does one after a downtime.
+   * schedule: a group less frequent than daily misses no day, and neither does one after a downtime. A required file of
+   * a group less frequent than daily has to be there on one of the days, whichever; otherwise on each.
    *
    * @generated from field: bool only_past_day = 6;
    */
