@@ -93,6 +93,7 @@ function flag(field: DescField): string {
 /** A text that must not be empty. */
 export function isNeededText(field: DescField): boolean {
   if (field.fieldKind !== "scalar" || field.oneof !== undefined) return false;
+  if (field.name === "request_id") return false;
   if (!hasOption(field, rules)) return false;
   const { required, type } = getOption(field, rules);
   return required || (type.case === "string" && type.value.minLen >= 1n);

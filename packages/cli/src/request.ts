@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   type DescField,
   type DescMessage,
@@ -50,6 +51,9 @@ export async function toRequestJson(
   if (resource !== undefined && desc.name.startsWith("Update") && json.updateMask === undefined) {
     json.updateMask = maskOf(json[resource.jsonName], written, file !== undefined);
   }
+  // A call that the connection repeats begins nothing twice.
+  const takesId = desc.fields.some(({ name }) => name === "request_id");
+  if (takesId && json.request_id === undefined) json.requestId ??= randomUUID();
   return json;
 }
 
