@@ -75,5 +75,6 @@ test.skipIf(noBash)(
     expect(failure).toContain("connect.bucket_not_found: ");
     expect(failure).toMatch(/workflow-failed/);
     expect(group).toContain("nextFireTime:");
+    expect(group).toMatch(/^state: STATE_SUCCEEDED$/m);
   },
 );

@@ -299,6 +299,29 @@ describe("Parquet", () => {
     expect(await digest("lake.sealed")).toEqual(await digest(`(${QUERY})`));
   });
 
+  test("the parts of a warehouse's export are one load, and the next export is another (SC-5)", async () => {
+    const feedId = await story.feed("lake", "exported", ORDERS);
+    const part = async (where: string): Promise<Uint8Array> => {
+      const query = `SELECT * FROM (${QUERY}) WHERE ${where} FORMAT Parquet`;
+      const { stream } = await story.clickhouse.exec({ query });
+      return Buffer.concat(await Array.fromAsync(stream));
+    };
+    const put = async (day: string, name: string, where: string): Promise<unknown> =>
+      await story.customer.put(`export/${day}.parquet/${name}.snappy.parquet`, await part(where));
+    await put("2026-11-19", "part-00000", "id < 20000");
+    await put("2026-11-19", "part-00001", "id >= 20000 AND id < 40000");
+    await put("2026-11-20", "part-00000", "id >= 40000");
+
+    const pattern = "'export/'yyyy-MM-dd'.parquet/part-*.parquet'";
+    const courierId = await story.courier({ feedId, pattern, settings: PARQUET });
+    const first = await story.run(courierId, "2026-11-19");
+    expect(first).toMatchObject({ state: Workflow_State.SUCCEEDED, totals: { rows: 40_000n } });
+    expect(await digest("lake.exported")).toEqual(await digest(`(${QUERY} LIMIT 40000)`));
+    const second = await story.run(courierId, "2026-11-20");
+    expect(second).toMatchObject({ state: Workflow_State.SUCCEEDED, totals: { rows: 10_000n } });
+    expect(await digest("lake.exported")).toEqual(await digest(`(${QUERY})`));
+  });
+
   test("a file under gzip is put on disk first", async () => {
     const feedId = await story.feed("lake", "wrapped", ORDERS);
     await story.customer.put("orders.parquet.gz", gzipSync(await parquet()));

@@ -1,6 +1,7 @@
-import type { DescMethod, JsonObject, Message } from "@bufbuild/protobuf";
+import { type DescMethod, isMessage, type JsonObject, type Message } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { RunCourierGroupResponseSchema } from "@sluice/api/control/v1/courier_group_service_pb";
 import { type Command, Option } from "commander";
 import { flagsOf, isNeededText, positionalsOf, type RequestField, resourceOf } from "../fields.ts";
 import { type ApiMethod, commentOf, methodName } from "../methods.ts";
@@ -11,6 +12,7 @@ import type { Terminal } from "../terminal.ts";
 import { placeholderOf, shortNames } from "../values.ts";
 import { answer, ask } from "./answer.ts";
 import { follow } from "./follow.ts";
+import { followGroup } from "./follow-group.ts";
 
 /** How a command differs from the one that the method's messages describe by themselves. */
 export interface Shape {
@@ -94,7 +96,12 @@ export function addApiCommand(
     if (isFollowed(desc)) {
       await follow(session, String(json.id ?? ""));
     } else if (beginsWorkflow(desc) && opts.wait === true) {
-      await follow(session, textOf(desc, await ask(session, desc, json), "workflow_id"));
+      const begun = await ask(session, desc, json);
+      if (isMessage(begun, RunCourierGroupResponseSchema)) {
+        await followGroup(session, begun.groupRun?.id ?? "");
+      } else {
+        await follow(session, textOf(desc, begun, "workflow_id"));
+      }
     } else if (shape.prints !== undefined && !session.json) {
       terminal.out(`${textOf(desc, await ask(session, desc, json), shape.prints).trimEnd()}\n`);
     } else {
@@ -170,7 +177,8 @@ function isFollowed({ methodKind, name }: DescMethod): boolean {
 function beginsWorkflow({ output, idempotency }: DescMethod): boolean {
   return (
     idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS &&
-    output.fields.some(({ name }) => name === "workflow_id")
+    (output === RunCourierGroupResponseSchema ||
+      output.fields.some(({ name }) => name === "workflow_id"))
   );
 }
 

@@ -126,6 +126,12 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { name: "workflows", method: "WorkflowService/ListWorkflows", group: RUN },
   { name: "cancel", method: "WorkflowService/CancelWorkflow", group: RUN },
   {
+    name: "tables",
+    method: "DomainTableService/ListDomainTables",
+    group: AFTER,
+    description: "Show the domain tables with their counts",
+  },
+  {
     name: "rows",
     method: "DomainTableService/SampleRows",
     group: AFTER,
