@@ -8,6 +8,7 @@ import {
 } from "@connectrpc/connect";
 import type { CourierGroup, CourierGroupSchema } from "@sluice/api/control/v1/courier_group_pb";
 import { CourierGroupService } from "@sluice/api/control/v1/courier_group_service_pb";
+import { ReplayRejectsRequestSchema } from "@sluice/api/control/v1/domain_table_service_pb";
 import { Stage, StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
 import {
   type GroupRun,
@@ -382,6 +383,23 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       ).toMatch(/members\[0\]\.courier_id/);
       await at.groups.deleteCourierGroup({ id: group.id });
       expect(await refused(at.groups.getCourierGroup({ id: group.id }))).toMatch(/^NotFound/);
+    });
+
+    test("notifications name what ran, when it was no courier", async () => {
+      await using at = await openGroups(database);
+      await at.house.courier({ loads: { lines: "orders" } });
+      const { workflowId } = await at.house.engine.replayRejects(
+        create(ReplayRejectsRequestSchema, { feedId: "lines" }),
+      );
+      await at.house.workflows.cancelWorkflow({ id: workflowId });
+      const { notifications } = await at.notifications.listNotifications({ workflowId });
+      expect(notifications).toMatchObject([
+        {
+          message: "A replay of rejects of shop.lines was stopped by hand.",
+          courierName: "",
+          sources: ["shop"],
+        },
+      ]);
     });
 
     test("events come in order to watchers and none is left out, whoever writes at the same time", async () => {

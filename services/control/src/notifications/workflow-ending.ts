@@ -6,7 +6,7 @@ import { failureLabel } from "../stage-failure.ts";
 import type { Trx, WorkflowRow } from "../workflow/context.ts";
 import { failureFromJson } from "../workflow/failure.ts";
 import { isMissingFile } from "../workflow/file-wait.ts";
-import { planFromJson } from "../workflow/plan.ts";
+import { type Plan, planFromJson } from "../workflow/plan.ts";
 import { type NewNotification, notify } from "./notify.ts";
 
 /** The group's run that a workflow belongs to, as far as its ending needs it. */
@@ -26,9 +26,10 @@ export async function recordEnding(trx: Trx, tenant: string, workflowId: string)
     .where("id", "=", workflowId)
     .executeTakeFirstOrThrow();
   const run = await belonging(trx, workflow);
-  const told = await whatToTell(trx, workflow, run);
+  const plan = planFromJson(workflow.plan);
+  const told = await whatToTell(trx, workflow, plan, run);
   if (told === undefined) return;
-  const { courier, feeds } = planFromJson(workflow.plan);
+  const { courier, feeds } = plan;
   await notify(trx, tenant, {
     ...told,
     workflowId,
@@ -48,10 +49,10 @@ export async function recordEnding(trx: Trx, tenant: string, workflowId: string)
 async function whatToTell(
   trx: Trx,
   workflow: WorkflowRow,
+  plan: Plan,
   run: Belonging | undefined,
 ): Promise<NewNotification | undefined> {
-  const name =
-    workflow.courier_name === "" ? "A replay of rejects" : `Courier ${workflow.courier_name}`;
+  const name = whatRan(plan);
   switch (workflow.state) {
     case "failed":
       return whatFailed(
@@ -70,6 +71,9 @@ async function whatToTell(
         .where("tenant", "=", workflow.tenant)
         .executeTakeFirst();
       if (log?.workflow_succeeded !== true) return undefined;
+      if (plan.change !== undefined) {
+        return { kind: Kind.WORKFLOW_SUCCEEDED, message: `${name} is done.` };
+      }
       const rows = workflow.rows - workflow.rejected_rows;
       const rejected = workflow.rejected_rows > 0 ? `, ${workflow.rejected_rows} rejected` : "";
       return { kind: Kind.WORKFLOW_SUCCEEDED, message: `${name} loaded ${rows} rows${rejected}.` };
@@ -77,6 +81,15 @@ async function whatToTell(
     default:
       return undefined;
   }
+}
+
+/** What a workflow ran, for the beginning of a sentence. */
+function whatRan({ courier, feeds, replayOf, change, comparison }: Plan): string {
+  const tables = feeds.map((feed) => `${feed.source}.${feed.name}`).join(", ");
+  if (change !== undefined) return `A change of domain table ${tables}`;
+  if (comparison !== undefined) return `A trial load of feed ${tables}`;
+  if (replayOf !== undefined) return `A replay of rejects of ${tables}`;
+  return `Courier ${courier.name}`;
 }
 
 function whatFailed(
