@@ -1,0 +1,14 @@
+export { type Guess, guess } from "./guess.ts";
+export {
+  type Dialect,
+  type DialectGuess,
+  inferDialect,
+  type Trial,
+  type TryDialect,
+} from "./infer-dialect.ts";
+export { headText, inferEncoding } from "./infer-encoding.ts";
+export { type InferredField, inferFields, type SampledColumn } from "./infer-fields.ts";
+export { inferHeader } from "./infer-header.ts";
+export { inferJsonShape, type JsonShapeGuess } from "./infer-json-shape.ts";
+export { inferRowElement } from "./infer-row-element.ts";
+export { type PrimaryKeyCandidate, primaryKeyCandidates } from "./primary-keys.ts";
