@@ -3,7 +3,7 @@ export { parseAvro } from "./avro/parse-avro.ts";
 export { needsCsvParse } from "./csv/dialect.ts";
 export { DELIMITED_LIMITS, type DelimitedLimits } from "./csv/limits.ts";
 export { parseDelimited } from "./csv/parse-delimited.ts";
-export { assertFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";
+export { assertFormat, detectFormat, FORMAT_SNIFF_BYTES } from "./format/assert-format.ts";
 export { JSON_LIMITS, type JsonLimits } from "./json/limits.ts";
 export { parseJson } from "./json/parse-json.ts";
 export type { NestedPlace } from "./parquet/column-type.ts";

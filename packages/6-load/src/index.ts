@@ -70,8 +70,11 @@ export {
   replayRejects,
 } from "./replay-rejects.ts";
 export {
+  type ColumnDifference,
   type ColumnPlan,
   judgeFindings,
+  matchColumns,
+  matchFindings,
   type PlannedField,
   resolveColumns,
 } from "./resolve-columns.ts";

@@ -38,14 +38,47 @@ const quoted = (name: string): string => JSON.stringify(name);
 /** How a field's place is spelled in messages. */
 const placeOf = (field: Field): string => quoted(field.path ?? field.incomingName);
 
+/** A way in which a file's columns are not a feed's fields. */
+export interface ColumnDifference {
+  readonly kind:
+    | "missing_required"
+    | "missing_optional"
+    | "wrong_type"
+    | "ambiguous"
+    | "extra_column";
+  /** Whether a load fails of it. */
+  readonly isError: boolean;
+  /** The field's name; empty for a column that no field takes. */
+  readonly field: string;
+  /** The column's name or path, as the feed spells it if the file has none. */
+  readonly column: string;
+  readonly message: string;
+}
+
 /**
  * Matches a file's columns to a feed's fields: by the path of those that have one, which a column was cut out
  * by or which leads into a nested column; else by the incoming name without regard to case. Throws one `cast.schema_mismatch` that lists every difference:
  * required columns that are absent, names that two columns share, types that can never become the field's.
  */
 export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): ColumnPlan {
-  const differences: string[] = [];
-  const warnings: string[] = [];
+  const { plan, differences } = matchColumns(feed, columns);
+  const errors = differences.filter(({ isError }) => isError);
+  if (errors.length > 0) {
+    throw mismatch(
+      feed,
+      errors.map(({ message }) => message),
+      columns.map(({ name, path }) => path ?? name),
+    );
+  }
+  return plan;
+}
+
+/** The same, with every difference told; in the plan a field whose column cannot become it takes none. */
+export function matchColumns(
+  feed: Feed,
+  columns: readonly SourceColumn[],
+): { readonly plan: ColumnPlan; readonly differences: readonly ColumnDifference[] } {
+  const differences: ColumnDifference[] = [];
   const taken = new Set<number>();
   const find = columnFinder(columns);
 
@@ -55,22 +88,22 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
     const [sourceIndex, ...others] = found;
     const column = sourceIndex === undefined ? undefined : columns[sourceIndex];
     if (sourceIndex === undefined || column === undefined) {
-      const { difference, warning } = absence(feed, field);
-      if (difference !== undefined) differences.push(difference);
-      if (warning !== undefined) warnings.push(warning);
+      differences.push(absence(feed, field));
       return { field, sourceIndex: undefined, column: undefined };
     }
+    const error = { isError: true, field: field.name, column: field.path ?? column.name };
     if (others.length > 0) {
-      differences.push(`${others.length + 1} columns are named ${placeOf(field)}`);
+      const message = `${others.length + 1} columns are named ${placeOf(field)}`;
+      differences.push({ ...error, kind: "ambiguous", message });
     }
     taken.add(sourceIndex);
     const part = partOf(column, inside);
     // A nested part comes as JSON text, which is text for a string field alone.
     const type = part === undefined || part.isJson ? column.type : part.type;
     if (!isCastable(type, field)) {
-      differences.push(
-        `the column ${quoted(field.path ?? column.name)} of type ${type} cannot become the ${field.type.kind} ${quoted(field.name)}`,
-      );
+      const message = `the column ${quoted(field.path ?? column.name)} of type ${type} cannot become the ${field.type.kind} ${quoted(field.name)}`;
+      differences.push({ ...error, kind: "wrong_type", message });
+      return { field, sourceIndex: undefined, column: undefined };
     }
     return { field, sourceIndex, column, ...(part === undefined ? {} : { part }) };
   });
@@ -80,26 +113,38 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
     ({ name, path }, index) =>
       path === undefined && !taken.has(index) && !known.has(name.toLowerCase()),
   );
+  const warnings = differences.flatMap(({ isError, message }) => (isError ? [] : [message]));
   if (extra.length > 0) warnings.push(notInTheFeed(extra.map(({ name }) => name)));
-  if (differences.length > 0) {
-    throw mismatch(
-      feed,
-      differences,
-      columns.map(({ name, path }) => path ?? name),
-    );
-  }
-  return { fields, chosen: [...taken].sort((a, b) => a - b), columns, warnings };
+  const chosen = [...taken].sort((a, b) => a - b);
+  return {
+    plan: { fields, chosen, columns, warnings },
+    differences: [...differences, ...extraColumns(extra.map(({ name }) => name))],
+  };
 }
+
+const extraColumns = (names: readonly string[]): readonly ColumnDifference[] =>
+  names.map((column) => ({
+    kind: "extra_column",
+    isError: false,
+    field: "",
+    column,
+    message: notInTheFeed([column]),
+  }));
 
 /** The type of where a row comes from. */
 export const LINEAGE_TYPES = { file: "String", entry: "String", row: "UInt64" } as const;
 
-function lineageField(field: Field, differences: string[]): PlannedField {
+function lineageField(field: Field, differences: ColumnDifference[]): PlannedField {
   const type = LINEAGE_TYPES[field.lineage ?? "row"];
   if (!isCastable(type, field)) {
-    differences.push(
-      `the ${field.lineage} of a row cannot become the ${field.type.kind} ${quoted(field.name)}`,
-    );
+    const message = `the ${field.lineage} of a row cannot become the ${field.type.kind} ${quoted(field.name)}`;
+    differences.push({
+      kind: "wrong_type",
+      isError: true,
+      field: field.name,
+      column: field.incomingName,
+      message,
+    });
   }
   return { field, sourceIndex: undefined, column: undefined };
 }
@@ -111,23 +156,39 @@ function lineageField(field: Field, differences: string[]): PlannedField {
  */
 export function judgeFindings(feed: Feed, plan: ColumnPlan, findings: Findings): readonly string[] {
   const absent = new Set(findings.absent);
-  const differences: string[] = [];
-  const warnings: string[] = [];
-  for (const { field, sourceIndex } of plan.fields) {
-    if (sourceIndex === undefined || !absent.has(sourceIndex)) continue;
-    const { difference, warning } = absence(feed, field);
-    if (difference !== undefined) differences.push(difference);
-    if (warning !== undefined) warnings.push(warning);
-  }
-  if (findings.extra.length > 0) warnings.push(notInTheFeed(findings.extra));
-  if (differences.length > 0) {
+  const differences = absentFields(feed, plan, findings);
+  const errors = differences.filter(({ isError }) => isError);
+  if (errors.length > 0) {
     const seen = plan.columns.filter((_, index) => !absent.has(index));
-    throw mismatch(feed, differences, [
-      ...seen.map(({ name, path }) => path ?? name),
-      ...findings.extra,
-    ]);
+    throw mismatch(
+      feed,
+      errors.map(({ message }) => message),
+      [...seen.map(({ name, path }) => path ?? name), ...findings.extra],
+    );
   }
+  const warnings = differences.map(({ message }) => message);
+  if (findings.extra.length > 0) warnings.push(notInTheFeed(findings.extra));
   return [...warnings, ...findings.warnings];
+}
+
+/** The same, with every difference told. */
+export function matchFindings(
+  feed: Feed,
+  plan: ColumnPlan,
+  findings: Findings,
+): readonly ColumnDifference[] {
+  return [...absentFields(feed, plan, findings), ...extraColumns(findings.extra)];
+}
+
+function absentFields(
+  feed: Feed,
+  plan: ColumnPlan,
+  findings: Findings,
+): readonly ColumnDifference[] {
+  const absent = new Set(findings.absent);
+  return plan.fields
+    .filter(({ sourceIndex }) => sourceIndex !== undefined && absent.has(sourceIndex))
+    .map(({ field }) => absence(feed, field));
 }
 
 /** The columns that a field may mean, by index: one, or none, or several of one name; and the way on inside of it. */
@@ -169,14 +230,16 @@ function partOf({ type }: SourceColumn, inside: FieldPath): NativePath | undefin
 }
 
 /** What it means that a field's column is not there. */
-function absence(feed: Feed, field: Field): { difference?: string; warning?: string } {
+function absence(feed: Feed, field: Field): ColumnDifference {
   const isKey = feed.primaryKey.includes(field.name);
-  if (field.require || isKey) {
-    return {
-      difference: `the ${isKey ? "primary key" : "required"} column ${placeOf(field)} is absent`,
-    };
+  const isError = field.require || isKey;
+  const common = { isError, field: field.name, column: field.path ?? field.incomingName };
+  if (!isError) {
+    const message = `the optional column ${placeOf(field)} is absent; it loads as null`;
+    return { ...common, kind: "missing_optional", message };
   }
-  return { warning: `the optional column ${placeOf(field)} is absent; it loads as null` };
+  const message = `the ${isKey ? "primary key" : "required"} column ${placeOf(field)} is absent`;
+  return { ...common, kind: "missing_required", message };
 }
 
 const notInTheFeed = (names: readonly string[]): string =>

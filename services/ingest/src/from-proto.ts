@@ -105,7 +105,8 @@ export function toFeed(message: FeedVersion): FeedWords {
   };
 }
 
-const COMPRESSIONS: Record<Compression, CompressionWords> = {
+/** The words of compressions. */
+export const COMPRESSION_WORDS: Record<Compression, CompressionWords> = {
   [Compression.UNSPECIFIED]: "auto",
   [Compression.AUTO]: "auto",
   [Compression.NONE]: "none",
@@ -169,7 +170,7 @@ function toFormat({ format }: FileSettingsMessage): FormatSettings {
   }
 }
 
-function toPgpKeys(message: PgpKeys): PgpKeysWords {
+export function toPgpKeys(message: PgpKeys): PgpKeysWords {
   const { privateKeyBlock, passphrase, signerPublicKeys } = message;
   return {
     privateKeyBlocks: privateKeyBlock === "" ? [] : [privateKeyBlock],
@@ -199,7 +200,7 @@ export function toFileSettings(
   }
   return {
     ...(keys === undefined ? {} : { pgp: toPgpKeys(keys) }),
-    compression: COMPRESSIONS[compression] ?? "auto",
+    compression: COMPRESSION_WORDS[compression] ?? "auto",
     content:
       archive === undefined ? toFormat(message) : toArchiveSettings(message, archive, opening),
   };

@@ -4,7 +4,7 @@ import type { IngestConfig } from "./config.ts";
 import type { LoadOutcome, LoadState } from "./pipeline.ts";
 
 /** The calls of InspectService that read objects, by their names in generated clients. */
-export type LookKind = "previewObject";
+export type LookKind = "previewObject" | "inferFileSettings" | "checkFile";
 
 /** What the main thread says to a load thread. */
 export type ToLoadThread =

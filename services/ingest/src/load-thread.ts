@@ -1,6 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  CheckFileRequestSchema,
+  CheckFileResponseSchema,
+  InferFileSettingsRequestSchema,
+  InferFileSettingsResponseSchema,
+} from "@sluice/api/ingest/v1/inference_pb";
+import {
   PreviewObjectRequestSchema,
   PreviewObjectResponseSchema,
 } from "@sluice/api/ingest/v1/preview_pb";
@@ -9,6 +15,8 @@ import { StageError } from "@sluice/errors";
 import { createWarehouse } from "@sluice/load";
 import { createByteBudget } from "@sluice/streams";
 import type { IngestConfig } from "./config.ts";
+import { checkFile } from "./infer/check-file.ts";
+import { inferFile } from "./infer/infer-file.ts";
 import type { FromLoadThread, LookKind, ToLoadThread } from "./load-thread-pool.ts";
 import { toLoadWork } from "./load-work.ts";
 import { loadObject } from "./pipeline.ts";
@@ -55,6 +63,15 @@ const LOOKS: Readonly<
     const seen = await previewObject(fromBinary(PreviewObjectRequestSchema, request), context);
     const response = create(PreviewObjectResponseSchema, seen);
     return toBinary(PreviewObjectResponseSchema, response);
+  },
+  async inferFileSettings(request, context) {
+    const seen = await inferFile(fromBinary(InferFileSettingsRequestSchema, request), context);
+    const response = create(InferFileSettingsResponseSchema, seen);
+    return toBinary(InferFileSettingsResponseSchema, response);
+  },
+  async checkFile(request, context) {
+    const seen = await checkFile(fromBinary(CheckFileRequestSchema, request), context);
+    return toBinary(CheckFileResponseSchema, create(CheckFileResponseSchema, seen));
   },
 };
 

@@ -4,14 +4,14 @@ import type { FormatSettings } from "@sluice/schema";
 type FormatKind = FormatSettings["kind"];
 
 /** What the first bytes of a file surely are. */
-interface Seen {
+export interface SeenFormat {
   readonly words: string;
   /** The format's setting; undefined for formats that are not read. */
   readonly kind: FormatKind | undefined;
 }
 
 /** Formats that begin with marks of their own, and what else people take for data. */
-const MARKS: readonly (Seen & { readonly mark: string })[] = [
+const MARKS: readonly (SeenFormat & { readonly mark: string })[] = [
   { words: "Parquet", mark: "PAR1", kind: "parquet" },
   { words: "encrypted Parquet", mark: "PARE", kind: "parquet" },
   { words: "Avro", mark: "Obj\x01", kind: "avro" },
@@ -29,7 +29,7 @@ export const FORMAT_SNIFF_BYTES = 512;
  * than the settings say. What could be either passes: its parser knows better.
  */
 export function assertFormat(head: Uint8Array, { kind }: { readonly kind: FormatKind }): void {
-  const seen = seenIn(head);
+  const seen = detectFormat(head);
   if (seen === undefined || seen.kind === kind) return;
   // Delimited text may look like anything that is text; only binary formats are surely not text.
   if (seen.kind === "delimited" && kind !== "parquet" && kind !== "avro") return;
@@ -45,7 +45,8 @@ export function assertFormat(head: Uint8Array, { kind }: { readonly kind: Format
   );
 }
 
-function seenIn(head: Uint8Array): Seen | undefined {
+/** The format that a file's first `FORMAT_SNIFF_BYTES` surely are of; undefined when they could be anything. */
+export function detectFormat(head: Uint8Array): SeenFormat | undefined {
   const marked = MARKS.find(({ mark }) => startsWith(head, mark));
   // A text may begin with the letters of a mark; files of these formats have bytes that no text has.
   if (marked !== undefined && !isText(head)) return marked;

@@ -27,6 +27,7 @@ import { assertFeed, nameFields } from "./feed-checks.ts";
 import { assertNoConflict } from "./feed-conflicts.ts";
 import { type FeedRow, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
 import { getFeedVersion, listFeedVersions } from "./feed-versions.ts";
+import { checkFile } from "./preview.ts";
 import { ensureSource } from "./source-rows.ts";
 import { stitchFeedsOf } from "./stitch-feeds.ts";
 import { validateFeed } from "./validate-feed.ts";
@@ -46,6 +47,7 @@ export function createFeedService(context: ControlContext): FeedResources {
     createFeed: async (request) => ({ feed: await read(await create(context, request)) }),
     getFeed: async ({ id }) => ({ feed: await read(id) }),
     listFeeds: (request) => list(context, request),
+    checkFile: (request) => checkFile(context, request),
     updateFeed: async (request) => ({ feed: await read(await update(context, request)) }),
     validateFeed: (request) => validateFeed(context, request),
     listFeedVersions: (request) => listFeedVersions(context, request),

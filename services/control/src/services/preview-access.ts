@@ -15,7 +15,7 @@ import { pgpKeysOf } from "./credential-access.ts";
 import { readFeed } from "./feed-rows.ts";
 
 /** Whether the settings say what the bytes are once all layers are off: then nothing is left to be inferred. */
-export function namesFormat(settings: FileSettings | undefined): boolean {
+function namesFormat(settings: FileSettings | undefined): boolean {
   if (settings === undefined) return false;
   return settings.format.case !== undefined || (settings.archive?.entries.length ?? 0) > 0;
 }
@@ -39,14 +39,35 @@ function violationsIn(request: DescMessage, settings: FileSettings, path: string
   ];
 }
 
-/** The secrets that the settings name, of the file and of the entries in it, by the credential's id. */
-export async function pgpKeysFor(
+/** PGP credentials that are tried on a message of which nobody says what opens it: the newest. */
+const MAX_TRIED = 20;
+
+/**
+ * The secrets that the settings name, of the file and of the entries in it, by the credential's id. While they leave
+ * open what is around the file, and name none: the given credential's, or those of all the tenant's PGP credentials.
+ */
+export async function pgpKeysToTry(
   context: ControlContext,
   settings: FileSettings | undefined,
+  given: string = "",
 ): Promise<Record<string, PgpKeys>> {
+  const named = [...pgpIdsIn(settings), ...(given === "" ? [] : [given])];
+  const ids = named.length > 0 || namesFormat(settings) ? named : await allPgpIds(context);
   const keys: Record<string, PgpKeys> = {};
-  for (const id of new Set(pgpIdsIn(settings))) keys[id] = await pgpKeysOf(context, id);
+  for (const id of new Set(ids)) keys[id] = await pgpKeysOf(context, id);
   return keys;
+}
+
+async function allPgpIds(context: ControlContext): Promise<string[]> {
+  const rows = await context.kysely
+    .selectFrom("credential")
+    .select("id")
+    .where("tenant", "=", context.tenant())
+    .where("plugin", "=", "pgp")
+    .orderBy("create_time", "desc")
+    .limit(MAX_TRIED)
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 function pgpIdsIn(settings: FileSettings | undefined): string[] {

@@ -17,7 +17,7 @@ import { databaseNameFault } from "../resources/sql-name.ts";
 import { refuseField } from "../server/field-violations.ts";
 import { connectionOf } from "./credential-access.ts";
 import { findPlugins } from "./plugins.ts";
-import { previewObject } from "./preview.ts";
+import { inferFileSettings, previewObject } from "./preview.ts";
 import { readSourceRow, toSource } from "./source-rows.ts";
 
 /** Sources: where data comes from, and how it is grouped. */
@@ -34,6 +34,7 @@ export function createSourceService(context: ControlContext): ServiceImpl<typeof
       return {};
     },
     previewObject: (request) => previewObject(context, request),
+    inferFileSettings: (request) => inferFileSettings(context, request),
     browseObjects: async (request) => {
       const { prefix, delimiter, pageToken } = request;
       const connection = await connectionOf(context, request.credentialId);

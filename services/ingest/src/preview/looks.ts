@@ -1,11 +1,16 @@
 import {
-  create,
   type DescMessage,
   fromBinary,
   type MessageInitShape,
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import {
+  CheckFileRequestSchema,
+  CheckFileResponseSchema,
+  InferFileSettingsRequestSchema,
+  InferFileSettingsResponseSchema,
+} from "@sluice/api/ingest/v1/inference_pb";
 import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
 import {
   PreviewObjectRequestSchema,
@@ -56,18 +61,36 @@ export function createLooks(
   }
 
   return {
+    inferFileSettings: async (request, signal) =>
+      await look(
+        "inferFileSettings",
+        { input: InferFileSettingsRequestSchema, output: InferFileSettingsResponseSchema, request },
+        signal,
+        (failure) => ({
+          inferred: {
+            ...(request.settings && { settings: request.settings }),
+            failure: toStageFailure(failure),
+          },
+        }),
+      ),
+    checkFile: async (request, signal) =>
+      await look(
+        "checkFile",
+        { input: CheckFileRequestSchema, output: CheckFileResponseSchema, request },
+        signal,
+        (failure) => ({ check: { failure: toStageFailure(failure) } }),
+      ),
     previewObject: async (request, signal) =>
       await look(
         "previewObject",
         { input: PreviewObjectRequestSchema, output: PreviewObjectResponseSchema, request },
         signal,
-        (failure) =>
-          create(PreviewObjectResponseSchema, {
-            preview: {
-              ...(request.settings && { settings: request.settings }),
-              failure: toStageFailure(failure),
-            },
-          }) as MessageInitShape<typeof PreviewObjectResponseSchema>,
+        (failure) => ({
+          preview: {
+            ...(request.settings && { settings: request.settings }),
+            failure: toStageFailure(failure),
+          },
+        }),
       ),
   };
 }

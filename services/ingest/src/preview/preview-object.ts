@@ -9,9 +9,11 @@ import { StageError } from "@sluice/errors";
 import type { S3Source } from "@sluice/fetch";
 import type { FileSettings, ManifestObject } from "@sluice/schema";
 import { toFeed, toFileSettings } from "../from-proto.ts";
+import { inferSettings, namesFormat } from "../infer/infer-settings.ts";
 import { toConnection } from "../load-work.ts";
 import { openSource } from "../open-source.ts";
 import { toStageFailure } from "../to-proto.ts";
+import { headOf } from "./head-of.ts";
 import { type Look, type LookContext, lookAtObject } from "./look-at-object.ts";
 import { type RawSeen, rawView } from "./raw-view.ts";
 import { type TableSeen, tableView } from "./table-view.ts";
@@ -31,7 +33,15 @@ export async function previewObject(
   try {
     await using source = openSource(toConnection(request.connection), context.config);
     const object = await headOf(source, request, context.signal);
-    return { preview: await show(source, object, request, settings, context) };
+    if (namesFormat(settings)) {
+      return { preview: await show(source, object, request, settings, context) };
+    }
+    const inferred = await inferSettings(source, object, request, context);
+    if (inferred.failure === undefined || request.view === PreviewView.RAW) {
+      return { preview: await show(source, object, request, inferred.settings, context) };
+    }
+    const failure = toStageFailure(inferred.failure);
+    return { preview: { settings: inferred.settings, failure } };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof StageError)) throw error;
@@ -40,28 +50,17 @@ export async function previewObject(
   }
 }
 
-/** The version of an object that is there now. */
-export async function headOf(
-  source: S3Source,
-  { key, connection }: Pick<PreviewObjectRequest, "key" | "connection">,
-  signal: AbortSignal,
-): Promise<ManifestObject> {
-  const { etag, versionId, size } = await source.head(key, { signal });
-  const bucket = connection?.bucket ?? "";
-  return { bucket, key, etag, size, ordinal: 0, ...(versionId === undefined ? {} : { versionId }) };
-}
-
 async function show(
   source: S3Source,
   object: ManifestObject,
   request: PreviewObjectRequest,
-  message: FileSettingsMessage | undefined,
+  message: FileSettingsMessage,
   context: LookContext,
 ): Promise<PreviewMessage> {
   const { entry, pgpKeys, view, feed } = request;
   const settings = toFileSettings(message, { pgpKeys, entryTags: undefined });
   const maxBytes = request.maxBytes || DEFAULT_BYTES;
-  const common = { ...(message && { settings: message }) };
+  const common = { settings: message };
   if (view === PreviewView.RAW) {
     const viewer = rawView(maxBytes);
     const raw: Look<RawSeen> = await lookAtObject(

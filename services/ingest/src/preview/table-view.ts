@@ -4,11 +4,12 @@ import {
   type ColumnPlan,
   castSample,
   judgeFindings,
+  matchColumns,
   resolveColumns,
   type SampledRow,
 } from "@sluice/load";
 import { assertFormat, FORMAT_SNIFF_BYTES, openParquet } from "@sluice/parse";
-import type { Block, Feed, ParsedEntry, Slice, SourceColumn } from "@sluice/schema";
+import type { Block, Feed, Findings, ParsedEntry, Slice, SourceColumn } from "@sluice/schema";
 import { peek } from "@sluice/streams";
 import { assertReadable } from "../assert-readable.ts";
 import type { StreamedFormat } from "../entry-sink.ts";
@@ -26,6 +27,8 @@ export interface TableSeen {
   readonly plan: ColumnPlan;
   readonly rows: readonly SampledRow[];
   readonly hasMore: boolean;
+  /** What the records that were read told beside their rows, where they name their own fields. */
+  readonly findings?: Findings | undefined;
 }
 
 export interface TableOptions {
@@ -35,15 +38,15 @@ export interface TableOptions {
   readonly maxRows: number;
   /** Bytes of plain content after which no further record is looked at. */
   readonly maxBytes: number;
-  /** How columns become fields: as a load resolves them, which throws where they cannot. */
-  readonly resolve?: (feed: Feed, columns: readonly SourceColumn[]) => ColumnPlan;
+  /** Shows what there is of a file that does not match the fields; a load refuses it, and so does a preview. */
+  readonly isLenient?: boolean;
 }
 
 const MAX_VALUE_BYTES = 4096;
 
 /** Rows and columns, cut and cast by the very code that a load runs through. */
 export function tableView(options: TableOptions, context: LookContext): Viewer<TableSeen> {
-  const { typing, maxRows, maxBytes, key, resolve = resolveColumns } = options;
+  const { typing, maxRows, maxBytes, key, isLenient = false } = options;
   const { config, warehouse, budget, signal } = context;
   const limits = withSmallBlocks(config.limits, maxRows + 1, maxBytes);
   const cast = async (
@@ -52,8 +55,14 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     sample: Parameters<typeof castSample>[1],
   ): Promise<readonly SampledRow[]> => {
     const fields = plan.fields.map(({ field }) => field);
+    const isThere = (name: string): boolean =>
+      plan.fields.some(
+        ({ field, column }) =>
+          field.name === name && (column !== undefined || field.lineage !== undefined),
+      );
     return await castSample(warehouse, sample, {
-      feed: { fields, primaryKey: typing?.primaryKey ?? [] },
+      // A key without a column is told as such, and not of every row again.
+      feed: { fields, primaryKey: typing?.primaryKey.filter(isThere) ?? [] },
       plan,
       key,
       entry,
@@ -64,6 +73,8 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
   };
   const planOf = (columns: readonly SourceColumn[]): ColumnPlan =>
     typing === undefined ? everyColumn(columns) : resolve(feedOf(typing), columns);
+  const resolve = (feed: Feed, columns: readonly SourceColumn[]): ColumnPlan =>
+    isLenient ? matchColumns(feed, columns).plan : resolveColumns(feed, columns);
 
   /** The rows of one block, as a load would send them. */
   async function castBlock(
@@ -117,16 +128,17 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
       const block = first.value;
       const rows = await castBlock(name, parsed, plan, block);
       const isCut = block.rows > rows.length;
-      show({ plan, rows, hasMore: isCut });
+      show({ plan, rows, hasMore: isCut, findings: parsed.findings?.() });
       if (isCut) throw ENOUGH;
       // Few enough to be all of them: the rest is read, to the last check of every layer.
       if (!(await blocks.next()).done) {
-        show({ plan, rows, hasMore: true });
+        show({ plan, rows, hasMore: true, findings: parsed.findings?.() });
         throw ENOUGH;
       }
       const findings = parsed.findings?.();
       if (findings === undefined) return;
-      const isJudged = typing !== undefined && block.rows > block.faults.length;
+      show({ plan, rows, hasMore: false, findings });
+      const isJudged = typing !== undefined && !isLenient && block.rows > block.faults.length;
       show.warn(isJudged ? judgeFindings(feedOf(typing), plan, findings) : findings.warnings);
     } finally {
       await blocks.return?.();

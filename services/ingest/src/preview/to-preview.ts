@@ -9,6 +9,7 @@ import type {
 import type { SampledRow } from "@sluice/load";
 import type { FieldType, ManifestObject } from "@sluice/schema";
 import { toStageFailure } from "../to-proto.ts";
+import type { SeenLayer } from "./layer-watch.ts";
 import type { Look } from "./look-at-object.ts";
 import type { RawSeen } from "./raw-view.ts";
 import type { TableSeen } from "./table-view.ts";
@@ -26,12 +27,7 @@ export function toLookMessage(
   const { entry, failure, layers, warnings, route, isComplete, bytesRead } = look;
   return {
     entry,
-    layers: layers.map(({ kind, file, entries }) => ({
-      kind,
-      file,
-      entries: [...entries],
-      moreEntries: kind === "tar" && !isComplete,
-    })),
+    layers: toLayerMessages(layers, isComplete),
     warnings: [...warnings],
     complete: isComplete,
     route,
@@ -40,6 +36,19 @@ export function toLookMessage(
     bytesRead: BigInt(bytesRead),
     etag: object.etag,
   };
+}
+
+/** The layers that were met; only a tar read to its end has told all of its files. */
+export function toLayerMessages(
+  layers: readonly SeenLayer[],
+  isComplete: boolean,
+): NonNullable<PreviewMessage["layers"]> {
+  return layers.map(({ kind, file, entries }) => ({
+    kind,
+    file,
+    entries: [...entries],
+    moreEntries: kind === "tar" && !isComplete,
+  }));
 }
 
 export function toRawMessage({ bytes, isText, hasMore }: RawSeen): Content {
