@@ -164,6 +164,8 @@ it("calls any method by JSON, and names the fields of a refused request", async 
   });
   const refused = await sluice(["call", "CredentialService/GetCredential", '{"id": "nobody"}']);
   expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/^not found: /) });
+  const forMachines = await sluice(["call", "--json", "FeedService/GetFeed", '{"id": "nobody"}']);
+  expect(JSON.parse(forMachines.err)).toMatchObject({ code: "not_found", fields: [] });
   const bucket = await sluice([
     ...["credential", "add-keys", "Keys", "--access-key-id", "a", "--secret-access-key", "b"],
     ...["--bucket", "Not_A_Bucket"],

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { CommanderError } from "commander";
 import { findProfile } from "./config.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
-import { renderError } from "./print/failure.ts";
+import { errorJson, renderError } from "./print/failure.ts";
 import { createProgram } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -28,7 +28,11 @@ function tell(error: unknown, args: readonly string[], terminal: Terminal): Exit
     return error.code === "sluice.workflowFailed" ? EXIT.workflowFailed : EXIT.usage;
   }
   if (error instanceof ConnectError) {
-    terminal.err(renderError(error, addressOf(args, terminal)));
+    terminal.err(
+      args.includes("--json")
+        ? `${errorJson(error)}\n`
+        : renderError(error, addressOf(args, terminal)),
+    );
     if (error.code === Code.Unavailable) return EXIT.unreachable;
     return error.code === Code.InvalidArgument ? EXIT.usage : EXIT.failed;
   }

@@ -27,6 +27,8 @@ export async function follow(session: Session, id: string): Promise<void> {
   const { terminal, json, pick } = session;
   const workflows = createClient(WorkflowService, session.transport);
   const tasks = new Map<string, Task>();
+  // Whoever leaves by Ctrl-C can come back: the workflow goes on.
+  if (!json) terminal.err(`${id}\n`);
   let last = "";
   for await (const workflow of watch(session, id)) {
     if (json) {

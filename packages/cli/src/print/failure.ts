@@ -1,3 +1,4 @@
+import { toJson } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { ViolationsSchema } from "@sluice/api/buf/validate/validate_pb";
 import {
@@ -57,11 +58,33 @@ export function renderError(error: ConnectError, url: string): string {
     .findDetails(ViolationsSchema)
     .flatMap(({ violations }) => violations)
     .map(({ field, message }) => `  ${fieldPath(field?.elements ?? [])}: ${visible(message)}\n`);
-  const code = Code[error.code]?.replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase() ?? "failed";
+  const code = codeName(error.code, " ");
   if (failures.length > 0) return [...failures, ...fields].join("");
   return fields.length > 0
     ? `${code}:\n${fields.join("")}`
     : `${code}: ${visible(error.rawMessage)}\n`;
+}
+
+/** The same for machines: one line of JSON. */
+export function errorJson(error: ConnectError): string {
+  return JSON.stringify({
+    code: codeName(error.code, "_"),
+    message: error.rawMessage,
+    failures: error.findDetails(StageFailureSchema).map((each) => toJson(StageFailureSchema, each)),
+    fields: error
+      .findDetails(ViolationsSchema)
+      .flatMap(({ violations }) => violations)
+      .map(({ field, message, ruleId }) => ({
+        path: fieldPath(field?.elements ?? []),
+        rule: ruleId,
+        message,
+      })),
+  });
+}
+
+/** `not found` of NotFound. */
+function codeName(code: Code, between: string): string {
+  return Code[code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, between).toLowerCase();
 }
 
 interface PathElement {
