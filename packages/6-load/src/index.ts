@@ -46,7 +46,15 @@ export {
   readPublishIntent,
 } from "./publish.ts";
 export { checkQuery } from "./query/check-query.ts";
-export type { QueryFault } from "./query/query-fault.ts";
+export {
+  dropQuery,
+  prepareFileTables,
+  type QueryPlace,
+  queryDatabase,
+  queryFields,
+  toFileFeed,
+} from "./query/query-files.ts";
+export { type QueryTotals, type RunQueryOptions, runIngestQuery } from "./query/run-query.ts";
 export { quoteIdentifier, quoteText } from "./quoting.ts";
 export {
   countRows,

@@ -4,6 +4,7 @@ import { readType } from "./cast/source-type.ts";
 import { toTypedText } from "./cast/typed-text.ts";
 import { includedFields, LINEAGE_COLUMNS, REJECT_COLUMNS } from "./columns.ts";
 import {
+  type Carriage,
   castRows,
   codedRows,
   type PlannedCast,
@@ -15,7 +16,7 @@ import {
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { describeColumns, recordText } from "./record.ts";
 import type { ColumnPlan } from "./resolve-columns.ts";
-import { stagingRejectsTable, stagingTable } from "./table-names.ts";
+import { stagingRejectsTable, stagingTable, type TableName } from "./table-names.ts";
 
 /** What the rows of one entry have in common. */
 export interface EntryPlace {
@@ -45,7 +46,7 @@ export interface InsertStatements {
 const ROW_BITS = 37n;
 
 /** Where the rows of an object start among all rows of the domain table's life. */
-function placeBase({ object, rowBase }: EntryPlace): bigint {
+export function placeBase({ object, rowBase }: Pick<EntryPlace, "object" | "rowBase">): bigint {
   if (!Number.isSafeInteger(rowBase) || rowBase < 0 || BigInt(rowBase) >> ROW_BITS > 0n) {
     throw new RangeError(`rowBase = ${rowBase} is no number of rows below 2^37`);
   }
@@ -100,7 +101,8 @@ interface RejectSelect {
 function selectRejects(
   place: EntryPlace,
   casts: readonly PlannedCast[],
-  slice: SlicePlace | undefined,
+  carriage: Carriage,
+  from: string,
   bad: string,
 ): RejectSelect {
   const { codes, columns } = refusalsOf(casts);
@@ -108,17 +110,13 @@ function selectRejects(
   const record = recordText(
     chosen.map(({ index, ...column }) => ({
       column,
-      text: slice === undefined ? `c${index}` : toTypedText(`c${index}`, column.type),
+      text: carriage === "text" ? `c${index}` : toTypedText(`c${index}`, column.type),
     })),
   );
   const unlessFaulty = (column: string, otherwise: string): string =>
     `if(isNotNull(_fault_code), ifNull(${column}, ''), ${otherwise})`;
   return {
-    from: codedRows(
-      casts,
-      codes,
-      `SELECT * FROM (${castRows(casts, input(place, slice))}) WHERE ${bad}`,
-    ),
+    from: codedRows(casts, codes, `SELECT * FROM (${castRows(casts, from)}) WHERE ${bad}`),
     columns: {
       _workflow: quoteText(place.workflowId),
       _file: quoteText(place.object.key),
@@ -150,6 +148,7 @@ export function insertRows(
   casts: readonly PlannedCast[],
   from: string,
   lineage: { readonly file: string; readonly entry: string },
+  into: TableName = stagingTable({ source: feed.source, name: feed.name }, workflowId),
 ): string {
   const values = [
     ...casts.map(({ value, isKey }) => (isKey ? `assumeNotNull(${value})` : value)),
@@ -163,8 +162,7 @@ export function insertRows(
     ...includedFields(feed).map(({ name }) => name),
     ...LINEAGE_COLUMNS.map(({ name }) => name),
   ];
-  const at = { source: feed.source, name: feed.name };
-  return `INSERT INTO ${stagingTable(at, workflowId).sql} (${list(columns)}) SELECT ${values.join(", ")} FROM (${from})`;
+  return `INSERT INTO ${into.sql} (${list(columns)}) SELECT ${values.join(", ")} FROM (${from})`;
 }
 
 /** 1 for rows that any field refuses. */
@@ -173,24 +171,49 @@ export function refusedByAny(casts: readonly PlannedCast[], more: readonly strin
   return conditions.length === 0 ? "0" : conditions.join(" OR ");
 }
 
+/** Where the two halves of an insert go. */
+export interface InsertTargets {
+  readonly rows: TableName;
+  readonly rejects: TableName;
+}
+
 /**
- * The two statements of an entry (of one slice of it, if given). They read the same body and part its
- * rows: what one takes the other leaves.
+ * The two statements over the rows of `from`, which has raw columns `c<index>` and those of `input`: they part its rows,
+ * what one takes the other leaves.
  */
-export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertStatements {
+export function splitRows(
+  place: EntryPlace,
+  carriage: Carriage,
+  from: string,
+  into: InsertTargets,
+): InsertStatements {
   const { feed, workflowId } = place;
-  const casts = planCasts(feed, place.plan, slice === undefined ? "text" : "native");
-  const bad = refusedByAny(casts, slice === undefined ? ["isNotNull(_fault_code)"] : []);
-  const format = slice?.format ?? "ArrowStream";
+  const casts = planCasts(feed, place.plan, carriage);
+  const bad = refusedByAny(casts, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
   const lineage = { file: quoteText(place.object.key), entry: quoteText(place.entry) };
-  const good = `${castRows(casts, input(place, slice))}`;
-  const rejects = selectRejects(place, casts, slice, bad);
+  const good = `SELECT * FROM (${castRows(casts, from)}) WHERE NOT (${bad})`;
+  const rejects = selectRejects(place, casts, carriage, from, bad);
   const rejectNames = REJECT_COLUMNS.map(({ name }) => name);
-  const table = stagingRejectsTable({ source: feed.source, name: feed.name }, workflowId);
   return {
-    rows: `${insertRows(feed, workflowId, casts, `SELECT * FROM (${good}) WHERE NOT (${bad})`, lineage)} FORMAT ${format}`,
+    rows: insertRows(feed, workflowId, casts, good, lineage, into.rows),
     rejects:
-      `INSERT INTO ${table.sql} (${list(rejectNames)}) ` +
-      `SELECT ${rejectNames.map((name) => rejects.columns[name] ?? "''").join(", ")} FROM (${rejects.from}) FORMAT ${format}`,
+      `INSERT INTO ${into.rejects.sql} (${list(rejectNames)}) ` +
+      `SELECT ${rejectNames.map((name) => rejects.columns[name] ?? "''").join(", ")} FROM (${rejects.from})`,
   };
+}
+
+/** The two statements of an entry (of one slice of it, if given), which read the same body. */
+export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertStatements {
+  const at = { source: place.feed.source, name: place.feed.name };
+  const format = slice?.format ?? "ArrowStream";
+  const { rows, rejects } = splitRows(
+    place,
+    slice === undefined ? "text" : "native",
+    input(place, slice),
+    {
+      rows: stagingTable(at, place.workflowId),
+      rejects: stagingRejectsTable(at, place.workflowId),
+    },
+  );
+  return { rows: `${rows} FORMAT ${format}`, rejects: `${rejects} FORMAT ${format}` };
 }

@@ -37,6 +37,7 @@ test("a tree is read into tables, table functions, functions and names", () => {
     tableFunctions: ["url"],
     functions: ["file", "in"],
     identifiers: ["o.id", "id", "system.users"],
+    aliases: ["one", "o", "u"],
   });
 });
 
@@ -69,4 +70,11 @@ test("anything but one SELECT is refused", () => {
     "x",
   ]);
   expect(fault).toMatchObject({ isForbidden: true });
+});
+
+test("what stands behind the SELECT is refused", () => {
+  const tree =
+    "SelectWithUnionQuery (children 3)\n ExpressionList (children 1)\n Literal \\'/tmp/x\\'";
+  const [fault] = faultsOf(readTree(tree), "SELECT 1 INTO OUTFILE '/tmp/x'", ["x"]);
+  expect(fault).toMatchObject({ line: 1, column: 10, isForbidden: true });
 });

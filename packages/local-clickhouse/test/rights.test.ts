@@ -12,9 +12,10 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
   let server: LocalClickHouse;
   let loader: LocalUser;
   let reader: LocalUser;
+  let query: LocalUser;
   beforeAll(async () => {
     server = await startLocalClickHouse({ dataDir: directory.path });
-    ({ loader, reader } = server.users);
+    ({ loader, reader, query } = server.users);
     for (const sql of [
       "CREATE DATABASE acme",
       "CREATE TABLE acme.orders__rows (id Int64, _updated UInt128) ENGINE = ReplacingMergeTree(_updated) ORDER BY id SETTINGS non_replicated_deduplication_window = 1000",
@@ -144,6 +145,40 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
   test("do not let the reader undo that it only reads", async () => {
     const parameters = { readonly: 0 };
     expect((await ask(server, reader, "SELECT 1", { parameters })).code).toBe(164);
+  });
+
+  test("let the user of ingest queries read and fill what is staged for a query", async () => {
+    for (const sql of [
+      "CREATE DATABASE sluice_query_w_f",
+      "CREATE TABLE sluice_query_w_f.file_0 (id Nullable(String)) ENGINE = MergeTree ORDER BY tuple()",
+      "CREATE VIEW sluice_query_w_f.orders AS SELECT id FROM sluice_query_w_f.file_0",
+      "CREATE TABLE sluice_query_w_f.result (id Nullable(String)) ENGINE = MergeTree ORDER BY tuple()",
+      "INSERT INTO sluice_query_w_f.file_0 VALUES ('1')",
+    ]) {
+      await answered(server, loader, sql);
+    }
+    const parameters = { database: "sluice_query_w_f" };
+    const sql = "INSERT INTO result SELECT id FROM orders";
+    expect((await ask(server, query, sql, { parameters })).code).toBe(0);
+    expect((await ask(server, query, "SELECT id FROM result", { parameters })).text.trim()).toBe(
+      "1",
+    );
+  });
+
+  test.each([
+    ...outside,
+    "SELECT * FROM acme.orders__rows",
+    "SELECT 1 IN acme.orders__rows",
+    "INSERT INTO acme.orders__rows VALUES (9, 9)",
+    "INSERT INTO FUNCTION url('http://127.0.0.1:1/', CSV, 'a String') SELECT 'x'",
+    "CREATE DATABASE sluice_query_mine",
+    "CREATE TABLE sluice_query_w_f.mine (a Int8) ENGINE = MergeTree ORDER BY a",
+    "DROP TABLE sluice_query_w_f.file_0",
+    "TRUNCATE TABLE sluice_query_w_f.file_0",
+    "CREATE TEMPORARY TABLE t (a Int8)",
+  ])("refuse the user of ingest queries: %s", async (sql) => {
+    // ACCESS_DENIED, or QUERY_IS_PROHIBITED.
+    expect([ACCESS_DENIED, 392]).toContain((await ask(server, query, sql)).code);
   });
 
   test("leave a gap that the embedded engine has: file() and INFILE read any file that its process may", async () => {

@@ -54,7 +54,7 @@ export interface SourceColumn {
 /** What of a feed's field a format with nested or named values looks for. */
 export interface WantedField {
   readonly incomingName: string;
-  /** See `Field.path`. */
+  /** See `Field.path`; empty for the whole record, as JSON text. */
   readonly path?: string;
 }
 

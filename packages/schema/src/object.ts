@@ -9,6 +9,8 @@ export interface ManifestObject {
   readonly size: number;
   /** The day it was matched for, `yyyy-mm-dd`. */
   readonly date?: string;
+  /** What the courier calls the file that it was found for. */
+  readonly tag?: string;
   /** Counts objects of the domain table's whole life; a later load, day or key has the larger one. At most 2^27 - 1. */
   readonly ordinal: number;
 }

@@ -160,6 +160,67 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       ]);
     });
 
+    test("run an ingest query once, when all files that it reads are staged", async () => {
+      await using house = openHouse(database);
+      const id = await house.run(
+        await house.courier({ loads: { joined: ["a", "b"], plain: "a" } }),
+      );
+      const found = [...objectsOf("a", "a-1", "a-2"), ...objectsOf("b", "b-1")];
+      await doWell(house, only(await house.claim("w")), found);
+      const files = await house.claim("w");
+      const staging = files.filter(
+        ({ work }) => work.case === "loadObject" && work.value.ingestQuery !== undefined,
+      );
+      expect(files.map(({ work }) => work.case)).toEqual(Array(5).fill("loadObject"));
+      expect(staging).toHaveLength(3);
+      const [last, ...others] = staging;
+      if (last === undefined) throw new Error("no file is staged for the query");
+      for (const lease of files) if (lease !== last) await doWell(house, lease);
+      expect(others).toHaveLength(2);
+      // Neither while the last file is at work, nor when it has to be tried again.
+      expect(await house.claim("w")).toEqual([]);
+      await house.tasks.failTask({
+        taskId: last.taskId,
+        attempt: last.attempt,
+        failure: { stage: Stage.FETCH, code: "throttled" },
+      });
+      const again = only(await house.claim("w", { waitMs: 5_000 }));
+      expect(again.taskId).toBe(last.taskId);
+      await doWell(house, again);
+      const query = only(await house.claim("w"));
+      expect(query.work).toMatchObject({
+        case: "ingestQuery",
+        value: {
+          query: { fileTags: ["a", "b"] },
+          ordinal: 1n,
+          sent: [
+            { key: "a-1", rows: 10n },
+            { key: "a-2", rows: 10n },
+            { key: "b-1", rows: 10n },
+          ],
+        },
+      });
+      await doWell(house, query);
+      const rest = await doAll(house);
+      const publish = rest.find(
+        ({ work }) => work.case === "publish" && work.value.feed?.name === "joined",
+      );
+      // Of the files nothing but what could not be read is among the feed's rows.
+      expect(publish?.work.value).toMatchObject({
+        sent: [
+          { key: "a-1", rows: 1n },
+          { key: "a-2", rows: 1n },
+          { key: "b-1", rows: 1n },
+          { key: "", rows: 10n },
+        ],
+      });
+      expect(await stateOf(house, id)).toBe(Workflow_State.SUCCEEDED);
+      const { loads } = await house.engine.listLoads(
+        create(ListLoadsRequestSchema, { feedId: "joined" }),
+      );
+      expect(loads).toMatchObject([{ rows: 9n, rejectedRows: 4n }]);
+    });
+
     test("replay a feed's rejects like any other load, of what came since the last truncate", async () => {
       await using house = openHouse(database);
       const truncating = await house.courier({

@@ -70,8 +70,8 @@ export async function makeStatePlace(kind: "PGlite" | "PostgreSQL"): Promise<Sta
 }
 
 export interface CourierSketch {
-  /** Feeds by name, each with the tag of the file it is loaded from. */
-  readonly loads: Readonly<Record<string, string>>;
+  /** Feeds by name, each with the tag of the file it is loaded from, or those that a query reads. */
+  readonly loads: Readonly<Record<string, string | readonly string[]>>;
   readonly operation?: LoadOperation;
   /** What of the feeds differs from the plainest. */
   readonly spec?: Exclude<MessageInitShape<typeof FeedSpecSchema>, Message>;
@@ -201,14 +201,20 @@ async function makeCourier(
   const courier = create(CourierSchema, {
     prefix: "in/",
     files: (settings === undefined
-      ? [...new Set(Object.values(loads))]
+      ? [...new Set(Object.values(loads).flat())]
       : Object.keys(settings)
     ).map((tag) => ({
       tag,
       selection: { case: "pattern" as const, value: `'${tag}-'yyyyMMdd'*'` },
       settings: settings?.[tag] ?? { format: { case: "delimited" as const, value: {} } },
     })),
-    loads: Object.entries(loads).map(([feedId, fileTag]) => ({ feedId, fileTag, operation })),
+    loads: Object.entries(loads).map(([feedId, tags]) => ({
+      feedId,
+      operation,
+      ...(typeof tags === "string"
+        ? { fileTag: tags }
+        : { ingestQuery: { sql: "SELECT 1", fileTags: [...tags] } }),
+    })),
   });
   await kysely
     .insertInto("courier")
@@ -265,6 +271,7 @@ export async function doWell(
       break;
     case "loadObject":
     case "replayRejects":
+    case "ingestQuery":
       await tasks.completeTask({
         taskId,
         attempt,

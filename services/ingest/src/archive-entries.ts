@@ -6,8 +6,8 @@ import type { EntrySettings, FileSettings } from "@sluice/schema";
 export interface EntrySelector {
   /** Whether an entry is opened. Also how the selector learns of the entries that are there. */
   readonly wants: (name: string) => boolean;
-  /** How an entry is opened; undefined for one that is passed over. */
-  settingsOf(name: string): FileSettings | undefined;
+  /** How an entry is opened, and by which tag; undefined for one that is passed over. */
+  settingsOf(name: string): { readonly tag: string; readonly settings: FileSettings } | undefined;
   /** Throws `decompress.entry_missing`, naming everything, when a required entry was not there. */
   assertComplete(): void;
   /** The optional entries that were not there, in words. */
@@ -40,7 +40,7 @@ export function selectEntries(
     },
     settingsOf(name) {
       const entry = find(name);
-      return entry?.isLoaded ? entry.settings : undefined;
+      return entry?.isLoaded ? { tag: entry.tag, settings: entry.settings } : undefined;
     },
     assertComplete() {
       const absent = missing(false);

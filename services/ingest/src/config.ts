@@ -20,6 +20,10 @@ export interface IngestConfig {
     readonly url: string;
     readonly username: string;
     readonly password: string;
+    /** Who runs the SQL of ingest queries: a user that can reach the databases sluice_query_* alone. */
+    readonly queryUser: string;
+    /** Empty refuses ingest queries. */
+    readonly queryPassword: string;
     /** How long a request is repeated while ClickHouse is away, before the attempt fails. */
     readonly retryBudgetMs: number;
   };
@@ -103,6 +107,8 @@ export function readConfig(environment: Environment = process.env): IngestConfig
       url: url("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
       username: text("CLICKHOUSE_USER", "sluice_loader"),
       password: text("CLICKHOUSE_PASSWORD", ""),
+      queryUser: text("CLICKHOUSE_QUERY_USER", "sluice_query"),
+      queryPassword: text("CLICKHOUSE_QUERY_PASSWORD", ""),
       retryBudgetMs: number("SLUICE_CLICKHOUSE_RETRY_MS", 60_000, 0),
     },
     platform: {

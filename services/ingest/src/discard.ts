@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { DiscardResultSchema, DiscardWork, Lease } from "@sluice/api/ingest/v1/task_pb";
-import { dropStaging } from "@sluice/load";
+import { dropQuery, dropStaging } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import type { WorkerContext } from "./worker.ts";
 
@@ -10,6 +10,9 @@ export async function discard(
   { feeds }: DiscardWork,
   { warehouse }: WorkerContext,
 ): Promise<MessageInitShape<typeof DiscardResultSchema>> {
-  for (const feed of feeds.map(toFeed)) await dropStaging(warehouse, feed, workflowId);
+  for (const feed of feeds.map(toFeed)) {
+    await dropStaging(warehouse, feed, workflowId);
+    await dropQuery(warehouse, { feed, workflowId });
+  }
   return {};
 }

@@ -6,10 +6,15 @@ export type StreamedFormat = Exclude<FormatSettings, { kind: "parquet" }>;
 
 /** Where the files of an object go once all their layers are off, one after the other. */
 export interface EntrySink {
-  /** Text or Avro. */
-  loadStream(name: string, format: StreamedFormat, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Text or Avro; `tag` is what the courier calls the file. */
+  loadStream(
+    name: string,
+    format: StreamedFormat,
+    bytes: AsyncIterable<Uint8Array>,
+    tag: string,
+  ): Promise<void>;
   /** Parquet; `where` says how it is read. */
-  loadParquet(name: string, file: SeekableFile, where: string): Promise<void>;
+  loadParquet(name: string, file: SeekableFile, where: string, tag: string): Promise<void>;
   addRoute(route: string): void;
   addWarnings(warnings: readonly string[]): void;
   /** For those who want to see the layers themselves; a load has no need of it. */

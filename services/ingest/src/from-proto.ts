@@ -259,6 +259,7 @@ export function toManifestObject(message: ManifestObjectMessage | undefined): Ma
     ...(message.versionId === "" ? {} : { versionId: message.versionId }),
     size: Number(message.size),
     ...(message.date === "" ? {} : { date: message.date }),
+    ...(message.fileTag === "" ? {} : { tag: message.fileTag }),
     ordinal: Number(message.ordinal),
   };
 }

@@ -1,10 +1,16 @@
 import { batch } from "@sluice/batch";
 import {
   type Acknowledgement,
+  type ColumnPlan,
   judgeFindings,
   loadBatches,
   loadSlices,
+  prepareFileTables,
+  type QueryPlace,
+  queryFields,
   resolveColumns,
+  toFileFeed,
+  type Warehouse,
 } from "@sluice/load";
 import {
   assertFormat,
@@ -16,7 +22,15 @@ import {
   parseJson,
   parseXml,
 } from "@sluice/parse";
-import type { Block, Field, ParsedEntry, Slice } from "@sluice/schema";
+import type {
+  Block,
+  Feed,
+  Field,
+  ParsedEntry,
+  Slice,
+  SourceColumn,
+  WantedField,
+} from "@sluice/schema";
 import { peek } from "@sluice/streams";
 import { assertReadable } from "./assert-readable.ts";
 import type { EntrySink, StreamedFormat } from "./entry-sink.ts";
@@ -40,18 +54,19 @@ export function createEntryLoad(
   { config, warehouse, budget, signal }: LoadContext,
   meter: LoadMeter,
 ): EntryLoad {
-  const { workflowId, object, feed, resumeAt } = work;
+  const { workflowId, object, feed, resumeAt, query } = work;
   const routes = new Set<string>();
   const warnings = new Set<string>();
   let durable = resumeAt;
   let ordinal = 0;
   let rowBase = 0;
 
-  const target = (entry: string) => ({
+  const target = (entry: string, { feed, plan }: EntryTarget) => ({
     warehouse,
     workflowId,
     object,
     feed,
+    plan,
     entry,
     rowBase,
     resumeAt: { ordinal: resumeAt.batches },
@@ -82,42 +97,49 @@ export function createEntryLoad(
   };
 
   return {
-    async loadStream(name, format, bytes) {
+    async loadStream(name, format, bytes, tag) {
       const peeked = await peek(bytes, FORMAT_SNIFF_BYTES);
       let parsed: ParsedEntry;
       try {
         assertFormat(peeked.head, format);
-        parsed = await parserOf(format, feed.fields, config.limits)(peeked.bytes);
+        const wanted =
+          query === undefined
+            ? wantedOf(feed.fields)
+            : await wantedForQuery(warehouse, query, format);
+        parsed = await parserFor(format, wanted, config.limits)(peeked.bytes);
       } catch (error) {
         await peeked.close();
         throw error;
       }
-      const plan = resolveColumns(feed, parsed.columns);
+      const into = await targetOf(work, warehouse, tag, parsed.columns);
+      const { plan } = into;
       const records = { whole: 0 };
       const batches = batch({ columns: plan.chosen, budget, signal, firstOrdinal: ordinal })({
         ...parsed,
         blocks: tallied(parsed.blocks, records),
       });
-      await loadBatches({ ...target(name), plan })(counted(batches));
+      await loadBatches(target(name, into))(counted(batches));
       routes.add(`${routeOf(format)}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
       const findings = parsed.findings?.();
       if (findings === undefined) return;
       // Without a whole record all columns are absent for want of records: the rejects, or the warnings, say why.
-      const isJudged = records.whole > 0;
+      // A query looks for members by their names alone, and says itself what it needs.
+      const isJudged = records.whole > 0 && query === undefined;
       addWarnings(name, isJudged ? judgeFindings(feed, plan, findings) : findings.warnings);
     },
 
-    async loadParquet(name, file, where) {
+    async loadParquet(name, file, where, tag) {
       const { columns, unread, leftOut, route, units } = await openParquet({
         ...config.limits.parquet,
         ...file,
       });
-      assertReadable(feed, [...unread.map((name) => [name]), ...leftOut]);
-      const plan = resolveColumns(feed, columns);
-      await loadSlices({ ...target(name), plan })(
-        counted(numberedFrom(ordinal, units({ signal }))),
-      );
+      if (query === undefined) {
+        assertReadable(feed, [...unread.map((name) => [name]), ...leftOut]);
+      }
+      const into = await targetOf(work, warehouse, tag, columns);
+      const { plan } = into;
+      await loadSlices(target(name, into))(counted(numberedFrom(ordinal, units({ signal }))));
       const way = route.kind === "slices" ? "row groups as they are" : "decoded to Arrow";
       routes.add(`parquet, ${way}, ${where}: ${route.why}`);
       addWarnings(name, plan.warnings);
@@ -133,6 +155,40 @@ export function createEntryLoad(
     },
   };
 }
+
+/** Where an entry's rows go, and how its columns become theirs. */
+interface EntryTarget {
+  readonly feed: Feed;
+  readonly plan: ColumnPlan;
+}
+
+/** The feed, or for a query the table of the entry's tag, which has the file's own columns. */
+async function targetOf(
+  { feed, query, workflowId, object }: LoadWork,
+  warehouse: Warehouse,
+  tag: string,
+  columns: readonly SourceColumn[],
+): Promise<EntryTarget> {
+  if (query === undefined) return { feed, plan: resolveColumns(feed, columns) };
+  // A query that names an archive's own tag reads all of its entries as one file.
+  const named = query.tags.includes(tag) ? tag : (object.tag ?? tag);
+  const file = toFileFeed(query, named, columns);
+  await prepareFileTables(warehouse, workflowId, named, file);
+  return { feed: file, plan: resolveColumns(file, columns) };
+}
+
+async function wantedForQuery(
+  warehouse: Warehouse,
+  query: QueryPlace,
+  format: StreamedFormat,
+): Promise<readonly WantedField[]> {
+  if (format.kind === "delimited") return [];
+  return await queryFields(warehouse, query, "explodePath" in format ? format.explodePath : "");
+}
+
+/** What a feed looks for in a file. */
+const wantedOf = (fields: readonly Field[]): readonly WantedField[] =>
+  fields.filter(({ include, lineage }) => include && lineage === undefined);
 
 /** The units of an entry, numbered on from those of the entries before it. */
 async function* numberedFrom(first: number, units: AsyncIterable<Slice>): AsyncGenerator<Slice> {
@@ -169,7 +225,14 @@ export function parserOf(
   fields: readonly Field[],
   limits: StageLimits,
 ): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
-  const wanted = fields.filter(({ include, lineage }) => include && lineage === undefined);
+  return parserFor(format, wantedOf(fields), limits);
+}
+
+function parserFor(
+  format: StreamedFormat,
+  wanted: readonly WantedField[],
+  limits: StageLimits,
+): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   switch (format.kind) {
     case "delimited":
       return parseDelimited(format, limits.delimited);

@@ -1,5 +1,6 @@
 import type { Connection, Lease } from "@sluice/api/ingest/v1/task_pb";
 import type { Connection as ConnectionWords } from "@sluice/fetch";
+import type { QueryPlace } from "@sluice/load";
 import type { Feed, FileSettings, ManifestObject } from "@sluice/schema";
 import { toFeed, toFileSettings, toManifestObject } from "./from-proto.ts";
 
@@ -12,6 +13,8 @@ export interface LoadWork {
   readonly feed: Feed;
   /** What earlier attempts have made durable. */
   readonly resumeAt: Checkpoint;
+  /** Set when the rows are staged for an ingest query of the feed, by the tags of their files. */
+  readonly query?: QueryPlace;
 }
 
 /** How much of an object is durable in the staging table, from its start. */
@@ -47,17 +50,23 @@ export function toConnection(message: Connection | undefined): ConnectionWords {
 
 export function toLoadWork(lease: Lease): LoadWork {
   if (lease.work.case !== "loadObject") throw new Error("the lease is not one of a load");
-  const { connection, object, settings, pgpKeys, feed, checkpoint, entryTags } = lease.work.value;
-  if (feed === undefined) throw new Error("the task came without a feed");
+  const { connection, object, settings, pgpKeys, checkpoint, entryTags, ingestQuery } =
+    lease.work.value;
+  if (lease.work.value.feed === undefined) throw new Error("the task came without a feed");
+  const feed = toFeed(lease.work.value.feed);
+  const { workflowId } = lease;
   return {
-    workflowId: lease.workflowId,
+    workflowId,
+    ...(ingestQuery === undefined
+      ? {}
+      : { query: { workflowId, feed, sql: ingestQuery.sql, tags: ingestQuery.fileTags } }),
     connection: toConnection(connection),
     object: toManifestObject(object),
     settings: toFileSettings(settings, {
       pgpKeys,
       entryTags: entryTags.length === 0 ? undefined : new Set(entryTags),
     }),
-    feed: toFeed(feed),
+    feed,
     resumeAt: {
       batches: Number(checkpoint?.batches ?? 0),
       rows: Number(checkpoint?.rows ?? 0),

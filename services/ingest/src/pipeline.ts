@@ -45,6 +45,8 @@ export interface SeekableFile {
 export interface WrappedFile {
   /** Of the entry, with the names of the archives that it stands in; empty for the object. */
   readonly name: string;
+  /** What the courier calls the entry, or the object; empty where nobody asks. */
+  readonly tag?: string;
   /** May be called once for an entry, again and again for the object. */
   stream(): AsyncIterable<Uint8Array>;
   /** Present when it can be read at random where it lies. */
@@ -78,6 +80,7 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   const entryLoad = createEntryLoad(work, context, meter);
   const file: WrappedFile = {
     name: "",
+    tag: object.tag ?? "",
     stream: () => meter.count(source.read(object, { signal })),
     seekable: {
       size: object.size,
@@ -117,7 +120,8 @@ export async function openFile(
   sink.watch?.decrypts(file.name);
   const plain = judged(decrypt({ ...config.limits.decrypt, keys: pgp })(file.stream()));
   try {
-    const decrypted = { name: file.name, stream: () => plain.bytes };
+    const { name, tag = "" } = file;
+    const decrypted = { name, tag, stream: () => plain.bytes };
     await openPlain(decrypted, settings, opening, depth);
     await plain.judge();
   } catch (error) {
@@ -170,12 +174,12 @@ async function openPlain(
     }
     case "parquet": {
       const lying = seekableOf(file, settings);
-      if (lying !== undefined && (await loadPlainParquet(file.name, lying, sink))) return;
+      if (lying !== undefined && (await loadPlainParquet(file, lying, sink))) return;
       await using held = await spools.hold(plain());
-      return await sink.loadParquet(file.name, held, "spooled to disk");
+      return await sink.loadParquet(file.name, held, "spooled to disk", file.tag ?? "");
     }
     default:
-      return await sink.loadStream(file.name, content, plain());
+      return await sink.loadStream(file.name, content, plain(), file.tag ?? "");
   }
 }
 
@@ -189,12 +193,12 @@ function seekableOf(
 
 /** Loads a Parquet file where it lies; false when there is a layer around it. */
 async function loadPlainParquet(
-  name: string,
+  { name, tag = "" }: WrappedFile,
   file: SeekableFile,
   sink: EntrySink,
 ): Promise<boolean> {
   try {
-    await sink.loadParquet(name, file, "by range from S3");
+    await sink.loadParquet(name, file, "by range from S3", tag);
     return true;
   } catch (error) {
     // Only what does not open is worth one more request: is there a layer that nobody spoke of?
@@ -233,11 +237,13 @@ async function openArchive(
     return sink.watch?.wants(file.name, nameOf(name), isSelected) ?? isSelected;
   };
   for await (const { name, bytes } of read(wants)) {
-    const settings = selection.settingsOf(name);
-    if (settings === undefined) continue;
+    const selected = selection.settingsOf(name);
+    if (selected === undefined) continue;
     const entry = nameOf(name);
     try {
-      await openFile({ name: entry, stream: () => bytes }, settings, opening, depth + 1);
+      const tag = selected.tag === "" ? (file.tag ?? "") : selected.tag;
+      const inside = { name: entry, tag, stream: () => bytes };
+      await openFile(inside, selected.settings, opening, depth + 1);
     } catch (error) {
       throw error instanceof StageError ? error.at({ entry }) : error;
     }

@@ -12,6 +12,7 @@ import { compare } from "./compare.ts";
 import type { IngestConfig } from "./config.ts";
 import { discard } from "./discard.ts";
 import type { GrpcClient } from "./grpc-client.ts";
+import { ingestQuery } from "./ingest-query.ts";
 import { isStatus, keepLease, LeaseLost, type TaskState, TaskStopped } from "./lease-keeper.ts";
 import { listObjects } from "./list-objects.ts";
 import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
@@ -145,6 +146,8 @@ async function perform(
       return { case: "loadObject", value: await replay(lease, work.value, context) };
     case "publish":
       return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
+    case "ingestQuery":
+      return { case: "loadObject", value: await ingestQuery(lease, work.value, context, signal) };
     case "compare":
       return { case: "compare", value: await compare(lease, work.value, context) };
     case "discard":

@@ -19,6 +19,8 @@ test("without settings a worker speaks to servers of this machine alone", () => 
       url: "http://127.0.0.1:8123",
       username: "sluice_loader",
       password: "",
+      queryUser: "sluice_query",
+      queryPassword: "",
       retryBudgetMs: 60_000,
     },
     platform: { accessKeyId: "", secretAccessKey: "", stsEndpoint: "", s3Endpoint: "" },

@@ -10,6 +10,9 @@ export interface LocalConfig {
   readonly clickhouseUrl: string;
   readonly clickhouseUser: string;
   readonly clickhousePassword: string;
+  /** Who runs ingest queries there; without a password there are none. */
+  readonly clickhouseQueryUser: string;
+  readonly clickhouseQueryPassword: string;
   /** What the embedded ClickHouse may take, in MiB. */
   readonly clickhouseMemoryMib: number;
   /** Passed on to control and ingest as it is. */
@@ -52,6 +55,8 @@ export function readConfig(
     ),
     clickhouseUser: text("CLICKHOUSE_USER", "sluice_loader"),
     clickhousePassword: environment.CLICKHOUSE_PASSWORD ?? "",
+    clickhouseQueryUser: text("CLICKHOUSE_QUERY_USER", "sluice_query"),
+    clickhouseQueryPassword: environment.CLICKHOUSE_QUERY_PASSWORD ?? "",
     clickhouseMemoryMib: number("SLUICE_CLICKHOUSE_MEMORY_MIB", 4_096, 512, 1_048_576),
     environment,
   };

@@ -13,6 +13,9 @@ export interface LocalOptions {
     readonly url: string;
     readonly username: string;
     readonly password: string;
+    /** Who runs ingest queries there; without a password there are none. */
+    readonly queryUser?: string;
+    readonly queryPassword?: string;
   };
   readonly clickhouseMemoryBytes?: number;
   /** More settings for control and for ingest, by their names in the environment. */
@@ -82,6 +85,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         CLICKHOUSE_URL: warehouse.url,
         CLICKHOUSE_USER: warehouse.username,
         CLICKHOUSE_PASSWORD: warehouse.password,
+        CLICKHOUSE_QUERY_USER: warehouse.queryUser,
+        CLICKHOUSE_QUERY_PASSWORD: warehouse.queryPassword,
         SLUICE_AWS_ACCESS_KEY_ID: platform.accessKeyId,
         SLUICE_AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
         SLUICE_STS_ENDPOINT: aws.url,
@@ -150,12 +155,16 @@ async function createPlatform(aws: LocalAws): Promise<PlatformIdentity> {
   return { ...user, roleArn: `arn:aws:iam::${accountId}:role/sluice-{tenant}` };
 }
 
-function toWarehouse(clickhouse: LocalClickHouse | undefined): {
-  readonly url: string;
-  readonly username: string;
-  readonly password: string;
-} {
+function toWarehouse(
+  clickhouse: LocalClickHouse | undefined,
+): NonNullable<LocalOptions["clickhouse"]> {
   if (clickhouse === undefined) throw new Error("there is no ClickHouse to load into");
-  const { name, password } = clickhouse.users.loader;
-  return { url: clickhouse.url, username: name, password };
+  const { loader, query } = clickhouse.users;
+  return {
+    url: clickhouse.url,
+    username: loader.name,
+    password: loader.password,
+    queryUser: query.name,
+    queryPassword: query.password,
+  };
 }

@@ -26,6 +26,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => ended.resolve(signal));
 
 const { clickhouseUrl, clickhouseUser, clickhousePassword, environment } = config;
+const { clickhouseQueryUser, clickhouseQueryPassword } = config;
 const starting = startLocal({
   dataDir: config.dataDir,
   controlPort: config.controlPort,
@@ -39,6 +40,8 @@ const starting = startLocal({
           url: clickhouseUrl,
           username: clickhouseUser,
           password: clickhousePassword,
+          queryUser: clickhouseQueryUser,
+          queryPassword: clickhouseQueryPassword,
         },
       }),
 });

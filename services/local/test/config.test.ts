@@ -9,6 +9,8 @@ test("without settings everything is embedded, and kept below the folder it is s
     clickhouseUrl: "",
     clickhouseUser: "sluice_loader",
     clickhousePassword: "",
+    clickhouseQueryUser: "sluice_query",
+    clickhouseQueryPassword: "",
     clickhouseMemoryMib: 4096,
     environment: {},
   });
@@ -36,6 +38,8 @@ test("what is written is taken, and the whole environment is there for the servi
     clickhouseUrl: "https://clickhouse.example:8443",
     clickhouseUser: "loader",
     clickhousePassword: " spaces are its own ",
+    clickhouseQueryUser: "sluice_query",
+    clickhouseQueryPassword: "",
     clickhouseMemoryMib: 1024,
     environment,
   });

@@ -46,14 +46,19 @@ export interface WantedPlace {
 export function readPlaces(wanted: readonly WantedField[]): readonly WantedPlace[] {
   return wanted.map((field) => {
     try {
-      const isPath = field.path !== undefined;
-      return { field, steps: isPath ? parseFieldPath(field.path) : [field.incomingName] };
+      return { field, steps: stepsOf(field) };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : "not a path";
       const message = `the path of the field ${field.incomingName}: ${reason}`;
       throw new StageError("parse", "unsupported_feature", message, { cause });
     }
   });
+}
+
+/** Without a path a field of the record; the empty path is the record itself. */
+function stepsOf({ incomingName, path }: WantedField): FieldPath {
+  if (path === undefined) return [incomingName];
+  return path === "" ? [] : parseFieldPath(path);
 }
 
 /** Finds the wanted fields in a schema, in their order; one that is wanted twice gives one column. */

@@ -38,8 +38,7 @@ export function toFieldTrees(fields: readonly WantedField[], explodePath: string
   const exploded = explodePath === "" ? undefined : readPath(explodePath, "explodePath");
   const element = exploded === undefined ? undefined : createNode();
   for (const [column, { incomingName, path }] of fields.entries()) {
-    const steps =
-      path === undefined ? [incomingName] : readPath(path, `the path of ${incomingName}`);
+    const steps = stepsOf(incomingName, path);
     if (exploded !== undefined && element !== undefined && leadsInto(steps, exploded)) {
       addPath(element, steps.slice(exploded.length), column);
       elementColumns.push(column);
@@ -52,6 +51,12 @@ export function toFieldTrees(fields: readonly WantedField[], explodePath: string
   addNames(record, "");
   if (element !== undefined) addNames(element, `${explodePath}.`);
   return { record, recordColumns, element, elementColumns };
+}
+
+/** Without a path a member of the record; the empty path is the record itself. */
+function stepsOf(incomingName: string, path: string | undefined): FieldPath {
+  if (path === undefined) return [incomingName];
+  return path === "" ? [] : readPath(path, `the path of ${incomingName}`);
 }
 
 /** The tree that leads to the records of a text, which are handled as an exploded array is. */

@@ -27,10 +27,16 @@ export function toFieldSteps(
   names: Names,
 ): FieldSteps[] {
   return fields.map(({ incomingName, path }) => {
-    const whole = path === undefined ? [incomingName] : readPath(path, "a field's path");
+    const whole = wholePath(incomingName, path);
     const shared = countShared(whole, explodePath);
     return { shared, steps: toSteps(whole.slice(shared), names) };
   });
+}
+
+/** Without a path a member of the record; the empty path is the record itself. */
+function wholePath(incomingName: string, path: string | undefined): readonly (string | number)[] {
+  if (path === undefined) return [incomingName];
+  return path === "" ? [] : readPath(path, "a field's path");
 }
 
 export function readPath(text: string, what: string): readonly (string | number)[] {

@@ -1,3 +1,4 @@
+import { StageError } from "@sluice/errors";
 import type { Warehouse } from "../warehouse.ts";
 import { type ParsedQuery, parseQuery } from "./parsed-query.ts";
 import { type QueryFault, queryFaultOf } from "./query-fault.ts";
@@ -34,6 +35,22 @@ export async function checkQuery(
     if (fault === undefined) throw error;
     return [fault];
   }
+}
+
+/** Throws `load.query_invalid` or `load.query_forbidden` with everything that `checkQuery` finds. */
+export async function assertQuery(
+  warehouse: Warehouse,
+  sql: string,
+  tags: readonly string[],
+): Promise<void> {
+  const faults = await checkQuery(warehouse, sql, tags);
+  if (faults.length === 0) return;
+  const code = faults.some(({ isForbidden }) => isForbidden) ? "query_forbidden" : "query_invalid";
+  throw new StageError("load", code, faults.map(describeFault).join("; "));
+}
+
+export function describeFault({ message, line, column }: QueryFault): string {
+  return line === 0 ? message : `line ${line}, column ${column}: ${message}`;
 }
 
 export function faultsOf(parsed: ParsedQuery, sql: string, tags: readonly string[]): QueryFault[] {

@@ -12,9 +12,13 @@ export interface ParsedQuery {
   readonly functions: readonly string[];
   /** Names of columns as they are written, with what is before them: `orders.id`. */
   readonly identifiers: readonly string[];
+  /** Names that the SQL itself gives. */
+  readonly aliases: readonly string[];
 }
 
-const LINE = /^( *)(\S+)(?: +(.*?))?(?: \(alias .*?\))?(?: \(children (\d+)\))?$/;
+const LINE = /^( *)(\S+)(.*)$/;
+const CHILDREN = / \(children (\d+)\)$/;
+const ALIAS = / \(alias (.*?)\)/;
 
 /** Asks ClickHouse for the statement's tree. A syntax error is thrown as ClickHouse's own. */
 export async function parseQuery(warehouse: Warehouse, sql: string): Promise<ParsedQuery> {
@@ -28,17 +32,21 @@ export function readTree(text: string): ParsedQuery {
   const tableFunctions = new Set<string>();
   const functions = new Set<string>();
   const identifiers = new Set<string>();
+  const aliases = new Set<string>();
   let statement = "";
   let hasMore = false;
   let hasSettings = false;
   let parent = "";
   for (const line of text.split("\n")) {
-    const [, indent = "", node = "", value = "", children = "0"] = LINE.exec(line) ?? [];
+    const [, indent = "", node = "", rest = ""] = LINE.exec(line) ?? [];
     if (node === "") continue;
-    const name = value.replace(/ \(alias .*$/, "");
+    const bare = rest.replace(CHILDREN, "").replace(/ \(alias .*$/, "");
+    const name = unescaped(bare.trim());
+    const alias = ALIAS.exec(rest)?.[1];
+    if (alias !== undefined) aliases.add(unescaped(alias));
     if (statement === "") {
       statement = node;
-      hasMore = Number(children) > 1;
+      hasMore = Number(CHILDREN.exec(rest)?.[1] ?? 0) > 1;
     } else if (node === "Set") hasSettings = true;
     else if (node === "TableIdentifier") tables.add(name);
     else if (node === "Identifier") identifiers.add(name);
@@ -55,5 +63,14 @@ export function readTree(text: string): ParsedQuery {
     tableFunctions: [...tableFunctions],
     functions: [...functions],
     identifiers: [...identifiers],
+    aliases: [...aliases],
   };
+}
+
+/** As TabSeparated writes a text: names with a quote, a backslash or a line break in them. */
+function unescaped(text: string): string {
+  return text.replace(
+    /\\(.)/gs,
+    (_, letter: string) => ({ n: "\n", t: "\t", r: "\r" })[letter] ?? letter,
+  );
 }

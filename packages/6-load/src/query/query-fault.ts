@@ -1,3 +1,4 @@
+import { StageError } from "@sluice/errors";
 import { clickHouseCodeOf, clickHouseTextOf } from "../translate-clickhouse-error.ts";
 
 /** One thing that is wrong with the SQL of an ingest query. Lines and columns count from 1; 0 is not known. */
@@ -27,7 +28,7 @@ export function queryFaultOf(error: unknown, sql: string): QueryFault | undefine
   const text = clickHouseTextOf(error);
   if (code === undefined || text === undefined) return undefined;
   if (ACCESS_DENIED.has(code)) {
-    const wanted = /grant (.*?)\. \(/.exec(text)?.[1] ?? "what it wants";
+    const wanted = /the grant (.*?)(?:\. |\.?\s*$)/s.exec(text)?.[1] ?? "what it wants";
     const message = `the query has no right to ${wanted}: it reads its files alone`;
     return { ...nowhere, message, isForbidden: true };
   }
@@ -37,6 +38,36 @@ export function queryFaultOf(error: unknown, sql: string): QueryFault | undefine
 }
 
 const nowhere = { line: 0, column: 0 } as const;
+
+/**
+ * A failure of a query as a StageError: `query_invalid` and `query_forbidden` tell what ClickHouse says of the SQL,
+ * `query_failed` names the exception alone, whose text may hold row data. What may pass by itself stays as it is.
+ */
+export function translateQueryError(error: unknown, sql: string): StageError {
+  const fault = queryFaultOf(error, sql);
+  if (fault !== undefined) {
+    const { line, column, message, isForbidden } = fault;
+    const where = line === 0 ? "" : `line ${line}, column ${column}: `;
+    const code = isForbidden ? "query_forbidden" : "query_invalid";
+    return new StageError("load", code, `the ingest query: ${where}${message}`, { cause: error });
+  }
+  const stage =
+    error instanceof StageError
+      ? error
+      : new StageError("load", "unavailable", "the query did not end", { cause: error });
+  if (stage.retry === "automatic") return stage;
+  const name = exceptionName(error);
+  const message = `the ingest query failed on the rows of its files (${name ?? `exception ${clickHouseCodeOf(error)}`}): functions that end in OrNull give null for a value that they cannot read`;
+  return new StageError("load", "query_failed", message, { cause: error });
+}
+
+/** The server's word for what happened, CANNOT_PARSE_TEXT for one. */
+function exceptionName(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return "type" in error && typeof error.type === "string"
+    ? error.type
+    : exceptionName(error.cause);
+}
 
 /** Without the numbers around it, and without the statement that we wrote around the SQL. */
 function bareMessage(text: string): string {

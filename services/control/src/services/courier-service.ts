@@ -38,6 +38,8 @@ import {
   toCourier,
 } from "./courier-rows.ts";
 
+import { assertQueries } from "./query-checks.ts";
+
 /** Characters of a courier's name, by its proto. */
 const MAX_NAME = 200;
 
@@ -80,6 +82,7 @@ async function create(context: ControlContext, request: CreateCourierRequest): P
   if (made !== undefined) {
     return made;
   }
+  await assertQueries(context, CreateCourierRequestSchema, courier);
   return await makeOnce(context, call, makeId("cour"), async (transaction, id) => {
     await assertCourier(CreateCourierRequestSchema, courier, transaction, tenant);
     await insert(transaction, tenant, id, courier);
@@ -175,6 +178,7 @@ async function list(
 async function update(context: ControlContext, request: UpdateCourierRequest): Promise<string> {
   const asked = required(request.courier);
   const tenant = context.tenant();
+  await assertQueries(context, UpdateCourierRequestSchema, asked);
   await context.kysely.transaction().execute(async (transaction) => {
     const current = await lock(transaction, tenant, asked.id);
     assertEtag("courier", asked.etag, current.etag);

@@ -100,7 +100,9 @@ async function workOf(
       if (plan.replayOf !== undefined) {
         return { case: "replayRejects", value: await replayWork(context, task, plan) };
       }
-      if (task.variant === "query") return { case: "ingestQuery", value: queryWork(task, plan) };
+      if (task.variant === "query") {
+        return { case: "ingestQuery", value: await queryWork(context, task, plan) };
+      }
       return { case: "loadObject", value: await loadWork(context, task, plan) };
     case "publish":
       if (plan.comparison !== undefined) {
@@ -112,11 +114,32 @@ async function workOf(
   }
 }
 
-function queryWork(task: TaskRow, plan: Plan): IngestQueryWork {
+async function queryWork(
+  context: EngineContext,
+  task: TaskRow,
+  plan: Plan,
+): Promise<IngestQueryWork> {
   const feed = feedOf(plan, task.feed_id);
   const query = queryOf(plan, feed.feedId);
   if (query === undefined) throw new Error(`the plan has no query for feed ${feed.feedId}`);
-  return create(IngestQueryWorkSchema, { feed, query, ordinal: BigInt(task.object_ordinal ?? 0) });
+  const files = await context.kysely
+    .selectFrom("task")
+    .select(["key", "done_rows"])
+    .where("tenant", "=", task.tenant)
+    .where("workflow_id", "=", task.workflow_id)
+    .where("feed_id", "=", feed.feedId)
+    .where("variant", "=", "query_file")
+    .where("state", "=", "succeeded")
+    .orderBy("number")
+    .execute();
+  return create(IngestQueryWorkSchema, {
+    feed,
+    query,
+    ordinal: BigInt(task.object_ordinal ?? 0),
+    sent: files.map(({ key, done_rows }) =>
+      create(SentObjectSchema, { key, rows: BigInt(done_rows) }),
+    ),
+  });
 }
 
 async function compareWork(
