@@ -88,8 +88,25 @@ async function isWholeTable(change: Change, plan: Plan, feedId: string): Promise
     `.execute(change.trx);
   const [counts] = rows;
   if (counts === undefined || counts.found !== counts.unchanged) return false;
+  if (isReplaced(plan, feedId) && !(await isAsReplaced(change, feedId))) return false;
   const isOneQuery = queryOf(plan, feedId) === undefined || counts.runs === 1;
   return isOneQuery && counts.loaded === counts.found;
+}
+
+/**
+ * Whether nothing was loaded since the last truncate and load: of a file that a later load brought again, with other
+ * content, the table may still have rows of the version before.
+ */
+async function isAsReplaced({ trx, tenant }: Change, feedId: string): Promise<boolean> {
+  const last = await trx
+    .selectFrom("load_record")
+    .select("operation")
+    .where("tenant", "=", tenant)
+    .where("feed_id", "=", feedId)
+    .orderBy("number", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return last?.operation === LoadOperation.TRUNCATE_AND_LOAD;
 }
 
 function isReplaced(plan: Plan, feedId: string): boolean {
