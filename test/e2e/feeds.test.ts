@@ -176,7 +176,8 @@ test("another primary key waits until the domain table has no row (FE-10)", asyn
   expect(refused.rawMessage).toContain("purge or truncate the domain table");
   expect((await story.feeds.getFeed({ id: feedId })).feed?.version).toBe(1);
 
-  await story.clickhouse.command({ query: "TRUNCATE TABLE keyed.people__rows" });
+  const { workflowId } = await story.tables.truncateDomainTable({ feedId });
+  for await (const _ of story.workflows.watchWorkflow({ id: workflowId }));
   await story.feeds.activateFeed({ id: feedId });
   expect(await story.run(courierId)).toMatchObject({ state: Workflow_State.SUCCEEDED });
   expect(await story.rows("SELECT id, name FROM keyed.people ORDER BY name")).toEqual([
