@@ -140,6 +140,7 @@ describe("a notification", () => {
     expect((await story.run(courierId)).state).toBe(Workflow_State.SUCCEEDED);
     expect((await notifications.listNotifications({ courierId })).notifications).toEqual([]);
     await notifications.updateNotificationSettings({ settings: { workflowSucceeded: true } });
+    await story.customer.put(`notes_${made}.csv`, "id\n1\n2\n3\n");
     await story.run(courierId);
     await notifications.updateNotificationSettings({ settings: { workflowSucceeded: false } });
     const { workflowId } = await story.couriers.runCourier({
@@ -150,7 +151,7 @@ describe("a notification", () => {
     for await (const _ of story.workflows.watchWorkflow({ id: workflowId }));
     const { notifications: told } = await notifications.listNotifications({ courierId });
     expect(told.map(({ kind }) => kind)).toEqual([Kind.STOPPED, Kind.WORKFLOW_SUCCEEDED]);
-    expect(told[1]?.message).toContain("loaded 2 rows");
+    expect(told[1]?.message).toContain("loaded 3 rows");
   });
 
   it("reaches watchers once each, over a restart of control, and when it is acknowledged (WF-1)", async () => {
