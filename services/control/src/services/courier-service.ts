@@ -1,4 +1,4 @@
-import { clone, toBinary } from "@bufbuild/protobuf";
+import { clone, create as createMessage, toBinary } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type Courier, CourierSchema } from "@sluice/api/control/v1/courier_pb";
 import {
@@ -37,6 +37,7 @@ import {
   selectCouriers,
   toCourier,
 } from "./courier-rows.ts";
+import { importLegacyCourier } from "./import-legacy-courier.ts";
 
 import { assertQueries } from "./query-checks.ts";
 
@@ -51,6 +52,11 @@ export type CourierResources = Omit<ServiceImpl<typeof CourierService>, "runCour
 export function createCourierService(context: ControlContext): CourierResources {
   const read = (id: string): Promise<Courier> => readCourier(context.kysely, context.tenant(), id);
   return {
+    importLegacyCourier: (request) =>
+      importLegacyCourier(context, request, async (courier, requestId) => {
+        const made = createMessage(CreateCourierRequestSchema, { courier, requestId });
+        return await read(await create(context, made));
+      }),
     backtestPattern: (request) => backtestPattern(context, request),
     copyCourier: async (request) => ({ courier: await read(await copy(context, request)) }),
     createCourier: async (request) => ({ courier: await read(await create(context, request)) }),
