@@ -26,6 +26,7 @@ import { toDeleteRule } from "./change-table.ts";
 import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import type { UnaryHandlers } from "./grpc-server.ts";
+import { findForPlan } from "./list-objects.ts";
 import type { LoadThreadPool } from "./load-thread-pool.ts";
 import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
@@ -74,6 +75,11 @@ export function inspectHandlers(
         prefixes: [...page.prefixes],
         nextPageToken: page.nextPageToken ?? "",
       };
+    },
+
+    async findObjects({ list }, signal) {
+      if (list === undefined) throw new Error("the call came without its work");
+      return await findForPlan(list, config, signal);
     },
 
     async backtestPattern(request, signal) {

@@ -4,6 +4,7 @@ import type {
   MatchingDaysSchema,
   MissingFileSchema,
 } from "@sluice/api/control/v1/workflow_file_pb";
+import type { FindObjectsResponseSchema } from "@sluice/api/ingest/v1/inspect_service_pb";
 import {
   type Lease,
   type ListResultSchema,
@@ -12,6 +13,7 @@ import {
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import { StageError } from "@sluice/errors";
 import {
   fileNotFound,
   type MatchingDays,
@@ -21,9 +23,11 @@ import {
   type Selection,
 } from "@sluice/fetch";
 import { createShadowStaging, createStaging, prepareDomainTable } from "@sluice/load";
+import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import { toConnection } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
+import { toStageFailure } from "./to-proto.ts";
 import type { WorkerContext } from "./worker.ts";
 
 /** Objects in one AppendManifest: with keys of 1,024 bytes the message stays under 4 MiB. */
@@ -31,6 +35,9 @@ const MANIFEST_PAGE = 2_000;
 
 /** Missing files that are told; with three keys of 1,024 bytes each the message stays under 4 MiB. */
 const MAX_MISSING = 500;
+
+/** Objects of a plan: with keys of 1,024 bytes the answer stays under 32 MiB. */
+const MAX_PLANNED = 20_000;
 
 /**
  * Finds the objects of a run, tells control of each, and makes the tables that the loads will need. A
@@ -47,8 +54,33 @@ export async function listObjects(
     return await listGiven(lease, work, [rejects], context, signal);
   }
   if (work.shadow) return await listGiven(lease, work, work.pinned, context, signal);
-  const { config } = context;
   const { taskId, attempt } = lease;
+  const { objects, missing, plan } = await findObjects(work, context.config, signal);
+  for (let page = 0; page === 0 || page * MANIFEST_PAGE < objects.length; page++) {
+    const some = objects.slice(page * MANIFEST_PAGE, (page + 1) * MANIFEST_PAGE);
+    await context.client.call(
+      TaskService.method.appendManifest,
+      { taskId, attempt, page, objects: some, missing: page === 0 ? missing : [] },
+      { timeoutMs: 30_000, signal },
+    );
+  }
+  assertComplete(plan, work);
+  await prepareTables(lease, work, context);
+  return { objects: BigInt(objects.length), warnings: toWarnings(plan) };
+}
+
+/** What a listing found, in the words of the API. */
+interface FoundObjects {
+  readonly plan: Plan;
+  readonly objects: MessageInitShape<typeof ManifestObjectSchema>[];
+  readonly missing: MessageInitShape<typeof MissingFileSchema>[];
+}
+
+async function findObjects(
+  work: ListWork,
+  config: IngestConfig,
+  signal: AbortSignal,
+): Promise<FoundObjects> {
   await using source = openSource(toConnection(work.connection), config);
   const found = await source.plan({
     prefix: work.prefix,
@@ -58,29 +90,41 @@ export async function listObjects(
     signal,
   });
   const plan = work.anyDay ? onceIsEnough(found) : found;
-  const missing = plan.missing.slice(0, MAX_MISSING).map((file) => toMissing(file, work));
-  for (let page = 0; page === 0 || page * MANIFEST_PAGE < plan.objects.length; page++) {
-    const objects = plan.objects
-      .slice(page * MANIFEST_PAGE, (page + 1) * MANIFEST_PAGE)
-      .map(({ selection, object, lastModified }) => ({
-        bucket: object.bucket,
-        key: object.key,
-        etag: object.etag,
-        versionId: object.versionId ?? "",
-        size: BigInt(object.size),
-        date: object.date ?? "",
-        fileTag: work.selections[selection]?.fileTag ?? "",
-        modifyTime: timestampFromDate(lastModified),
-      }));
-    await context.client.call(
-      TaskService.method.appendManifest,
-      { taskId, attempt, page, objects, missing: page === 0 ? missing : [] },
-      { timeoutMs: 30_000, signal },
-    );
+  return {
+    plan,
+    missing: plan.missing.slice(0, MAX_MISSING).map((file) => toMissing(file, work)),
+    objects: plan.objects.map(({ selection, object, lastModified }) => ({
+      bucket: object.bucket,
+      key: object.key,
+      etag: object.etag,
+      versionId: object.versionId ?? "",
+      size: BigInt(object.size),
+      date: object.date ?? "",
+      fileTag: work.selections[selection]?.fileTag ?? "",
+      modifyTime: timestampFromDate(lastModified),
+    })),
+  };
+}
+
+/** What a run would find, and what it would fail with. */
+export async function findForPlan(
+  work: ListWork,
+  config: IngestConfig,
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof FindObjectsResponseSchema>> {
+  const { plan, objects, missing } = await findObjects(work, config, signal);
+  const found = {
+    objects: objects.slice(0, MAX_PLANNED),
+    missing,
+    complete: objects.length <= MAX_PLANNED,
+  };
+  try {
+    assertComplete(plan, work);
+    return found;
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    return { ...found, failure: toStageFailure(error.toFailure()) };
   }
-  assertComplete(plan, work);
-  await prepareTables(lease, work, context);
-  return { objects: BigInt(plan.objects.length), warnings: toWarnings(plan) };
 }
 
 /** A file that was found on one day is not lacked on the others. */
@@ -121,7 +165,7 @@ function toMissing(
   };
 }
 
-export function toMatchingDays(days: MatchingDays): MessageInitShape<typeof MatchingDaysSchema> {
+function toMatchingDays(days: MatchingDays): MessageInitShape<typeof MatchingDaysSchema> {
   const { oldest = "", newest = "", nearest, isComplete: complete } = days;
   return { oldest, newest, nearest: [...nearest], complete };
 }

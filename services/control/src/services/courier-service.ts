@@ -38,6 +38,7 @@ import {
   toCourier,
 } from "./courier-rows.ts";
 import { importLegacyCourier } from "./import-legacy-courier.ts";
+import { planRun } from "./plan-run.ts";
 
 import { assertQueries } from "./query-checks.ts";
 
@@ -57,6 +58,7 @@ export function createCourierService(context: ControlContext): CourierResources 
         const made = createMessage(CreateCourierRequestSchema, { courier, requestId });
         return await read(await create(context, made));
       }),
+    planRun: async (request) => ({ plan: await planRun(context, request) }),
     backtestPattern: (request) => backtestPattern(context, request),
     copyCourier: async (request) => ({ courier: await read(await copy(context, request)) }),
     createCourier: async (request) => ({ courier: await read(await create(context, request)) }),

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import type { TableChange } from "@sluice/api/ingest/v1/table_change_pb";
@@ -26,7 +26,7 @@ import {
 import { partsOf, pgpCredentialsOf } from "../services/courier-files.ts";
 import { stitchFeedsOf } from "../services/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
-import { daysOf } from "./days.ts";
+import { type Days, daysOf } from "./days.ts";
 import { newestChange, undoRefusal } from "./load-records.ts";
 import {
   type Comparison,
@@ -79,20 +79,13 @@ async function workOf(
       return {
         case: "list",
         value: create(ListWorkSchema, {
+          ...listWork(plan, {
+            startDate: workflow.start_date,
+            endDate: workflow.end_date,
+            everything: workflow.everything,
+            skipMissingFiles: workflow.skip_missing_files,
+          }),
           connection: await context.secrets.connection(plan.courier.credentialId),
-          prefix: plan.courier.prefix,
-          selections: plan.courier.files.map((file) =>
-            create(SelectionSchema, {
-              fileTag: file.tag,
-              selection: file.selection,
-              optional: file.optional || workflow.skip_missing_files,
-            }),
-          ),
-          ...(workflow.everything
-            ? { everythingUntil: workflow.start_date }
-            : { dates: daysOf(workflow.start_date, workflow.end_date) }),
-          mayBeEmpty: workflow.skip_missing_files,
-          anyDay: plan.anyDay ?? false,
           feeds: [...plan.feeds],
         }),
       };
@@ -151,6 +144,28 @@ async function compareWork(
   const draft = feedOf(plan, task.feed_id);
   const sent = await sentFor(context, task, draft.feedId);
   return create(CompareWorkSchema, { draft, active, sent });
+}
+
+/** What a run of a courier looks for. */
+export function listWork(
+  { courier, anyDay }: Plan,
+  run: Days & { readonly everything: boolean; readonly skipMissingFiles: boolean },
+): MessageInitShape<typeof ListWorkSchema> {
+  return {
+    prefix: courier.prefix,
+    selections: courier.files.map((file) =>
+      create(SelectionSchema, {
+        fileTag: file.tag,
+        selection: file.selection,
+        optional: file.optional || run.skipMissingFiles,
+      }),
+    ),
+    ...(run.everything
+      ? { everythingUntil: run.startDate }
+      : { dates: daysOf(run.startDate, run.endDate) }),
+    mayBeEmpty: run.skipMissingFiles,
+    anyDay: anyDay ?? false,
+  };
 }
 
 async function loadWork(

@@ -2,10 +2,11 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { MissingFileSchema } from "@sluice/api/control/v1/workflow_file_pb";
+import type { ManifestObject } from "@sluice/api/ingest/v1/task_pb";
 import type { AppendManifestRequest } from "@sluice/api/ingest/v1/task_service_pb";
 import { sql } from "kysely";
 import { type Change, inWorkflow } from "./change.ts";
-import type { EngineContext } from "./context.ts";
+import type { EngineContext, Trx } from "./context.ts";
 import { nextDay } from "./days.ts";
 import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
 
@@ -34,24 +35,7 @@ export async function appendManifest(
       attempt: request.attempt,
       page: request.page,
     };
-    const rows = request.objects.map((object, position) => ({
-      ...place,
-      position,
-      bucket: object.bucket,
-      key: object.key,
-      etag: object.etag,
-      version_id: object.versionId,
-      size: Number(object.size),
-      date: object.date,
-      file_tag: object.fileTag,
-      modify_time: object.modifyTime === undefined ? null : timestampDate(object.modifyTime),
-    }));
-    for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
-      await change.trx
-        .insertInto("manifest_object")
-        .values(rows.slice(start, start + ROWS_PER_INSERT))
-        .execute();
-    }
+    await insertObjects(change.trx, place, request.objects);
     if (request.missing.length === 0) return;
     await change.trx
       .insertInto("missing_file")
@@ -64,6 +48,40 @@ export async function appendManifest(
       )
       .execute();
   });
+}
+
+/** Where objects of a manifest come to stand. */
+export interface ManifestPlace {
+  readonly tenant: string;
+  readonly workflow_id: string;
+  readonly attempt: number;
+  readonly page: number;
+}
+
+/** Writes objects in their order, from position 0. */
+export async function insertObjects(
+  trx: Trx,
+  place: ManifestPlace,
+  objects: readonly ManifestObject[],
+): Promise<void> {
+  const rows = objects.map((object, position) => ({
+    ...place,
+    position,
+    bucket: object.bucket,
+    key: object.key,
+    etag: object.etag,
+    version_id: object.versionId,
+    size: Number(object.size),
+    date: object.date,
+    file_tag: object.fileTag,
+    modify_time: object.modifyTime === undefined ? null : timestampDate(object.modifyTime),
+  }));
+  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
+    await trx
+      .insertInto("manifest_object")
+      .values(rows.slice(start, start + ROWS_PER_INSERT))
+      .execute();
+  }
 }
 
 async function isKnown(change: Change, request: AppendManifestRequest): Promise<boolean> {

@@ -13,13 +13,15 @@ import type { Courier, IngestQuery } from "./courier_pb.ts";
 import { file_sluice_control_v1_courier } from "./courier_pb.ts";
 import type { ImportLegacyCourierRequestSchema, ImportLegacyCourierResponseSchema } from "./legacy_import_pb.ts";
 import { file_sluice_control_v1_legacy_import } from "./legacy_import_pb.ts";
+import type { RunPlan } from "./run_plan_pb.ts";
+import { file_sluice_control_v1_run_plan } from "./run_plan_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/courier_service.proto.
  */
 export const file_sluice_control_v1_courier_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2UiXwoSQ29weUNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhYKBG5hbWUYAiABKAlCCLpIBXIDGMgBEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIkIKE0NvcHlDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIipgEKFkJhY2t0ZXN0UGF0dGVyblJlcXVlc3QSHQoKY291cmllcl9pZBgBIAEoCUIHukgEcgIQAUgAEjAKBXRyaWFsGAIgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVyblRyaWFsSAASKQoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kQhAKB3N1YmplY3QSBbpIAggBImUKDFBhdHRlcm5UcmlhbBIeCg1jcmVkZW50aWFsX2lkGAEgASgJQge6SARyAhABEhgKBnByZWZpeBgCIAEoCUIIukgFcgMogAgSGwoHcGF0dGVybhgDIAEoCUIKukgHcgUQASiACCJPChdCYWNrdGVzdFBhdHRlcm5SZXNwb25zZRI0CghwYXR0ZXJucxgBIAMoCzIiLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5CYWNrdGVzdCK4AgoRUnVuQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESMwoEZGF0ZRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSRIABIrCgZwZXJpb2QYAyABKAsyGS5zbHVpY2UuY29udHJvbC52MS5QZXJpb2RIABIzCgpldmVyeXRoaW5nGAYgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuRXZlcnl0aGluZ0gAEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGMgBEhoKEnNraXBfbWlzc2luZ19maWxlcxgFIAEoCBITCgtpbmdlc3Rfb25seRgHIAEoCBIYChByZWxvYWRfdW5jaGFuZ2VkGAggASgIQg4KBXNjb3BlEgW6SAIIASIMCgpFdmVyeXRoaW5nIngKBlBlcmlvZBI3CgpzdGFydF9kYXRlGAEgASgJQiO6SCByHjIcXlswLTldezR9LVswLTldezJ9LVswLTldezJ9JBI1CghlbmRfZGF0ZRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQiKQoSUnVuQ291cmllclJlc3BvbnNlEhMKC3dvcmtmbG93X2lkGAEgASgJIlMKGlZhbGlkYXRlSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJQChtWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iPQoMUXVlcnlQcm9ibGVtEg8KB21lc3NhZ2UYASABKAkSDAoEbGluZRgCIAEoBRIOCgZjb2x1bW4YAyABKAUymwgKDkNvdXJpZXJTZXJ2aWNlEmIKDUNyZWF0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkNyZWF0ZUNvdXJpZXJSZXNwb25zZRJeCgpHZXRDb3VyaWVyEiQuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlcXVlc3QaJS5zbHVpY2UuY29udHJvbC52MS5HZXRDb3VyaWVyUmVzcG9uc2UiA5ACARJkCgxMaXN0Q291cmllcnMSJi5zbHVpY2UuY29udHJvbC52MS5MaXN0Q291cmllcnNSZXF1ZXN0Gicuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVzcG9uc2UiA5ACARJiCg1VcGRhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5VcGRhdGVDb3VyaWVyUmVzcG9uc2USYgoNRGVsZXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuRGVsZXRlQ291cmllclJlc3BvbnNlEnkKE1ZhbGlkYXRlSW5nZXN0UXVlcnkSLS5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBouLnNsdWljZS5jb250cm9sLnYxLlZhbGlkYXRlSW5nZXN0UXVlcnlSZXNwb25zZSIDkAIBElwKC0NvcHlDb3VyaWVyEiUuc2x1aWNlLmNvbnRyb2wudjEuQ29weUNvdXJpZXJSZXF1ZXN0GiYuc2x1aWNlLmNvbnRyb2wudjEuQ29weUNvdXJpZXJSZXNwb25zZRJ0ChNJbXBvcnRMZWdhY3lDb3VyaWVyEi0uc2x1aWNlLmNvbnRyb2wudjEuSW1wb3J0TGVnYWN5Q291cmllclJlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5JbXBvcnRMZWdhY3lDb3VyaWVyUmVzcG9uc2USbQoPQmFja3Rlc3RQYXR0ZXJuEikuc2x1aWNlLmNvbnRyb2wudjEuQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBoqLnNsdWljZS5jb250cm9sLnYxLkJhY2t0ZXN0UGF0dGVyblJlc3BvbnNlIgOQAgESWQoKUnVuQ291cmllchIkLnNsdWljZS5jb250cm9sLnYxLlJ1bkNvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuUnVuQ291cmllclJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_legacy_import]);
+  fileDesc("CidzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX3NlcnZpY2UucHJvdG8SEXNsdWljZS5jb250cm9sLnYxImkKFENyZWF0ZUNvdXJpZXJSZXF1ZXN0EjMKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyQga6SAPIAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiRAoVQ3JlYXRlQ291cmllclJlc3BvbnNlEisKB2NvdXJpZXIYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyIigKEUdldENvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABIkEKEkdldENvdXJpZXJSZXNwb25zZRIrCgdjb3VyaWVyGAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuQ291cmllciJZChNMaXN0Q291cmllcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEg8KB2ZlZWRfaWQYAyABKAkiXQoUTGlzdENvdXJpZXJzUmVzcG9uc2USLAoIY291cmllcnMYASADKAsyGi5zbHVpY2UuY29udHJvbC52MS5Db3VyaWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoUVXBkYXRlQ291cmllclJlcXVlc3QSMwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASJEChVVcGRhdGVDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIiOQoURGVsZXRlQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIXChVEZWxldGVDb3VyaWVyUmVzcG9uc2UiXwoSQ29weUNvdXJpZXJSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhYKBG5hbWUYAiABKAlCCLpIBXIDGMgBEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGMgBIkIKE0NvcHlDb3VyaWVyUmVzcG9uc2USKwoHY291cmllchgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLkNvdXJpZXIipgEKFkJhY2t0ZXN0UGF0dGVyblJlcXVlc3QSHQoKY291cmllcl9pZBgBIAEoCUIHukgEcgIQAUgAEjAKBXRyaWFsGAIgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVyblRyaWFsSAASKQoGcGVyaW9kGAMgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuUGVyaW9kQhAKB3N1YmplY3QSBbpIAggBImUKDFBhdHRlcm5UcmlhbBIeCg1jcmVkZW50aWFsX2lkGAEgASgJQge6SARyAhABEhgKBnByZWZpeBgCIAEoCUIIukgFcgMogAgSGwoHcGF0dGVybhgDIAEoCUIKukgHcgUQASiACCJPChdCYWNrdGVzdFBhdHRlcm5SZXNwb25zZRI0CghwYXR0ZXJucxgBIAMoCzIiLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5CYWNrdGVzdCK4AgoRUnVuQ291cmllclJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESMwoEZGF0ZRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSRIABIrCgZwZXJpb2QYAyABKAsyGS5zbHVpY2UuY29udHJvbC52MS5QZXJpb2RIABIzCgpldmVyeXRoaW5nGAYgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuRXZlcnl0aGluZ0gAEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGMgBEhoKEnNraXBfbWlzc2luZ19maWxlcxgFIAEoCBITCgtpbmdlc3Rfb25seRgHIAEoCBIYChByZWxvYWRfdW5jaGFuZ2VkGAggASgIQg4KBXNjb3BlEgW6SAIIASK1AgoOUGxhblJ1blJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAESMwoEZGF0ZRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSRIABIrCgZwZXJpb2QYAyABKAsyGS5zbHVpY2UuY29udHJvbC52MS5QZXJpb2RIABIzCgpldmVyeXRoaW5nGAYgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuRXZlcnl0aGluZ0gAEhoKEnNraXBfbWlzc2luZ19maWxlcxgFIAEoCBITCgtpbmdlc3Rfb25seRgHIAEoCBIYChByZWxvYWRfdW5jaGFuZ2VkGAggASgIEhwKCW1heF9sb29rcxgJIAEoBUIJukgGGgQYFCgAQg4KBXNjb3BlEgW6SAIIASI7Cg9QbGFuUnVuUmVzcG9uc2USKAoEcGxhbhgBIAEoCzIaLnNsdWljZS5jb250cm9sLnYxLlJ1blBsYW4iDAoKRXZlcnl0aGluZyJ4CgZQZXJpb2QSNwoKc3RhcnRfZGF0ZRgBIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNQoIZW5kX2RhdGUYAiABKAlCI7pIIHIeMhxeWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0kIikKElJ1bkNvdXJpZXJSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCSJTChpWYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVxdWVzdBI1CgVxdWVyeRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Qga6SAPIAQEiUAobVmFsaWRhdGVJbmdlc3RRdWVyeVJlc3BvbnNlEjEKCHByb2JsZW1zGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuUXVlcnlQcm9ibGVtIj0KDFF1ZXJ5UHJvYmxlbRIPCgdtZXNzYWdlGAEgASgJEgwKBGxpbmUYAiABKAUSDgoGY29sdW1uGAMgASgFMvIICg5Db3VyaWVyU2VydmljZRJiCg1DcmVhdGVDb3VyaWVyEicuc2x1aWNlLmNvbnRyb2wudjEuQ3JlYXRlQ291cmllclJlcXVlc3QaKC5zbHVpY2UuY29udHJvbC52MS5DcmVhdGVDb3VyaWVyUmVzcG9uc2USXgoKR2V0Q291cmllchIkLnNsdWljZS5jb250cm9sLnYxLkdldENvdXJpZXJSZXF1ZXN0GiUuc2x1aWNlLmNvbnRyb2wudjEuR2V0Q291cmllclJlc3BvbnNlIgOQAgESZAoMTGlzdENvdXJpZXJzEiYuc2x1aWNlLmNvbnRyb2wudjEuTGlzdENvdXJpZXJzUmVxdWVzdBonLnNsdWljZS5jb250cm9sLnYxLkxpc3RDb3VyaWVyc1Jlc3BvbnNlIgOQAgESYgoNVXBkYXRlQ291cmllchInLnNsdWljZS5jb250cm9sLnYxLlVwZGF0ZUNvdXJpZXJSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlc3BvbnNlEmIKDURlbGV0ZUNvdXJpZXISJy5zbHVpY2UuY29udHJvbC52MS5EZWxldGVDb3VyaWVyUmVxdWVzdBooLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZUNvdXJpZXJSZXNwb25zZRJ5ChNWYWxpZGF0ZUluZ2VzdFF1ZXJ5Ei0uc2x1aWNlLmNvbnRyb2wudjEuVmFsaWRhdGVJbmdlc3RRdWVyeVJlcXVlc3QaLi5zbHVpY2UuY29udHJvbC52MS5WYWxpZGF0ZUluZ2VzdFF1ZXJ5UmVzcG9uc2UiA5ACARJcCgtDb3B5Q291cmllchIlLnNsdWljZS5jb250cm9sLnYxLkNvcHlDb3VyaWVyUmVxdWVzdBomLnNsdWljZS5jb250cm9sLnYxLkNvcHlDb3VyaWVyUmVzcG9uc2USdAoTSW1wb3J0TGVnYWN5Q291cmllchItLnNsdWljZS5jb250cm9sLnYxLkltcG9ydExlZ2FjeUNvdXJpZXJSZXF1ZXN0Gi4uc2x1aWNlLmNvbnRyb2wudjEuSW1wb3J0TGVnYWN5Q291cmllclJlc3BvbnNlEm0KD0JhY2t0ZXN0UGF0dGVybhIpLnNsdWljZS5jb250cm9sLnYxLkJhY2t0ZXN0UGF0dGVyblJlcXVlc3QaKi5zbHVpY2UuY29udHJvbC52MS5CYWNrdGVzdFBhdHRlcm5SZXNwb25zZSIDkAIBElUKB1BsYW5SdW4SIS5zbHVpY2UuY29udHJvbC52MS5QbGFuUnVuUmVxdWVzdBoiLnNsdWljZS5jb250cm9sLnYxLlBsYW5SdW5SZXNwb25zZSIDkAIBElkKClJ1bkNvdXJpZXISJC5zbHVpY2UuY29udHJvbC52MS5SdW5Db3VyaWVyUmVxdWVzdBolLnNsdWljZS5jb250cm9sLnYxLlJ1bkNvdXJpZXJSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_legacy_import, file_sluice_control_v1_run_plan]);
 
 /**
  * Asks for a new courier.
@@ -504,6 +506,107 @@ export const RunCourierRequestSchema: GenMessage<RunCourierRequest> = /*@__PURE_
   messageDesc(file_sluice_control_v1_courier_service, 15);
 
 /**
+ * Asks what a run would do.
+ *
+ * @generated from message sluice.control.v1.PlanRunRequest
+ */
+export type PlanRunRequest = Message<"sluice.control.v1.PlanRunRequest"> & {
+  /**
+   * The courier's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * For which days patterns are tried.
+   *
+   * @generated from oneof sluice.control.v1.PlanRunRequest.scope
+   */
+  scope: {
+    /**
+     * One day, yyyy-mm-dd.
+     *
+     * @generated from field: string date = 2;
+     */
+    value: string;
+    case: "date";
+  } | {
+    /**
+     * Several days.
+     *
+     * @generated from field: sluice.control.v1.Period period = 3;
+     */
+    value: Period;
+    case: "period";
+  } | {
+    /**
+     * Every object that the patterns can match, each for its own day.
+     *
+     * @generated from field: sluice.control.v1.Everything everything = 6;
+     */
+    value: Everything;
+    case: "everything";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * As in RunCourierRequest.
+   *
+   * @generated from field: bool skip_missing_files = 5;
+   */
+  skipMissingFiles: boolean;
+
+  /**
+   * As in RunCourierRequest.
+   *
+   * @generated from field: bool ingest_only = 7;
+   */
+  ingestOnly: boolean;
+
+  /**
+   * As in RunCourierRequest.
+   *
+   * @generated from field: bool reload_unchanged = 8;
+   */
+  reloadUnchanged: boolean;
+
+  /**
+   * At most so many files are looked at, once for each feed; 4 when 0.
+   *
+   * @generated from field: int32 max_looks = 9;
+   */
+  maxLooks: number;
+};
+
+/**
+ * Describes the message sluice.control.v1.PlanRunRequest.
+ * Use `create(PlanRunRequestSchema)` to create a new message.
+ */
+export const PlanRunRequestSchema: GenMessage<PlanRunRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 16);
+
+/**
+ * What a run would do.
+ *
+ * @generated from message sluice.control.v1.PlanRunResponse
+ */
+export type PlanRunResponse = Message<"sluice.control.v1.PlanRunResponse"> & {
+  /**
+   * Found out by a listing, a look into some files, and what earlier runs have loaded.
+   *
+   * @generated from field: sluice.control.v1.RunPlan plan = 1;
+   */
+  plan?: RunPlan | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.PlanRunResponse.
+ * Use `create(PlanRunResponseSchema)` to create a new message.
+ */
+export const PlanRunResponseSchema: GenMessage<PlanRunResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier_service, 17);
+
+/**
  * All that is there. A file without a date in its name, or with a part of one, counts for the last day it can.
  *
  * @generated from message sluice.control.v1.Everything
@@ -516,7 +619,7 @@ export type Everything = Message<"sluice.control.v1.Everything"> & {
  * Use `create(EverythingSchema)` to create a new message.
  */
 export const EverythingSchema: GenMessage<Everything> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 16);
+  messageDesc(file_sluice_control_v1_courier_service, 18);
 
 /**
  * Some consecutive days.
@@ -544,7 +647,7 @@ export type Period = Message<"sluice.control.v1.Period"> & {
  * Use `create(PeriodSchema)` to create a new message.
  */
 export const PeriodSchema: GenMessage<Period> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 17);
+  messageDesc(file_sluice_control_v1_courier_service, 19);
 
 /**
  * The workflow has started.
@@ -565,7 +668,7 @@ export type RunCourierResponse = Message<"sluice.control.v1.RunCourierResponse">
  * Use `create(RunCourierResponseSchema)` to create a new message.
  */
 export const RunCourierResponseSchema: GenMessage<RunCourierResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 18);
+  messageDesc(file_sluice_control_v1_courier_service, 20);
 
 /**
  * Asks what is wrong with an ingest query.
@@ -586,7 +689,7 @@ export type ValidateIngestQueryRequest = Message<"sluice.control.v1.ValidateInge
  * Use `create(ValidateIngestQueryRequestSchema)` to create a new message.
  */
 export const ValidateIngestQueryRequestSchema: GenMessage<ValidateIngestQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 19);
+  messageDesc(file_sluice_control_v1_courier_service, 21);
 
 /**
  * What is wrong with an ingest query.
@@ -607,7 +710,7 @@ export type ValidateIngestQueryResponse = Message<"sluice.control.v1.ValidateIng
  * Use `create(ValidateIngestQueryResponseSchema)` to create a new message.
  */
 export const ValidateIngestQueryResponseSchema: GenMessage<ValidateIngestQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 20);
+  messageDesc(file_sluice_control_v1_courier_service, 22);
 
 /**
  * One thing that is wrong with an ingest query.
@@ -642,7 +745,7 @@ export type QueryProblem = Message<"sluice.control.v1.QueryProblem"> & {
  * Use `create(QueryProblemSchema)` to create a new message.
  */
 export const QueryProblemSchema: GenMessage<QueryProblem> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier_service, 21);
+  messageDesc(file_sluice_control_v1_courier_service, 23);
 
 /**
  * Couriers: what is brought from where to which feeds.
@@ -741,6 +844,16 @@ export const CourierService: GenService<{
     methodKind: "unary";
     input: typeof BacktestPatternRequestSchema;
     output: typeof BacktestPatternResponseSchema;
+  },
+  /**
+   * Tells what RunCourier would find and do, without doing it: nothing is written.
+   *
+   * @generated from rpc sluice.control.v1.CourierService.PlanRun
+   */
+  planRun: {
+    methodKind: "unary";
+    input: typeof PlanRunRequestSchema;
+    output: typeof PlanRunResponseSchema;
   },
   /**
    * Starts a workflow. Repeating it with the same request_id gives the same workflow.

@@ -17,15 +17,19 @@ import type { DeleteRule } from "../../control/v1/delete_rule_pb.ts";
 import { file_sluice_control_v1_delete_rule } from "../../control/v1/delete_rule_pb.ts";
 import type { DomainTable, Reject, RejectCount, Row } from "../../control/v1/domain_table_pb.ts";
 import { file_sluice_control_v1_domain_table } from "../../control/v1/domain_table_pb.ts";
+import type { StageFailure } from "../../control/v1/failure_pb.ts";
+import { file_sluice_control_v1_failure } from "../../control/v1/failure_pb.ts";
 import type { ListedObject } from "../../control/v1/source_pb.ts";
 import { file_sluice_control_v1_source } from "../../control/v1/source_pb.ts";
+import type { MissingFile } from "../../control/v1/workflow_file_pb.ts";
+import { file_sluice_control_v1_workflow_file } from "../../control/v1/workflow_file_pb.ts";
 import type { CheckFileRequestSchema, CheckFileResponseSchema, InferFileSettingsRequestSchema, InferFileSettingsResponseSchema } from "./inference_pb.ts";
 import { file_sluice_ingest_v1_inference } from "./inference_pb.ts";
 import type { PreviewObjectRequestSchema, PreviewObjectResponseSchema } from "./preview_pb.ts";
 import { file_sluice_ingest_v1_preview } from "./preview_pb.ts";
 import type { TableState } from "./table_change_pb.ts";
 import { file_sluice_ingest_v1_table_change } from "./table_change_pb.ts";
-import type { Connection, FeedVersion, PgpKeys } from "./task_pb.ts";
+import type { Connection, FeedVersion, ListWork, ManifestObject, PgpKeys } from "./task_pb.ts";
 import { file_sluice_ingest_v1_task } from "./task_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -33,7 +37,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/inspect_service.proto.
  */
 export const file_sluice_ingest_v1_inspect_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iRAoUTWVhc3VyZVRhYmxlc1JlcXVlc3QSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIkMKFU1lYXN1cmVUYWJsZXNSZXNwb25zZRIqCgVzaXplcxgBIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuVGFibGVTaXplIk8KCVRhYmxlU2l6ZRIOCgZleGlzdHMYASABKAgSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDEg0KBWJ5dGVzGAQgASgDIpgBChdSZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEjMKBHJ1bGUYAiABKAsyHS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVSdWxlQga6SAPIAQESEwoLbWF4X3NhbXBsZXMYAyABKAUifgoYUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlEisKBXN0YXRlGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVN0YXRlEgwKBHJvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdzLsCwoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEmYKD0JhY2t0ZXN0UGF0dGVybhIoLnNsdWljZS5pbmdlc3QudjEuQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBopLnNsdWljZS5pbmdlc3QudjEuQmFja3Rlc3RQYXR0ZXJuUmVzcG9uc2USYwoOSW5zcGVjdFBncEtleXMSJy5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXNwb25zZRJgCg1EZXNjcmliZVRhYmxlEiYuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlc3BvbnNlEmAKDU1lYXN1cmVUYWJsZXMSJi5zbHVpY2UuaW5nZXN0LnYxLk1lYXN1cmVUYWJsZXNSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5NZWFzdXJlVGFibGVzUmVzcG9uc2USaQoQUmVhZERlbGV0ZUVmZmVjdBIpLnNsdWljZS5pbmdlc3QudjEuUmVhZERlbGV0ZUVmZmVjdFJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlJlYWREZWxldGVFZmZlY3RSZXNwb25zZRJRCghSZWFkUm93cxIhLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXF1ZXN0GiIuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1Jlc3BvbnNlEloKC1JlYWRSZWplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVzcG9uc2USaQoQU3VtbWFyaXplUmVqZWN0cxIpLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRJgCg1QcmV2aWV3T2JqZWN0EiYuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuUHJldmlld09iamVjdFJlc3BvbnNlEmwKEUluZmVyRmlsZVNldHRpbmdzEiouc2x1aWNlLmluZ2VzdC52MS5JbmZlckZpbGVTZXR0aW5nc1JlcXVlc3QaKy5zbHVpY2UuaW5nZXN0LnYxLkluZmVyRmlsZVNldHRpbmdzUmVzcG9uc2USVAoJQ2hlY2tGaWxlEiIuc2x1aWNlLmluZ2VzdC52MS5DaGVja0ZpbGVSZXF1ZXN0GiMuc2x1aWNlLmluZ2VzdC52MS5DaGVja0ZpbGVSZXNwb25zZRJyChNQcmVwYXJlU2VtYW50aWNWaWV3Eiwuc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVxdWVzdBotLnNsdWljZS5pbmdlc3QudjEuUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlEmkKEENoZWNrSW5nZXN0UXVlcnkSKS5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0Giouc2x1aWNlLmluZ2VzdC52MS5DaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_source, file_sluice_ingest_v1_inference, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
+  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJGChJGaW5kT2JqZWN0c1JlcXVlc3QSMAoEbGlzdBgBIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtCBrpIA8gBASK9AQoTRmluZE9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSMAoHZmFpbHVyZRgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCghjb21wbGV0ZRgEIAEoCCLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iRAoUTWVhc3VyZVRhYmxlc1JlcXVlc3QSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIkMKFU1lYXN1cmVUYWJsZXNSZXNwb25zZRIqCgVzaXplcxgBIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuVGFibGVTaXplIk8KCVRhYmxlU2l6ZRIOCgZleGlzdHMYASABKAgSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDEg0KBWJ5dGVzGAQgASgDIpgBChdSZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEjMKBHJ1bGUYAiABKAsyHS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVSdWxlQga6SAPIAQESEwoLbWF4X3NhbXBsZXMYAyABKAUifgoYUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlEisKBXN0YXRlGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVN0YXRlEgwKBHJvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdzLIDAoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEloKC0ZpbmRPYmplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5GaW5kT2JqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkZpbmRPYmplY3RzUmVzcG9uc2USZgoPQmFja3Rlc3RQYXR0ZXJuEiguc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXF1ZXN0Gikuc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXNwb25zZRJjCg5JbnNwZWN0UGdwS2V5cxInLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1Jlc3BvbnNlEmAKDURlc2NyaWJlVGFibGUSJi5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVzcG9uc2USYAoNTWVhc3VyZVRhYmxlcxImLnNsdWljZS5pbmdlc3QudjEuTWVhc3VyZVRhYmxlc1JlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLk1lYXN1cmVUYWJsZXNSZXNwb25zZRJpChBSZWFkRGVsZXRlRWZmZWN0Eikuc2x1aWNlLmluZ2VzdC52MS5SZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlElEKCFJlYWRSb3dzEiEuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1JlcXVlc3QaIi5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSb3dzUmVzcG9uc2USWgoLUmVhZFJlamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuUmVhZFJlamVjdHNSZXNwb25zZRJpChBTdW1tYXJpemVSZWplY3RzEikuc2x1aWNlLmluZ2VzdC52MS5TdW1tYXJpemVSZWplY3RzUmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEmAKDVByZXZpZXdPYmplY3QSJi5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVzcG9uc2USbAoRSW5mZXJGaWxlU2V0dGluZ3MSKi5zbHVpY2UuaW5nZXN0LnYxLkluZmVyRmlsZVNldHRpbmdzUmVxdWVzdBorLnNsdWljZS5pbmdlc3QudjEuSW5mZXJGaWxlU2V0dGluZ3NSZXNwb25zZRJUCglDaGVja0ZpbGUSIi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrRmlsZVJlcXVlc3QaIy5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrRmlsZVJlc3BvbnNlEnIKE1ByZXBhcmVTZW1hbnRpY1ZpZXcSLC5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0Gi0uc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2USaQoQQ2hlY2tJbmdlc3RRdWVyeRIpLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_failure, file_sluice_control_v1_source, file_sluice_control_v1_workflow_file, file_sluice_ingest_v1_inference, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to try a connection.
@@ -162,6 +166,69 @@ export const ListObjectsResponseSchema: GenMessage<ListObjectsResponse> = /*@__P
   messageDesc(file_sluice_ingest_v1_inspect_service, 3);
 
 /**
+ * Asks what a run would find.
+ *
+ * @generated from message sluice.ingest.v1.FindObjectsRequest
+ */
+export type FindObjectsRequest = Message<"sluice.ingest.v1.FindObjectsRequest"> & {
+  /**
+   * The run's own work.
+   *
+   * @generated from field: sluice.ingest.v1.ListWork list = 1;
+   */
+  list?: ListWork | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.FindObjectsRequest.
+ * Use `create(FindObjectsRequestSchema)` to create a new message.
+ */
+export const FindObjectsRequestSchema: GenMessage<FindObjectsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 4);
+
+/**
+ * What a run would find.
+ *
+ * @generated from message sluice.ingest.v1.FindObjectsResponse
+ */
+export type FindObjectsResponse = Message<"sluice.ingest.v1.FindObjectsResponse"> & {
+  /**
+   * By day, then by key; at most the first 20,000.
+   *
+   * @generated from field: repeated sluice.ingest.v1.ManifestObject objects = 1;
+   */
+  objects: ManifestObject[];
+
+  /**
+   * What is not there; at most 500.
+   *
+   * @generated from field: repeated sluice.control.v1.MissingFile missing = 2;
+   */
+  missing: MissingFile[];
+
+  /**
+   * What the run would fail with.
+   *
+   * @generated from field: sluice.control.v1.StageFailure failure = 3;
+   */
+  failure?: StageFailure | undefined;
+
+  /**
+   * Whether these are all objects.
+   *
+   * @generated from field: bool complete = 4;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.FindObjectsResponse.
+ * Use `create(FindObjectsResponseSchema)` to create a new message.
+ */
+export const FindObjectsResponseSchema: GenMessage<FindObjectsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 5);
+
+/**
  * Asks what a pattern would find.
  *
  * @generated from message sluice.ingest.v1.BacktestPatternRequest
@@ -215,7 +282,7 @@ export type BacktestPatternRequest = Message<"sluice.ingest.v1.BacktestPatternRe
  * Use `create(BacktestPatternRequestSchema)` to create a new message.
  */
 export const BacktestPatternRequestSchema: GenMessage<BacktestPatternRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 4);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 6);
 
 /**
  * What another courier looks for.
@@ -250,7 +317,7 @@ export type OtherPattern = Message<"sluice.ingest.v1.OtherPattern"> & {
  * Use `create(OtherPatternSchema)` to create a new message.
  */
 export const OtherPatternSchema: GenMessage<OtherPattern> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 5);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 7);
 
 /**
  * What a pattern would find.
@@ -271,7 +338,7 @@ export type BacktestPatternResponse = Message<"sluice.ingest.v1.BacktestPatternR
  * Use `create(BacktestPatternResponseSchema)` to create a new message.
  */
 export const BacktestPatternResponseSchema: GenMessage<BacktestPatternResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 6);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 8);
 
 /**
  * Asks to read private keys.
@@ -292,7 +359,7 @@ export type InspectPgpKeysRequest = Message<"sluice.ingest.v1.InspectPgpKeysRequ
  * Use `create(InspectPgpKeysRequestSchema)` to create a new message.
  */
 export const InspectPgpKeysRequestSchema: GenMessage<InspectPgpKeysRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 7);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 9);
 
 /**
  * What the keys are.
@@ -320,7 +387,7 @@ export type InspectPgpKeysResponse = Message<"sluice.ingest.v1.InspectPgpKeysRes
  * Use `create(InspectPgpKeysResponseSchema)` to create a new message.
  */
 export const InspectPgpKeysResponseSchema: GenMessage<InspectPgpKeysResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 8);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 10);
 
 /**
  * Asks for a domain table.
@@ -341,7 +408,7 @@ export type DescribeTableRequest = Message<"sluice.ingest.v1.DescribeTableReques
  * Use `create(DescribeTableRequestSchema)` to create a new message.
  */
 export const DescribeTableRequestSchema: GenMessage<DescribeTableRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 9);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 11);
 
 /**
  * A domain table.
@@ -362,7 +429,7 @@ export type DescribeTableResponse = Message<"sluice.ingest.v1.DescribeTableRespo
  * Use `create(DescribeTableResponseSchema)` to create a new message.
  */
 export const DescribeTableResponseSchema: GenMessage<DescribeTableResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 10);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
 
 /**
  * Asks for some rows.
@@ -390,7 +457,7 @@ export type ReadRowsRequest = Message<"sluice.ingest.v1.ReadRowsRequest"> & {
  * Use `create(ReadRowsRequestSchema)` to create a new message.
  */
 export const ReadRowsRequestSchema: GenMessage<ReadRowsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 11);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
 
 /**
  * Some rows.
@@ -411,7 +478,7 @@ export type ReadRowsResponse = Message<"sluice.ingest.v1.ReadRowsResponse"> & {
  * Use `create(ReadRowsResponseSchema)` to create a new message.
  */
 export const ReadRowsResponseSchema: GenMessage<ReadRowsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
 
 /**
  * Asks for rejected rows.
@@ -460,7 +527,7 @@ export type ReadRejectsRequest = Message<"sluice.ingest.v1.ReadRejectsRequest"> 
  * Use `create(ReadRejectsRequestSchema)` to create a new message.
  */
 export const ReadRejectsRequestSchema: GenMessage<ReadRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
 
 /**
  * A page of rejected rows.
@@ -488,7 +555,7 @@ export type ReadRejectsResponse = Message<"sluice.ingest.v1.ReadRejectsResponse"
  * Use `create(ReadRejectsResponseSchema)` to create a new message.
  */
 export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 16);
 
 /**
  * Asks for the counts of rejected rows.
@@ -516,7 +583,7 @@ export type SummarizeRejectsRequest = Message<"sluice.ingest.v1.SummarizeRejects
  * Use `create(SummarizeRejectsRequestSchema)` to create a new message.
  */
 export const SummarizeRejectsRequestSchema: GenMessage<SummarizeRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 17);
 
 /**
  * The counts.
@@ -537,7 +604,7 @@ export type SummarizeRejectsResponse = Message<"sluice.ingest.v1.SummarizeReject
  * Use `create(SummarizeRejectsResponseSchema)` to create a new message.
  */
 export const SummarizeRejectsResponseSchema: GenMessage<SummarizeRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 16);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 18);
 
 /**
  * Asks for a source's semantic view.
@@ -565,7 +632,7 @@ export type PrepareSemanticViewRequest = Message<"sluice.ingest.v1.PrepareSemant
  * Use `create(PrepareSemanticViewRequestSchema)` to create a new message.
  */
 export const PrepareSemanticViewRequestSchema: GenMessage<PrepareSemanticViewRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 17);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 19);
 
 /**
  * It is there.
@@ -580,7 +647,7 @@ export type PrepareSemanticViewResponse = Message<"sluice.ingest.v1.PrepareSeman
  * Use `create(PrepareSemanticViewResponseSchema)` to create a new message.
  */
 export const PrepareSemanticViewResponseSchema: GenMessage<PrepareSemanticViewResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 18);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 20);
 
 /**
  * Asks what is wrong with an ingest query.
@@ -601,7 +668,7 @@ export type CheckIngestQueryRequest = Message<"sluice.ingest.v1.CheckIngestQuery
  * Use `create(CheckIngestQueryRequestSchema)` to create a new message.
  */
 export const CheckIngestQueryRequestSchema: GenMessage<CheckIngestQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 19);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 21);
 
 /**
  * What is wrong with it.
@@ -622,7 +689,7 @@ export type CheckIngestQueryResponse = Message<"sluice.ingest.v1.CheckIngestQuer
  * Use `create(CheckIngestQueryResponseSchema)` to create a new message.
  */
 export const CheckIngestQueryResponseSchema: GenMessage<CheckIngestQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 20);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 22);
 
 /**
  * Asks how large domain tables are.
@@ -643,7 +710,7 @@ export type MeasureTablesRequest = Message<"sluice.ingest.v1.MeasureTablesReques
  * Use `create(MeasureTablesRequestSchema)` to create a new message.
  */
 export const MeasureTablesRequestSchema: GenMessage<MeasureTablesRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 21);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 23);
 
 /**
  * How large they are.
@@ -664,7 +731,7 @@ export type MeasureTablesResponse = Message<"sluice.ingest.v1.MeasureTablesRespo
  * Use `create(MeasureTablesResponseSchema)` to create a new message.
  */
 export const MeasureTablesResponseSchema: GenMessage<MeasureTablesResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 22);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 24);
 
 /**
  * How large a domain table is.
@@ -706,7 +773,7 @@ export type TableSize = Message<"sluice.ingest.v1.TableSize"> & {
  * Use `create(TableSizeSchema)` to create a new message.
  */
 export const TableSizeSchema: GenMessage<TableSize> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 23);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 25);
 
 /**
  * Asks what a rule would delete.
@@ -741,7 +808,7 @@ export type ReadDeleteEffectRequest = Message<"sluice.ingest.v1.ReadDeleteEffect
  * Use `create(ReadDeleteEffectRequestSchema)` to create a new message.
  */
 export const ReadDeleteEffectRequestSchema: GenMessage<ReadDeleteEffectRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 24);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 26);
 
 /**
  * What a rule would delete.
@@ -776,7 +843,7 @@ export type ReadDeleteEffectResponse = Message<"sluice.ingest.v1.ReadDeleteEffec
  * Use `create(ReadDeleteEffectResponseSchema)` to create a new message.
  */
 export const ReadDeleteEffectResponseSchema: GenMessage<ReadDeleteEffectResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 25);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 27);
 
 /**
  * Looks at buckets, keys and tables for control, which touches no data itself. Served by ingest, called
@@ -804,6 +871,16 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof ListObjectsRequestSchema;
     output: typeof ListObjectsResponseSchema;
+  },
+  /**
+   * Finds what a run would find.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.FindObjects
+   */
+  findObjects: {
+    methodKind: "unary";
+    input: typeof FindObjectsRequestSchema;
+    output: typeof FindObjectsResponseSchema;
   },
   /**
    * Tries a file pattern on a listing.
