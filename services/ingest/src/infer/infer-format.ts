@@ -149,8 +149,13 @@ async function delimited(
     ...(given.escape === undefined ? {} : { escape: given.escape }),
   };
   const text = headText(head.bytes, encoding);
+  const { nullText = "", comment, recordDelimiter } = given;
+  const more = {
+    ...(comment === undefined ? {} : { comment }),
+    ...(recordDelimiter === undefined ? {} : { recordDelimiter }),
+  };
   const dialect = await inferDialect(text, known, (marks) =>
-    cutSample(head, { ...marks, encoding, skipRows, nullText: given.nullText ?? "" }, limits),
+    cutSample(head, { ...marks, ...more, encoding, skipRows, nullText }, limits),
   );
   const header = inferHeader(dialect.trial.rows);
   const names = (value: number): Guess<string> => ({ ...header, value: String(value) });
