@@ -90,6 +90,27 @@ export const SHORTCUTS: readonly Shortcut[] = [
     ],
   },
   {
+    name: "infer",
+    method: "SourceService/InferFileSettings",
+    group: LOOK,
+    examples: [
+      ["sluice infer Acme customers/2026-11-20.csv.gz", "settings with their evidence, and fields"],
+      [
+        "sluice infer Acme export.csv --json | jq .inferred.draft",
+        "a specification for a new feed, made of the file",
+      ],
+    ],
+  },
+  {
+    name: "check",
+    method: "FeedService/CheckFile",
+    group: LOOK,
+    words: ["feed-id", "credential-id", "key"],
+    examples: [
+      ["sluice check Customers Acme customers/2026-11-20.csv", "all that differs from the feed"],
+    ],
+  },
+  {
     name: "backtest",
     method: "CourierService/BacktestPattern",
     group: LOOK,
