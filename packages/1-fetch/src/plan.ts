@@ -55,7 +55,10 @@ export interface MissingFile {
   readonly listedPrefix: string;
   /** At most 3 keys that were seen there, the most similar first. */
   readonly nearest: readonly string[];
-  /** For which days there are files; absent for keys, patterns without a date, and buckets that may not be listed. */
+  /**
+   * For which days there are files; absent for keys, patterns without a date, optional files of a run that found others,
+   * and buckets that may not be listed.
+   */
   readonly matchingDays?: MatchingDays;
 }
 
@@ -94,16 +97,22 @@ const MAX_CANDIDATES = 1000;
  */
 export async function planObjects(store: Store, options: PlanRequest): Promise<Plan> {
   const found: { readonly selection: number; readonly object: Unnumbered }[] = [];
-  const missing: MissingFile[] = [];
+  const lacking: { readonly target: Target; readonly file: MissingFile }[] = [];
   const matchingDays = createDayFinder(store, options.prefix ?? "", options.signal);
   for (const target of toTargets(options)) {
     const { objects, seenKeys, seenCount } = await find(store, target, options.signal);
     found.push(...objects.map((object) => ({ selection: target.selection, object })));
     if (objects.length === 0) {
       const file = await explainMissing(store, target, seenKeys, seenCount, options.signal);
-      const days = await matchingDays(target.pattern, target.day);
-      missing.push({ ...file, ...(days === undefined ? {} : { matchingDays: days }) });
+      lacking.push({ target, file });
     }
+  }
+  const missing: MissingFile[] = [];
+  for (const { target, file } of lacking) {
+    // An optional file may be missing every day: only what fails a run is worth a listing of all its days.
+    const isWorthIt = !target.isOptional || found.length === 0;
+    const days = isWorthIt ? await matchingDays(target.pattern, target.day) : undefined;
+    missing.push({ ...file, ...(days === undefined ? {} : { matchingDays: days }) });
   }
   const required = missing.filter(({ isOptional }) => !isOptional);
   if (required.length > 0 && options.skipMissing !== true) {

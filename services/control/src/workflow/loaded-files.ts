@@ -121,26 +121,27 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
   if (isReplaced(plan, feedId)) {
     await forgetLoadedFiles(change.trx, tenant, feedId);
   }
-  const objects = sql`
-    task join manifest_object as object
-      on object.tenant = task.tenant and object.workflow_id = task.workflow_id
-      and object.page = task.page and object.position = task.position
-    where task.tenant = ${tenant} and task.workflow_id = ${workflow.id} and task.feed_id = ${feedId}
-      and task.kind = 'load' and task.state = 'succeeded'`;
+  const isLoaded = sql`
+    object.tenant = task.tenant and object.workflow_id = task.workflow_id
+    and object.page = task.page and object.position = task.position
+    and task.tenant = ${tenant} and task.workflow_id = ${workflow.id} and task.feed_id = ${feedId}
+    and task.kind = 'load' and task.state = 'succeeded'`;
   // Another workflow may have listed later and published earlier: its rows are the newer ones.
   await sql`
-    delete from loaded_file
-    where tenant = ${tenant} and feed_id = ${feedId} and workflow_id <> ${workflow.id}
-      and (bucket, key) in (
-        select object.bucket, object.key from ${objects}
-          and task.object_ordinal > loaded_file.object_ordinal)`.execute(change.trx);
+    delete from loaded_file using task, manifest_object as object
+    where ${isLoaded}
+      and loaded_file.tenant = ${tenant} and loaded_file.feed_id = ${feedId}
+      and loaded_file.bucket = object.bucket and loaded_file.key = object.key
+      and loaded_file.workflow_id <> ${workflow.id}
+      and loaded_file.object_ordinal < task.object_ordinal`.execute(change.trx);
   await sql`
     insert into loaded_file (tenant, feed_id, bucket, key, reading, etag, version_id, size,
                              object_ordinal, workflow_id)
     select distinct on (object.bucket, object.key, reading) ${tenant}, ${feedId}, object.bucket, object.key,
       ${readingOf(plan, feedId)} as reading, object.etag, object.version_id, object.size,
       task.object_ordinal, ${workflow.id}
-    from ${objects}
+    from task, manifest_object as object
+    where ${isLoaded}
       and not exists (
         select 1 from loaded_file as later
         where later.tenant = ${tenant} and later.feed_id = ${feedId} and later.bucket = object.bucket
