@@ -118,6 +118,7 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
   if (!isOfCourier(plan)) return;
   const { feedId } = feedOf(plan, task.feed_id);
   const { tenant, workflow } = change;
+  await warnOfLost(change, plan, feedId);
   if (isReplaced(plan, feedId)) {
     await forgetLoadedFiles(change.trx, tenant, feedId);
   }
@@ -148,6 +149,27 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
           and later.key = object.key and later.workflow_id <> ${workflow.id})
     order by object.bucket, object.key, reading, task.object_ordinal desc
     on conflict do nothing`.execute(change.trx);
+}
+
+/** Says when rows for whose sake files were passed over are gone: another run replaced the table in the meantime. */
+async function warnOfLost(change: Change, plan: Plan, feedId: string): Promise<void> {
+  const { rows } = await sql<{ lost: number }>`
+    select count(*)::bigint as lost
+    from unchanged_object as unchanged join manifest_object as object
+      on object.tenant = unchanged.tenant and object.workflow_id = unchanged.workflow_id
+      and object.page = unchanged.page and object.position = unchanged.position
+    where unchanged.tenant = ${change.tenant} and unchanged.workflow_id = ${change.workflow.id}
+      and unchanged.feed_id = ${feedId}
+      and not exists (
+        select 1 from loaded_file as loaded
+        where loaded.tenant = unchanged.tenant and loaded.feed_id = ${feedId}
+          and loaded.bucket = object.bucket and loaded.key = object.key)`.execute(change.trx);
+  const lost = rows[0]?.lost ?? 0;
+  if (lost === 0) return;
+  const { source, name } = feedOf(plan, feedId);
+  change.set.warnings.push(
+    `Of the files that were skipped, ${lost} have no rows in ${source}.${name} any more, because another run replaced or removed them meanwhile: run again to load them.`,
+  );
 }
 
 /**
