@@ -16,3 +16,4 @@ export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from ".
 export type { ReadOptions } from "./read.ts";
 export { isExternalId, isRoleArn } from "./role-identifiers.ts";
 export { createS3Source, type S3Source } from "./s3-source.ts";
+export type { UploadPlace, Uploads } from "./uploads.ts";

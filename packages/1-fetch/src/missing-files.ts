@@ -2,9 +2,16 @@ import { StageError } from "@sluice/errors";
 import type { MissingFile } from "./plan.ts";
 
 /** The failure of a run that lacks required files: it tells of the first, and counts the others. */
-export function fileNotFound(bucket: string, missing: readonly MissingFile[]): StageError<"list"> {
+export function fileNotFound(bucket: string, missing: readonly MissingFile[]): StageError {
   const [file] = missing;
   if (file === undefined) throw new Error("no file is missing");
+  const { archiveByAnotherName: other, lookedFor, day } = file;
+  if (other !== undefined) {
+    const message = `no archive is called ${lookedFor} for ${day}; there is ${other}`;
+    const place = { bucket, key: lookedFor };
+    const options = { ...place, seen: other, expected: lookedFor };
+    return new StageError("decompress", "name_mismatch", message, options);
+  }
   const others = missing.length - 1;
   const more = others > 0 ? `; ${others} more required files are missing` : "";
   return explain(bucket, file, "", more);

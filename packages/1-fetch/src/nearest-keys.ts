@@ -14,6 +14,29 @@ export function nearestKeys(
     .map(({ key }) => key);
 }
 
+const ARCHIVE = /\.(zip|tar|tgz|tbz2?|txz|tzst|tar\.\w+)(\.(pgp|gpg))?$/i;
+const folderOf = (key: string): string => key.slice(0, key.lastIndexOf("/") + 1);
+/** Two keys that differ in numbers alone are of two days, or of two parts. */
+const withoutNumbers = (key: string): string => key.replace(/\d+/g, "0");
+
+/** The archive that surely was meant by a key that is not there; undefined when none is alike, or only another day's. */
+export function archiveByAnotherName({
+  lookedFor,
+  nearest,
+}: {
+  readonly lookedFor: string;
+  readonly nearest: readonly string[];
+}): string | undefined {
+  const most = (lookedFor.length - folderOf(lookedFor).length) / 2;
+  return nearest.find(
+    (key) =>
+      ARCHIVE.test(key) &&
+      folderOf(key) === folderOf(lookedFor) &&
+      withoutNumbers(key) !== withoutNumbers(lookedFor) &&
+      editDistance(lookedFor, key) <= most,
+  );
+}
+
 /** Levenshtein's distance of what is left when the common beginning and end are taken away. */
 function editDistance(a: string, b: string): number {
   let from = 0;

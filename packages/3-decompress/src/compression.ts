@@ -1,4 +1,4 @@
-import { StageError } from "@sluice/errors";
+import { type ProposedSetting, StageError } from "@sluice/errors";
 import { type ArchiveSettings, COMPRESSIONS, type Compression } from "@sluice/schema";
 import type { CompressionName } from "./codecs.ts";
 import { type Container, containerOf, describeBytes, isKnownPlain, mayBegin } from "./sniff.ts";
@@ -54,15 +54,17 @@ export function disagreement(
 ): StageError {
   const seen = describeBytes(head);
   const container = containerOf(head);
-  let patch = " Set compression: none.";
-  if (isCompression(container)) patch = ` Set compression: ${container}.`;
+  let proposed: ProposedSetting[] = [{ setting: "compression", value: "none" }];
+  if (isCompression(container)) proposed = [{ setting: "compression", value: container }];
   else if ((container === "zip" || container === "tar") && container !== archive) {
-    patch = ` Set compression: none, archive: ${container}.`;
-  } else if (container === undefined && !isKnownPlain(head)) patch = "";
+    proposed.push({ setting: "archive", value: container });
+  } else if (container === undefined && !isKnownPlain(head)) proposed = [];
+  const settings = proposed.map(({ setting, value }) => `${setting}: ${value}`).join(", ");
+  const patch = settings === "" ? "" : ` Set ${settings}.`;
   return new StageError(
     "decompress",
     "not_this_container",
     `The compression is set to ${compression}; the bytes are ${seen}.${patch}`,
-    { seen, expected: compression === "none" ? "no compression" : compression, cause },
+    { seen, expected: compression === "none" ? "no compression" : compression, cause, proposed },
   );
 }

@@ -115,6 +115,10 @@ export const CODES = {
       "invalid_credentials",
       "This endpoint is not one the operator allows. Leave it empty for AWS, or ask the operator to allow it.",
     ),
+    uploads_not_set_up: changed(
+      "retry",
+      "Ask the operator to name a bucket of the platform's own by SLUICE_UPLOAD_BUCKET, or name an object of the customer's bucket instead.",
+    ),
     source_unavailable: transient("The store did not answer. It is tried again by itself."),
   },
   list: {

@@ -10,6 +10,7 @@ export {
 export {
   type Coordinate,
   type Layer,
+  type ProposedSetting,
   StageError,
   type StageErrorOptions,
   type StageFailure,

@@ -29,6 +29,17 @@ export interface StageErrorOptions extends Coordinate {
   readonly seen?: string;
   /** What the settings wanted, in words. */
   readonly expected?: string;
+  /** Other settings, by which the bytes would be opened. */
+  readonly proposed?: readonly ProposedSetting[];
+}
+
+/**
+ * A setting that would fit what was seen, in the words of @sluice/schema: a compression, an archive's kind, a format;
+ * "none" takes the setting away.
+ */
+export interface ProposedSetting {
+  readonly setting: "compression" | "archive" | "format";
+  readonly value: string;
 }
 
 /** A StageError in plain data, for messages between threads and processes. */
@@ -40,6 +51,7 @@ export interface StageFailure {
   readonly coordinate: Coordinate;
   readonly seen?: string;
   readonly expected?: string;
+  readonly proposed?: readonly ProposedSetting[];
 }
 
 /**
@@ -55,9 +67,10 @@ export class StageError<S extends Stage = Stage> extends Error {
   readonly coordinate: Coordinate;
   readonly seen: string | undefined;
   readonly expected: string | undefined;
+  readonly proposed: readonly ProposedSetting[];
 
   constructor(stage: S, code: Code<S>, message: string, options: StageErrorOptions = {}) {
-    const { cause, seen, expected, ...coordinate } = options;
+    const { cause, seen, expected, proposed = [], ...coordinate } = options;
     super(`[${stage}/${code}] ${message}`, { cause });
     this.stage = stage;
     this.code = code;
@@ -66,6 +79,7 @@ export class StageError<S extends Stage = Stage> extends Error {
     this.coordinate = coordinate;
     this.seen = seen;
     this.expected = expected;
+    this.proposed = proposed;
   }
 
   /** The same error with more of its place filled in; what is known already stays. */
@@ -74,6 +88,7 @@ export class StageError<S extends Stage = Stage> extends Error {
       ...place,
       ...this.coordinate,
       cause: this.cause,
+      proposed: this.proposed,
       ...(this.seen === undefined ? {} : { seen: this.seen }),
       ...(this.expected === undefined ? {} : { expected: this.expected }),
     });
@@ -87,6 +102,7 @@ export class StageError<S extends Stage = Stage> extends Error {
       retry: this.retry,
       message: this.rawMessage,
       coordinate: this.coordinate,
+      ...(this.proposed.length === 0 ? {} : { proposed: this.proposed }),
       ...(this.seen === undefined ? {} : { seen: this.seen }),
       ...(this.expected === undefined ? {} : { expected: this.expected }),
     };

@@ -41,7 +41,12 @@ export function assertFormat(head: Uint8Array, { kind }: { readonly kind: Format
     "parse",
     "malformed",
     `The format is set to ${kind}; the bytes are ${seen.words}. ${remedy}`,
-    { byteOffset: 0, seen: seen.words, expected: kind },
+    {
+      byteOffset: 0,
+      seen: seen.words,
+      expected: kind,
+      ...(seen.kind === undefined ? {} : { proposed: [{ setting: "format", value: seen.kind }] }),
+    },
   );
 }
 
