@@ -42,8 +42,8 @@ export {
   type PublishOptions,
   type PublishOutcome,
   publish,
-  publishRejects,
   readPublishIntent,
+  showRejects,
 } from "./publish.ts";
 export { checkQuery } from "./query/check-query.ts";
 export {
@@ -71,6 +71,7 @@ export {
   type RejectSummary,
   summarizeRejects,
 } from "./read-rejects.ts";
+export { removeStaged } from "./remove-staged.ts";
 export {
   publishReplayedRejects,
   type ReplayFilter,

@@ -43,7 +43,7 @@ export interface InsertStatements {
 }
 
 /** Bits of `_updated` that count the rows of one object. */
-const ROW_BITS = 37n;
+export const ROW_BITS = 37n;
 
 /** Where the rows of an object start among all rows of the domain table's life. */
 export function placeBase({ object, rowBase }: Pick<EntryPlace, "object" | "rowBase">): bigint {

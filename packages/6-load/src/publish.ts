@@ -221,14 +221,28 @@ async function exchange(
   });
 }
 
+/** Moves the workflow's rejects into the feed's quarantine, which keeps one row per row of a file. */
+async function publishRejects(warehouse: Warehouse, feed: Feed, workflowId: string): Promise<void> {
+  await handRejects(warehouse, feed, workflowId, "move");
+}
+
 /**
- * Moves the workflow's rejects into the feed's quarantine: part of publishing, and alone for a load that
- * failed by its threshold. The quarantine keeps one row per row of a file, so a repetition adds nothing.
+ * Lets the rejects of a load be read that failed by its threshold. They stay staged as well: the load may be resumed,
+ * and then all of its rows are counted again.
  */
-export async function publishRejects(
+export async function showRejects(
   warehouse: Warehouse,
   feed: Feed,
   workflowId: string,
+): Promise<void> {
+  await handRejects(warehouse, feed, workflowId, "show");
+}
+
+async function handRejects(
+  warehouse: Warehouse,
+  feed: Feed,
+  workflowId: string,
+  how: "move" | "show",
 ): Promise<void> {
   const at = { source: feed.source, name: feed.name };
   const from = stagingRejectsTable(at, workflowId);
@@ -236,7 +250,9 @@ export async function publishRejects(
   // A workflow that an older release began has narrower tables, and only equal ones move.
   await addRejectColumns(warehouse, rejectsTable(at));
   await addRejectColumns(warehouse, from);
-  await movePartition(warehouse, from, rejectsTable(at));
+  const to = rejectsTable(at);
+  if (how === "move") return await movePartition(warehouse, from, to);
+  await warehouse.execute(`ALTER TABLE ${to.sql} ATTACH PARTITION tuple() FROM ${from.sql}`);
 }
 
 /**

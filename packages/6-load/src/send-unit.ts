@@ -35,6 +35,8 @@ function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): str
     String(feed.version),
     createHash("sha256").update(unit.statements[side]).digest("hex"),
     unit.identity,
+    // What an earlier generation staged was removed: its tokens must not keep the same batch from coming again.
+    ...(object.generation === undefined ? [] : [String(object.generation)]),
   ];
   // Lengths in front keep two different lists from joining into one text.
   const joined = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");

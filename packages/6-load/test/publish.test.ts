@@ -8,8 +8,8 @@ import {
   type PublishIntent,
   prepareDomainTable,
   publish,
-  publishRejects,
   readPublishIntent,
+  showRejects,
   verifyStaging,
   type Warehouse,
 } from "../src/index.ts";
@@ -130,8 +130,8 @@ describe("publishing", () => {
       ["2", "new"],
       ["x", "bad"],
     ]);
-    await publishRejects(server.warehouse, feed, "w");
-    await publishRejects(server.warehouse, feed, "w");
+    await showRejects(server.warehouse, feed, "w");
+    await showRejects(server.warehouse, feed, "w");
     await publishWhole("w", "load");
     expect(await listRejects(server.warehouse, at, { workflowId: "w", limit: 10 })).toMatchObject([
       { key: "in/a.csv", row: 2, code: "bad_value", field: "id", value: "x" },

@@ -6,9 +6,9 @@ import {
   loadBatches,
   loadSlices,
   prepareDomainTable,
-  publishRejects,
   type Reject,
   resolveColumns,
+  showRejects,
   summarizeRejects,
   verifyStaging,
 } from "../src/index.ts";
@@ -49,7 +49,7 @@ test("a reject says where it was, what it was and why, and what a replay needs",
     ["1", "2024-01-01"],
     ["2", "30.02.2024"],
   ]);
-  await publishRejects(server.warehouse, feed, "w");
+  await showRejects(server.warehouse, feed, "w");
   const [reject] = await listRejects(server.warehouse, at, { limit: 10 });
   expect(reject).toEqual({
     workflowId: "w",
@@ -128,8 +128,8 @@ test("a summary counts rows by reason, of all workflows or of one", async () => 
     { code: "malformed", raw: "a,b,c" },
   ]);
   await stage("other", { key: "a", entry: "", rowBase: 0 }, [["z", "2024-01-01"]]);
-  await publishRejects(server.warehouse, feed, "w");
-  await publishRejects(server.warehouse, feed, "other");
+  await showRejects(server.warehouse, feed, "w");
+  await showRejects(server.warehouse, feed, "other");
   expect(await summarizeRejects(server.warehouse, at, { workflowId: "w" })).toEqual([
     { stage: "cast", code: "bad_value", field: "id", rows: 2 },
     { stage: "cast", code: "bad_value", field: "v", rows: 1 },
@@ -153,8 +153,8 @@ describe("an export", () => {
       const rows = Array.from({ length: count }, (_, n) => [`=${n}`, '@x,\n"y"']);
       await stage("w", { key: "a", entry: "", rowBase: 0 }, [["1", "2024-01-01"], ...rows]);
       await stage("v", { key: "a", entry: "", rowBase: 0 }, [["!", "2024-01-01"]]);
-      await publishRejects(server.warehouse, feed, "w");
-      await publishRejects(server.warehouse, feed, "v");
+      await showRejects(server.warehouse, feed, "w");
+      await showRejects(server.warehouse, feed, "v");
       const found = await all();
       expect(found.map(({ workflowId, row, value }) => [workflowId, row, value])).toEqual([
         ["v", 1, "!"],

@@ -13,6 +13,8 @@ export interface ManifestObject {
   readonly tag?: string;
   /** Counts objects of the domain table's whole life; a later load, day or key has the larger one. At most 2^27 - 1. */
   readonly ordinal: number;
+  /** How often its load was begun from the start, because other bytes or settings came; not set for never. */
+  readonly generation?: number;
 }
 
 /** One object as a listing shows it. */
