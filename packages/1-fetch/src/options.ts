@@ -16,7 +16,9 @@ export type Access =
       readonly accessKeyId: string;
       readonly secretAccessKey: string;
       readonly sessionToken?: string;
-    };
+    }
+  /** As the platform itself: for buckets of its own. */
+  | { readonly kind: "platform" };
 
 /** Where a customer's objects lie, and by which right they are read. */
 export interface Connection {

@@ -15,6 +15,7 @@ import { type Plan, type PlanRequest, planObjects } from "./plan.ts";
 import { type ReadOptions, readObject } from "./read.ts";
 import { createSession } from "./session.ts";
 import type { Store } from "./store.ts";
+import { type Uploads, uploadsInto } from "./uploads.ts";
 
 /**
  * Names below `localhost` are this machine (RFC 6761, 6.3), which not every resolver knows: an access point's ARN is
@@ -35,6 +36,8 @@ export interface S3Source extends AsyncDisposable {
   plan(request: PlanRequest): Promise<Plan>;
   /** The bytes of exactly the version of the manifest; see `readObject`. */
   read(object: ManifestObject, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  /** Writes into the bucket: for one of the platform's own. */
+  readonly uploads: Uploads;
   /** Checks the connection, one thing after another. */
   test(signal?: AbortSignal): Promise<readonly ConnectionCheck[]>;
   /**
@@ -55,7 +58,7 @@ export function createS3Source(options: S3SourceOptions): S3Source {
   const { connection, platform = {} } = options;
   const limits = toLimits(options);
   const bucket = assertBucket(connection.bucket);
-  if (bucket.kind !== "bucket" && connection.access.kind === "key") {
+  if (bucket.kind !== "bucket" && connection.access.kind !== "role") {
     const message = "an access point is only read through a role";
     throw new StageError("connect", "invalid_credentials", message, { bucket: bucket.name });
   }
@@ -98,6 +101,7 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     head: async (key, headOptions) => await headObject(store, key, untilClosed(headOptions)),
     plan: async (request) => await planObjects(store, untilClosed(request)),
     read: (object, readOptions) => readObject(store, object, untilClosed(readOptions)),
+    uploads: uploadsInto(store),
     test: async (signal) => {
       const options = untilClosed(signal === undefined ? {} : { signal });
       return await testConnection(store, connection.access, options.signal);

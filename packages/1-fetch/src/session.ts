@@ -74,10 +74,10 @@ export function createSession(options: SessionOptions): Session {
   if (endpoint !== undefined) assertEndpoint(endpoint);
   if (platform.stsEndpoint !== undefined) assertEndpoint(platform.stsEndpoint);
 
-  const clientFor = (keys: Keys): S3Client =>
+  const clientFor = (keys: Keys | undefined): S3Client =>
     new S3Client({
       region,
-      credentials: keys,
+      ...(keys === undefined ? {} : { credentials: keys }),
       requestHandler,
       ...(endpoint === undefined ? {} : { endpoint }),
       forcePathStyle: endpoint !== undefined && bucket.kind !== "access-point-arn",
@@ -91,8 +91,8 @@ export function createSession(options: SessionOptions): Session {
       responseChecksumValidation: "WHEN_REQUIRED",
     });
 
-  if (access.kind === "key") {
-    const client = clientFor(access);
+  if (access.kind !== "role") {
+    const client = clientFor(access.kind === "key" ? access : platform.credentials);
     return {
       region,
       hasOwnEndpoint: endpoint !== undefined,

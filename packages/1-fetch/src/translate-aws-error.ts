@@ -3,7 +3,7 @@ import { type AwsAnswer, toAwsAnswer } from "./aws-answer.ts";
 
 /** What was being done when the foreign error came: the same answer can mean different things. */
 export interface Doing {
-  readonly operation: "assume-role" | "reach" | "list" | "head" | "read";
+  readonly operation: "assume-role" | "reach" | "list" | "head" | "read" | "write";
   /** The region that the request was made for. */
   readonly region: string;
   readonly isAccessPoint?: boolean;

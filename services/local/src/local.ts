@@ -91,6 +91,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         SLUICE_AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
         SLUICE_STS_ENDPOINT: aws.url,
         SLUICE_S3_ENDPOINT: aws.url,
+        SLUICE_UPLOAD_BUCKET: UPLOAD_BUCKET,
         ...options.ingestEnvironment,
       },
     });
@@ -125,6 +126,9 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   };
 }
 
+/** The platform's own, for files that stand in the place of customers' files. */
+const UPLOAD_BUCKET = "sluice-uploads";
+
 /** Not the account of the buckets: what the platform reads, it reads across accounts, as in life. */
 const PLATFORM_ACCOUNT = "444455556666";
 
@@ -135,14 +139,25 @@ interface PlatformIdentity {
   readonly roleArn: string;
 }
 
-/** The platform's side of AWS: a base user that may do nothing but assume the platform's role. */
+/** The platform's side of AWS: a base user that may assume the platform's role, and keep uploads in a bucket of its own. */
 async function createPlatform(aws: LocalAws): Promise<PlatformIdentity> {
   const mayAssumeRoles = {
     Version: "2012-10-17",
     Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Resource: "*" }],
   } as const;
   const accountId = PLATFORM_ACCOUNT;
-  const user = await aws.createUser({ name: "sluice", accountId, policy: mayAssumeRoles });
+  await aws.createBucket(UPLOAD_BUCKET);
+  const [mayAssume] = mayAssumeRoles.Statement;
+  const mayUpload = {
+    Effect: "Allow",
+    Action: "s3:*Object*",
+    Resource: `arn:aws:s3:::${UPLOAD_BUCKET}/*`,
+  } as const;
+  const user = await aws.createUser({
+    name: "sluice",
+    accountId,
+    policy: { Version: "2012-10-17", Statement: [mayAssume, mayUpload] },
+  });
   await aws.putRole({
     name: "sluice-default",
     accountId,
