@@ -317,7 +317,7 @@ describe("files that are missing", () => {
     });
     expect(failed.failure?.message).toContain("every file is optional, but one has to be there");
     const skipped = await run(id, { ...on(DAY), skipMissingFiles: true });
-    expect(skipped.state).toBe(Workflow_State.SUCCEEDED);
+    expect(skipped.state).toBe(Workflow_State.SKIPPED);
   });
 
   test("a courier without loads lists its files and loads nothing (b3)", async () => {
@@ -325,7 +325,7 @@ describe("files that are missing", () => {
     const selection = { case: "key", value: "samples/one.csv" } as const;
     const id = await courierOf("Samples", [{ tag: "one", selection, settings: CSV }], []);
     const workflow = await story.run(id);
-    expect(workflow.state).toBe(Workflow_State.SUCCEEDED);
+    expect(workflow.state).toBe(Workflow_State.SKIPPED);
     const { files } = await story.workflows.listWorkflowFiles({ id: workflow.id });
     expect(files.map(({ object }) => object?.key)).toEqual(["samples/one.csv"]);
   });
@@ -341,7 +341,7 @@ describe("files that were loaded before", () => {
 
     const unchanged = await story.run(id);
     expect(unchanged).toMatchObject({
-      state: Workflow_State.SUCCEEDED,
+      state: Workflow_State.SKIPPED,
       warnings: [
         "2 files are unchanged since loaded into again.loads, skipped: its domain table stays as it is.",
       ],

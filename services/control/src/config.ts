@@ -40,6 +40,10 @@ export interface ControlConfig {
   readonly allowedWebhookHosts: readonly string[];
   /** SLUICE_WEBHOOK_RETRY_MS. The pause after a delivery's first try in vain; it doubles, up to an hour. */
   readonly webhookRetryMs: number;
+  /** SLUICE_MAX_UPLOAD_MIB, in bytes. The largest file that may be uploaded in the place of another. */
+  readonly maxUploadBytes: number;
+  /** SLUICE_KEEP_FAILED_HOURS, in milliseconds. How long a failed workflow may be resumed, and keeps what it staged. */
+  readonly keepFailedMs: number;
   /** SLUICE_SHUTDOWN_GRACE_MS. Calls that last longer after a stop was asked for are cut off. */
   readonly shutdownGraceMs: number;
   /** SLUICE_REFLECTION. Whether strangers may ask for the API's description. */
@@ -107,6 +111,12 @@ export function readConfig(environment: Environment = process.env): ControlConfi
       min: 10,
       max: 3_600_000,
     }),
+    maxUploadBytes:
+      whole(environment, "SLUICE_MAX_UPLOAD_MIB", { fallback: 5120, min: 1, max: 81_920 }) *
+      2 ** 20,
+    keepFailedMs:
+      whole(environment, "SLUICE_KEEP_FAILED_HOURS", { fallback: 168, min: 0, max: 8760 }) *
+      3_600_000,
     shutdownGraceMs: whole(environment, "SLUICE_SHUTDOWN_GRACE_MS", {
       fallback: 5000,
       min: 0,

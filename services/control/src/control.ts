@@ -26,13 +26,19 @@ import { healthRoutes } from "./server/health.ts";
 import { listen } from "./server/listen.ts";
 import { reflectionRoutes } from "./server/reflection.ts";
 import { validateRequests, warmUp } from "./server/validation.ts";
-import { createCourierService } from "./services/courier-service.ts";
+import {
+  checkCourierUpdate,
+  createCourierService,
+  updateCourierIn,
+} from "./services/courier-service.ts";
 import { connectionOf, pgpKeysOf } from "./services/credential-access.ts";
-import { createCredentialService } from "./services/credential-service.ts";
+import { createCredentialService, updateCredential } from "./services/credential-service.ts";
 import { createDomainTableService } from "./services/domain-table-service.ts";
 import { createFeedService } from "./services/feed-service.ts";
+import { pinObjects } from "./services/pin-objects.ts";
 import { registerTenant } from "./services/platform-identity.ts";
 import { createSourceService } from "./services/source-service.ts";
+import { createUploadArea } from "./services/uploads.ts";
 import { currentTenant } from "./tenant.ts";
 import { liveInspectUrls } from "./workers.ts";
 import { createWorkflowEngine, type WorkflowEngine } from "./workflow/workflow-engine.ts";
@@ -127,6 +133,15 @@ async function serve(
       connection: (credentialId) => connectionOf(context, credentialId),
       pgpKeys: (credentialId) => pgpKeysOf(context, credentialId),
     },
+    keepFailedMs: config.keepFailedMs,
+    uploads: createUploadArea(context),
+    maxUploadBytes: config.maxUploadBytes,
+    edits: {
+      checkCourier: (request) => checkCourierUpdate(context, request),
+      updateCourier: (trx, request) => updateCourierIn(trx, context.tenant(), request),
+      updateCredential: async (request) => void (await updateCredential(context, request)),
+    },
+    pinObjects: (credentialId, keys) => pinObjects(context, credentialId, keys),
   });
   const groups = createGroups({
     kysely,

@@ -8,6 +8,8 @@ test("without settings it listens on this machine alone, and keeps its state in 
     dataDir: ".sluice",
     platformRoleArn: "arn:aws:iam::000000000000:role/sluice-{tenant}",
     allowedEndpoints: [],
+    keepFailedMs: 604_800_000,
+    maxUploadBytes: 5_368_709_120,
     leaseMs: 15_000,
     logLevel: "info",
     maxAttempts: 8,

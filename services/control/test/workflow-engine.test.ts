@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { Action_State } from "@sluice/api/control/v1/action_pb";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import {
   ListLoadsRequestSchema,
@@ -24,6 +25,7 @@ import {
 
 const OBJECTS = objectsOf("orders", "2026-03-02/a", "2026-03-01/b", "2026-03-01/a");
 const UNAVAILABLE = { stage: Stage.LOAD, code: "unavailable", message: "no answer" };
+const REFUSED = { stage: Stage.LOAD, code: "access_denied", message: "no grant" };
 const CORRUPT = { stage: Stage.DECOMPRESS, code: "corrupt", message: "bad block" };
 
 async function codeOf(call: Promise<unknown>): Promise<Code | undefined> {
@@ -33,6 +35,10 @@ async function codeOf(call: Promise<unknown>): Promise<Code | undefined> {
   } catch (error) {
     return ConnectError.from(error).code;
   }
+}
+
+function feedNameOf(work: Lease["work"]): string | undefined {
+  return work.case === "loadObject" || work.case === "publish" ? work.value.feed?.name : undefined;
 }
 
 function only(leases: readonly Lease[]): Lease {
@@ -428,7 +434,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       expect(pauses[1]).toBeGreaterThanOrEqual(39);
     });
 
-    test("stop everything else after a failure, discard what was staged, and have failed", async () => {
+    test("stop everything else after a failure of everybody's, and keep what was staged until given up", async () => {
       await using house = openHouse(database);
       const id = await listed(house, await house.courier({ loads: { lines: "orders" } }));
       const [first, second] = await house.claim("w", { capacity: 2 });
@@ -436,14 +442,14 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       const { willRetry } = await house.tasks.failTask({
         taskId: first.taskId,
         attempt: 1,
-        failure: CORRUPT,
+        failure: REFUSED,
       });
       expect(willRetry).toBe(false);
       expect(await house.claim("w")).toEqual([]);
       const during = (await house.workflows.getWorkflow({ id })).workflow;
       expect(during).toMatchObject({
-        state: Workflow_State.RUNNING,
-        failure: { code: "corrupt", action: ActionKind.BAD_ARCHIVE },
+        state: Workflow_State.RUNNING_WITH_FAILURES,
+        failure: { code: "access_denied", action: ActionKind.RETRY },
       });
       const { taskId, attempt } = second;
       expect(await house.tasks.heartbeat({ taskId, attempt })).toMatchObject({ stop: true });
@@ -455,13 +461,136 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
         [Task_Kind.LOAD_OBJECT, Task_State.FAILED],
         [Task_Kind.LOAD_OBJECT, Task_State.CANCELED],
         [Task_Kind.LOAD_OBJECT, Task_State.CANCELED],
-        [Task_Kind.DISCARD, Task_State.WAITING],
       ]);
+      expect(workflow?.resumableUntil).toBeDefined();
+      expect(await house.claim("w")).toEqual([]);
+      await house.workflows.cancelWorkflow({ id });
+      expect(await stateOf(house, id)).toBe(Workflow_State.FAILED);
+      const { actions } = await house.workflows.listActions({ workflowId: id });
+      expect(actions.map(({ state }) => state)).toEqual([Action_State.STALE]);
       const rest = await doAll(house);
       expect(rest.map(({ work }) => work.case)).toEqual(["discard"]);
       expect(
         (await house.engine.listLoads(create(ListLoadsRequestSchema, { feedId: "lines" }))).loads,
       ).toEqual([]);
+    });
+
+    test("load the other objects when one fails for itself, and go on from there when it is resolved", async () => {
+      await using house = openHouse(database);
+      const id = await listed(house, await house.courier({ loads: { lines: "orders" } }));
+      const [first, ...others] = await house.claim("w");
+      if (first === undefined) throw new Error("a load is needed");
+      const { taskId } = first;
+      await house.tasks.failTask({ taskId, attempt: 1, failure: CORRUPT });
+      expect(await stateOf(house, id)).toBe(Workflow_State.RUNNING_WITH_FAILURES);
+      for (const lease of others) await doWell(house, lease);
+      expect(await stateOf(house, id)).toBe(Workflow_State.FAILED);
+      expect(await doAll(house)).toEqual([]);
+
+      const { actions } = await house.workflows.listActions({});
+      expect(actions).toMatchObject([
+        { workflowId: id, taskId, kind: ActionKind.BAD_ARCHIVE, state: Action_State.OPEN },
+      ]);
+      const [action] = actions;
+      const resolutionId = "retry_task";
+      const stale = house.workflows.resolveAction({
+        id: action?.id ?? "",
+        resolutionId,
+        etag: "x",
+      });
+      expect(await codeOf(stale)).toBe(Code.FailedPrecondition);
+      const request = { id: action?.id ?? "", resolutionId, etag: action?.etag ?? "" };
+      const answers = [
+        await house.workflows.resolveAction({ ...request, requestId: "once" }),
+        await house.workflows.resolveAction({ ...request, requestId: "once" }),
+      ];
+      for (const answer of answers) {
+        expect(answer).toMatchObject({ workflowId: id, action: { state: Action_State.RESOLVED } });
+      }
+      expect(await codeOf(house.workflows.resolveAction(request))).toBe(Code.FailedPrecondition);
+      expect((await house.workflows.listActions({})).actions).toEqual([]);
+
+      const done = await doAll(house);
+      expect(done.map(({ work }) => work.case)).toEqual(["loadObject", "publish", "discard"]);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow).toMatchObject({ state: Workflow_State.SUCCEEDED, totals: { rows: 30n } });
+      expect(workflow?.failure).toBeUndefined();
+    });
+
+    test("forget failures that nobody resolved in time, and what they kept", async () => {
+      await using house = openHouse(database, { keepFailedMs: 50, leaseMs: 400 });
+      const id = await listed(house, await house.courier({ loads: { lines: "orders" } }));
+      for (const { taskId } of await house.claim("w")) {
+        await house.tasks.failTask({ taskId, attempt: 1, failure: CORRUPT });
+      }
+      const discard = only(await house.claim("w", { waitMs: 20_000 }));
+      expect(discard.work.case).toBe("discard");
+      const { actions } = await house.workflows.listActions({ workflowId: id });
+      expect(actions.map(({ state, resolutions }) => [state, resolutions])).toEqual(
+        actions.map(() => [Action_State.STALE, []]),
+      );
+      expect(actions).toHaveLength(3);
+      const retrying = house.workflows.retryTask({ taskId: actions[0]?.taskId ?? "" });
+      expect(await codeOf(retrying)).toBe(Code.FailedPrecondition);
+    });
+
+    test("go on without a file, without a feed, and publish whole feeds first", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders", totals: "orders" } });
+      const resolveWith = async (id: string, resolutionId: string): Promise<void> => {
+        const { actions } = await house.workflows.listActions({ workflowId: id });
+        const action = actions.find(({ state }) => state === Action_State.OPEN);
+        await house.workflows.resolveAction({ id: action?.id ?? "", resolutionId });
+      };
+      const failFirst = async (): Promise<string> => {
+        const id = await listed(house, courier);
+        const leases = await house.claim("w");
+        const first = leases.find(({ work }) => feedNameOf(work) === "lines");
+        for (const lease of leases) {
+          const { taskId } = lease;
+          if (lease === first) await house.tasks.failTask({ taskId, attempt: 1, failure: CORRUPT });
+          else await doWell(house, lease);
+        }
+        expect(await stateOf(house, id)).toBe(Workflow_State.FAILED);
+        return id;
+      };
+
+      const skipped = await failFirst();
+      await resolveWith(skipped, "skip_task");
+      const left = only(await house.claim("w"));
+      expect(left.work.value).toMatchObject({ skip: true, object: { generation: 1 } });
+      await house.tasks.completeTask({
+        taskId: left.taskId,
+        attempt: left.attempt,
+        result: { case: "loadObject", value: { route: "left out" } },
+      });
+      await doAll(house);
+      const { workflow } = await house.workflows.getWorkflow({ id: skipped });
+      expect(workflow?.state).toBe(Workflow_State.SUCCEEDED);
+      expect(workflow?.tasks.map(({ state }) => state)).toContain(Task_State.SKIPPED);
+      expect(workflow?.totals?.rows).toBe(50n);
+
+      const excluded = await failFirst();
+      await resolveWith(excluded, "exclude_feeds");
+      const rest = await doAll(house);
+      expect(rest.map(({ work }) => feedNameOf(work))).toEqual(["totals", undefined]);
+      expect(await stateOf(house, excluded)).toBe(Workflow_State.SUCCEEDED);
+
+      const apart = await failFirst();
+      await resolveWith(apart, "retry_failed_feeds");
+      const [publish, load] = await house.claim("w", { capacity: 2 });
+      expect([publish?.work.case, load?.work.case]).toEqual(["publish", "loadObject"]);
+      if (publish === undefined || load === undefined) throw new Error("both are needed");
+      await doWell(house, publish);
+      await house.tasks.failTask({ taskId: load.taskId, attempt: 2, failure: CORRUPT });
+      expect(await stateOf(house, apart)).toBe(Workflow_State.FAILED);
+      await resolveWith(apart, "retry_task");
+      expect((await doAll(house)).map(({ work }) => work.case)).toEqual([
+        "loadObject",
+        "publish",
+        "discard",
+      ]);
+      expect(await stateOf(house, apart)).toBe(Workflow_State.SUCCEEDED);
     });
 
     test("stop when they are canceled, even if the worker says nothing more", async () => {

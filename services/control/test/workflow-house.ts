@@ -15,6 +15,7 @@ import pg from "pg";
 import { pino } from "pino";
 import type { Database, DatabaseOptions } from "../src/database/database.ts";
 import { createSecretBox } from "../src/secrets/secret-box.ts";
+import { updateCourierIn } from "../src/services/courier-service.ts";
 import {
   createWorkflowEngine,
   type WorkflowEngine,
@@ -116,6 +117,18 @@ export function openHouse(
           access: { case: "key", value: { accessKeyId: id, secretAccessKey: "s3cret" } },
         }),
       pgpKeys: async () => create(PgpKeysSchema, { passphrase: "pass" }),
+    },
+    edits: {
+      checkCourier: async () => undefined,
+      updateCourier: (trx, request) => updateCourierIn(trx, tenant, request),
+      updateCredential: () => Promise.reject(new Error("no credential is changed here")),
+    },
+    pinObjects: async () => new Map(),
+    uploads: {
+      begin: () => Promise.reject(new Error("nothing is uploaded here")),
+      part: () => Promise.reject(new Error("nothing is uploaded here")),
+      complete: () => Promise.reject(new Error("nothing is uploaded here")),
+      abort: async () => undefined,
     },
     leaseMs: 60_000,
     retry: { firstDelayMs: 20 },

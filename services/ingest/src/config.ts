@@ -34,6 +34,8 @@ export interface IngestConfig {
     readonly stsEndpoint: string;
     readonly s3Endpoint: string;
   };
+  /** The platform's own bucket for files that stand in the place of customers' files; no name, no uploads. */
+  readonly uploads: { readonly bucket: string; readonly region: string };
   /** Bytes that all buffers of the worker may hold together. */
   readonly memoryBudgetBytes: number;
   /** Heap of one task's thread, above which the task fails and the worker lives. */
@@ -116,6 +118,10 @@ export function readConfig(environment: Environment = process.env): IngestConfig
       secretAccessKey: text("SLUICE_AWS_SECRET_ACCESS_KEY", ""),
       stsEndpoint: optionalUrl("SLUICE_STS_ENDPOINT"),
       s3Endpoint: optionalUrl("SLUICE_S3_ENDPOINT"),
+    },
+    uploads: {
+      bucket: text("SLUICE_UPLOAD_BUCKET", ""),
+      region: text("SLUICE_UPLOAD_REGION", ""),
     },
     memoryBudgetBytes: number("SLUICE_MEMORY_BUDGET_MIB", 256, 16) * MIB,
     threadHeapMib: number("SLUICE_THREAD_HEAP_MIB", 256, 64),

@@ -261,6 +261,7 @@ export function toManifestObject(message: ManifestObjectMessage | undefined): Ma
     ...(message.date === "" ? {} : { date: message.date }),
     ...(message.fileTag === "" ? {} : { tag: message.fileTag }),
     ordinal: Number(message.ordinal),
+    ...(message.generation === 0 ? {} : { generation: message.generation }),
   };
 }
 

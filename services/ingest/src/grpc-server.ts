@@ -41,6 +41,9 @@ export interface GrpcServer {
   close(): Promise<void>;
 }
 
+/** A part of an upload, and what stands around it. */
+const MAX_REQUEST_BYTES = 9 * 1024 * 1024;
+
 /** Serves one service over cleartext gRPC. A StageError reaches the caller whole, as a StageFailure. */
 export async function serveGrpc<S extends DescService>(options: {
   readonly service: S;
@@ -60,7 +63,7 @@ export async function serveGrpc<S extends DescService>(options: {
       onUnexpected(error, method.name),
     );
   }
-  const server = new Server({ "grpc.max_receive_message_length": 4 * 1024 * 1024 });
+  const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES });
   server.addService(definitions, implementations);
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, chosen) =>

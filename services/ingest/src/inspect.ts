@@ -7,7 +7,7 @@ import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
 import type { Connection, FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import { inspectPrivateKeys, inspectSignerKeys } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
-import type { ConnectionCheck } from "@sluice/fetch";
+import type { ConnectionCheck, ObjectHead } from "@sluice/fetch";
 import {
   checkQuery,
   countRejects,
@@ -29,7 +29,7 @@ import type { UnaryHandlers } from "./grpc-server.ts";
 import { findForPlan } from "./list-objects.ts";
 import type { LoadThreadPool } from "./load-thread-pool.ts";
 import { toConnection } from "./load-work.ts";
-import { openSource } from "./open-source.ts";
+import { openSource, uploadsOf } from "./open-source.ts";
 import { createLooks } from "./preview/looks.ts";
 import { toListedObject, toStageFailure } from "./to-proto.ts";
 
@@ -84,6 +84,40 @@ export function inspectHandlers(
 
     async backtestPattern(request, signal) {
       return { backtest: await backtestPattern(request, config, signal) };
+    },
+
+    async pinObjects({ connection, keys }, signal) {
+      await using source = openSource(toConnection(connection), config);
+      const found: ObjectHead[] = [];
+      for (const key of keys) {
+        try {
+          found.push(await source.head(key, { signal }));
+        } catch (error) {
+          if (!(error instanceof StageError && error.code === "file_not_found")) throw error;
+        }
+      }
+      return { objects: found.map(toPinned) };
+    },
+
+    async beginUpload({ key }) {
+      await using source = openSource(uploadsOf(config), config);
+      return { uploadId: await source.uploads.begin(key) };
+    },
+
+    async uploadPart({ key, uploadId, number, content }) {
+      await using source = openSource(uploadsOf(config), config);
+      return { etag: await source.uploads.part({ key, uploadId }, number, content) };
+    },
+
+    async completeUpload({ key, uploadId, partEtags }) {
+      await using source = openSource(uploadsOf(config), config);
+      return { object: toPinned(await source.uploads.complete({ key, uploadId }, partEtags)) };
+    },
+
+    async abortUpload({ key, uploadId }) {
+      await using source = openSource(uploadsOf(config), config);
+      await source.uploads.abort({ key, uploadId });
+      return {};
     },
 
     async inspectPgpKeys({ keys }) {
@@ -206,6 +240,15 @@ export function inspectHandlers(
       };
     },
   };
+}
+
+function toPinned({ key, etag, versionId = "", size }: ObjectHead): {
+  key: string;
+  etag: string;
+  versionId: string;
+  size: bigint;
+} {
+  return { key, etag, versionId, size: BigInt(size) };
 }
 
 /** A connection that cannot even be opened fails at its first check. */

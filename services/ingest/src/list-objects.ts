@@ -207,10 +207,11 @@ async function prepareTables(
 }
 
 function toSelections(selections: ListWork["selections"]): Selection[] {
-  return selections.map(({ selection, optional: isOptional }): Selection => {
-    if (selection.case === "key") return { kind: "key", key: selection.value, isOptional };
+  return selections.map(({ selection, optional: isOptional, archive: isArchive }): Selection => {
+    const is = { isOptional, isArchive };
+    if (selection.case === "key") return { kind: "key", key: selection.value, ...is };
     if (selection.case !== "pattern") throw new Error("a selection names neither key nor pattern");
-    return { kind: "pattern", pattern: selection.value, isOptional };
+    return { kind: "pattern", pattern: selection.value, ...is };
   });
 }
 

@@ -9,6 +9,10 @@ export interface LoadWork {
   readonly workflowId: string;
   readonly connection: ConnectionWords;
   readonly object: ManifestObject;
+  /** Where its bytes lie: its own key, unless others stand in its place. */
+  readonly readKey: string;
+  /** Whether nothing of the object is wanted: what was staged of it is removed. */
+  readonly isSkipped: boolean;
   readonly settings: FileSettings;
   readonly feed: Feed;
   /** What earlier attempts have made durable. */
@@ -32,25 +36,27 @@ export function toConnection(message: Connection | undefined): ConnectionWords {
     ...(region === "" ? {} : { region }),
     ...(endpoint === "" ? {} : { endpoint }),
     access:
-      access.case === "role"
-        ? {
-            kind: "role",
-            targetRoleArn: access.value.targetRoleArn,
-            externalId: access.value.externalId,
-            platformRoleArn: access.value.platformRoleArn,
-            sessionName: access.value.sessionName,
-          }
-        : {
-            kind: "key",
-            accessKeyId: access.value.accessKeyId,
-            secretAccessKey: access.value.secretAccessKey,
-          },
+      access.case === "platform"
+        ? { kind: "platform" }
+        : access.case === "role"
+          ? {
+              kind: "role",
+              targetRoleArn: access.value.targetRoleArn,
+              externalId: access.value.externalId,
+              platformRoleArn: access.value.platformRoleArn,
+              sessionName: access.value.sessionName,
+            }
+          : {
+              kind: "key",
+              accessKeyId: access.value.accessKeyId,
+              secretAccessKey: access.value.secretAccessKey,
+            },
   };
 }
 
 export function toLoadWork(lease: Lease): LoadWork {
   if (lease.work.case !== "loadObject") throw new Error("the lease is not one of a load");
-  const { connection, object, settings, pgpKeys, checkpoint, entryTags, ingestQuery } =
+  const { connection, object, settings, pgpKeys, checkpoint, entryTags, ingestQuery, skip } =
     lease.work.value;
   if (lease.work.value.feed === undefined) throw new Error("the task came without a feed");
   const feed = toFeed(lease.work.value.feed);
@@ -62,6 +68,8 @@ export function toLoadWork(lease: Lease): LoadWork {
       : { query: { workflowId, feed, sql: ingestQuery.sql, tags: ingestQuery.fileTags } }),
     connection: toConnection(connection),
     object: toManifestObject(object),
+    readKey: object?.readKey || (object?.key ?? ""),
+    isSkipped: skip,
     settings: toFileSettings(settings, {
       pgpKeys,
       entryTags: entryTags.length === 0 ? undefined : new Set(entryTags),

@@ -1,3 +1,4 @@
+import { StageError } from "@sluice/errors";
 import { type Connection, createS3Source, type Platform, type S3Source } from "@sluice/fetch";
 import type { IngestConfig } from "./config.ts";
 
@@ -11,7 +12,26 @@ function toPlatform({ platform }: IngestConfig): Platform {
   };
 }
 
-/** A customer's bucket, by the right that control hands out. Close it. */
+/** A customer's bucket, by the right that control hands out, or the platform's own one. Close it. */
 export function openSource(connection: Connection, config: IngestConfig): S3Source {
-  return createS3Source({ connection, platform: toPlatform(config) });
+  const isPlatforms = connection.access.kind === "platform";
+  return createS3Source({
+    connection: isPlatforms ? uploadsOf(config) : connection,
+    platform: toPlatform(config),
+  });
+}
+
+/** The bucket of uploads; `connect.uploads_not_set_up` when the operator named none. */
+export function uploadsOf({ uploads }: Pick<IngestConfig, "uploads">): Connection {
+  if (uploads.bucket === "") {
+    const message = "No bucket is set up that files can be uploaded into.";
+    throw new StageError("connect", "uploads_not_set_up", message, {
+      expected: "SLUICE_UPLOAD_BUCKET",
+    });
+  }
+  return {
+    bucket: uploads.bucket,
+    ...(uploads.region === "" ? {} : { region: uploads.region }),
+    access: { kind: "platform" },
+  };
 }

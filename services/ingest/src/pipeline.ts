@@ -1,7 +1,7 @@
 import { containerOf, decompress, openZip, SNIFF_BYTES, unarchiveTar } from "@sluice/decompress";
 import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
-import type { Warehouse } from "@sluice/load";
+import { removeStaged, type Warehouse } from "@sluice/load";
 import { assertFormat } from "@sluice/parse";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
 import type { ByteBudget } from "@sluice/streams";
@@ -70,8 +70,11 @@ export interface Opening {
  * say where in the object.
  */
 export async function loadObject(work: LoadWork, given: LoadContext): Promise<LoadOutcome> {
-  const { object, settings, resumeAt } = work;
+  const { object, readKey, settings, resumeAt } = work;
   const { config, onState } = given;
+  const isUploaded = work.connection.access.kind === "platform";
+  const bucket = isUploaded ? config.uploads.bucket : object.bucket;
+  const lying = { ...object, bucket, key: readKey };
   const source = openSource(work.connection, config);
   // Access that was withdrawn ends the load wherever it stands, also where nothing is read just now.
   const signal = AbortSignal.any([given.signal, source.revoked]);
@@ -81,14 +84,22 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   const file: WrappedFile = {
     name: "",
     tag: object.tag ?? "",
-    stream: () => meter.count(source.read(object, { signal })),
+    stream: () => meter.count(source.read(lying, { signal })),
     seekable: {
       size: object.size,
       readRange: (start, end, rangeSignal = signal) =>
-        meter.count(source.read(object, { start, end, signal: rangeSignal })),
+        meter.count(source.read(lying, { start, end, signal: rangeSignal })),
     },
   };
   try {
+    // What was staged of other bytes, or by other settings, must not stay among the new rows.
+    if (object.generation !== undefined && resumeAt.batches === 0) {
+      await removeStaged(context.warehouse, work.feed, work.workflowId, object);
+    }
+    if (work.isSkipped) {
+      const { state } = meter;
+      return { checkpoint: state.checkpoint, route: "left out", warnings: [], state };
+    }
     const spools = createSpoolArea(config, signal);
     await openFile(file, settings, { object, config, signal, spools, sink: entryLoad });
     const { state } = meter;

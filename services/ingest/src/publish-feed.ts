@@ -6,8 +6,8 @@ import {
   countVisible,
   prepareStitchView,
   publish,
-  publishRejects,
   publishReplayedRejects,
+  showRejects,
   verifyStaging,
 } from "@sluice/load";
 import { changeTable } from "./change-table.ts";
@@ -49,7 +49,7 @@ export async function publishFeed(
     } catch (error) {
       // Every object was verified when its load ended: what was refused may be read.
       if (error instanceof StageError && error.code === "threshold_exceeded") {
-        await publishRejects(warehouse, feed, workflowId);
+        await showRejects(warehouse, feed, workflowId);
       }
       throw error;
     }

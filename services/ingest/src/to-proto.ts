@@ -1,12 +1,13 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
+  type ProposedChangeSchema,
   type StageFailure as StageFailureMessage,
   StageFailureSchema,
   Stage as StageMessage,
 } from "@sluice/api/control/v1/failure_pb";
 import type { ListedObjectSchema } from "@sluice/api/control/v1/source_pb";
-import type { Stage, StageFailure } from "@sluice/errors";
+import type { ProposedSetting, Stage, StageFailure } from "@sluice/errors";
 import type { ListedObject } from "@sluice/schema";
 
 /** Translates the stages' plain words into messages for control. */
@@ -51,6 +52,9 @@ export function toStageFailure(failure: StageFailure): StageFailureMessage {
     coordinate: place,
     seen: failure.seen ?? "",
     expected: failure.expected ?? "",
+    ...(failure.proposed === undefined
+      ? {}
+      : { proposedChange: toProposedChange(failure.proposed) }),
   });
 }
 
@@ -64,4 +68,29 @@ export function toListedObject({
 }: ListedObject): MessageInitShape<typeof ListedObjectSchema> {
   const modifyTime = timestampFromDate(lastModified);
   return { key, size: BigInt(size), etag, modifyTime, storageClass };
+}
+
+/** The settings in the words of the API: FileSettings in JSON. */
+function toProposedChange(
+  proposed: readonly ProposedSetting[],
+): MessageInitShape<typeof ProposedChangeSchema> {
+  const value: JsonObject = {};
+  const paths: string[] = [];
+  for (const each of proposed) {
+    switch (each.setting) {
+      case "compression":
+        paths.push("compression");
+        value.compression = `COMPRESSION_${each.value.toUpperCase()}`;
+        break;
+      case "archive":
+        paths.push("archive");
+        if (each.value !== "none") value.archive = { kind: `KIND_${each.value.toUpperCase()}` };
+        break;
+      case "format":
+        paths.push(each.value);
+        value[each.value] = {};
+        break;
+    }
+  }
+  return { updateMask: { paths }, value };
 }

@@ -25,6 +25,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
     },
     platform: { accessKeyId: "", secretAccessKey: "", stsEndpoint: "", s3Endpoint: "" },
     memoryBudgetBytes: 256 * MIB,
+    uploads: { bucket: "", region: "" },
     threadHeapMib: 256,
     spoolDir: tmpdir(),
     maxSpoolBytes: 20_480 * MIB,

@@ -77,7 +77,7 @@ async function* watch({ transport, terminal }: Session, id: string): AsyncIterab
 }
 
 function assertSucceeded({ state }: Workflow): void {
-  if (state === Workflow_State.SUCCEEDED) return;
+  if (state === Workflow_State.SUCCEEDED || state === Workflow_State.SKIPPED) return;
   throw new CommanderError(
     EXIT.workflowFailed,
     "sluice.workflowFailed",

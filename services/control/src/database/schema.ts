@@ -1,9 +1,10 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import type { Stage } from "@sluice/api/control/v1/failure_pb";
+import type { ActionKind, Stage } from "@sluice/api/control/v1/failure_pb";
 import type { Notification_Kind } from "@sluice/api/control/v1/notification_pb";
 import type { ColumnType, Generated } from "kysely";
-import type { TaskKind, TaskState, WorkflowState } from "../workflow/state-machine.ts";
+import type { WorkflowState } from "../workflow/state-machine.ts";
+import type { TaskKind, TaskState } from "../workflow/tally.ts";
 
 /**
  * A jsonb column. It is read as a value and written as JSON text, because the two drivers disagree
@@ -133,8 +134,8 @@ export interface WorkflowTable {
   everything: Generated<boolean>;
   ingest_only: Generated<boolean>;
   reload_unchanged: Generated<boolean>;
-  /** What the workflow began with. */
-  plan: ColumnType<JsonValue, string, never>;
+  /** What the workflow began with, and what resolutions changed of it. */
+  plan: Json;
   /** Counts the changes. */
   revision: number;
   /** Of the last report. */
@@ -152,6 +153,8 @@ export interface WorkflowTable {
   create_time: CreateTime;
   start_time: Date | null;
   end_time: Date | null;
+  /** Set while it has failed: until then it can go on. */
+  expire_time: Date | null;
 }
 
 /** What a task is beside its kind: see the migration that made the column. */
@@ -171,6 +174,9 @@ export interface ManifestObjectTable {
   size: number;
   date: string;
   file_tag: string;
+  /** Another key of the same bucket, or of the bucket of uploads; empty for its own. */
+  read_key: Generated<string>;
+  replacement_id: string | null;
   modify_time: Date | null;
 }
 
@@ -210,6 +216,38 @@ export interface UnchangedObjectTable {
   position: number;
 }
 
+/** What was uploaded to stand in the place of a file. */
+export interface ReplacementTable {
+  tenant: string;
+  id: string;
+  workflow_id: string;
+  key: string;
+  etag: string;
+  version_id: string;
+  size: number;
+  sha256: string;
+  create_time: CreateTime;
+}
+
+/** What a person is asked to do about one failure. */
+export interface ActionTable {
+  tenant: string;
+  id: string;
+  number: Generated<number>;
+  workflow_id: string;
+  task_id: string;
+  attempt: number;
+  kind: ActionKind;
+  /** A StageFailure as proto JSON. */
+  failure: Json;
+  state: "open" | "resolved" | "stale";
+  etag: string;
+  resolution_id: Generated<string>;
+  restarted_as: Generated<string>;
+  create_time: CreateTime;
+  end_time: Date | null;
+}
+
 export interface TaskTable {
   tenant: string;
   id: string;
@@ -218,6 +256,12 @@ export interface TaskTable {
   kind: TaskKind;
   state: TaskState;
   attempt: Generated<number>;
+  /** The last attempt before the task was resumed. */
+  attempt_floor: Generated<number>;
+  /** How often it was begun from the start. */
+  generation: Generated<number>;
+  /** Whether the workflow goes on without the object. */
+  is_skipped: Generated<boolean>;
   feed_id: string | null;
   /** With `position`: the load's object in the frozen manifest. */
   page: number | null;
@@ -435,6 +479,8 @@ export interface Schema {
   missing_file: MissingFileTable;
   loaded_file: LoadedFileTable;
   unchanged_object: UnchangedObjectTable;
+  replacement: ReplacementTable;
+  action: ActionTable;
   task: TaskTable;
   attempt: AttemptTable;
   publish_intent: PublishIntentTable;

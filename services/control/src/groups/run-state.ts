@@ -1,5 +1,5 @@
 import { GroupRun_State, GroupRunMember_State } from "@sluice/api/control/v1/group_run_pb";
-import { isFinal, type WorkflowState } from "../workflow/state-machine.ts";
+import { isEnded, type WorkflowState } from "../workflow/state-machine.ts";
 
 const Run = GroupRun_State;
 const Member = GroupRunMember_State;
@@ -20,10 +20,12 @@ export function memberState(member: MemberFacts): GroupRunMember_State {
     case undefined:
       return Member.NOT_STARTED;
     case "succeeded":
+    case "skipped":
       return Member.SUCCEEDED;
     case "stopped":
       return Member.STOPPED;
     case "failed":
+    case "abandoned":
       return member.isMissingFiles ? Member.MISSING_FILES : Member.FAILED;
     default:
       return member.isWaitingForFiles ? Member.WAITING_FOR_FILES : Member.RUNNING;
@@ -50,7 +52,7 @@ export function runState(
 /** Whether nothing of a run goes on. */
 export function isSettled(members: readonly MemberFacts[]): boolean {
   return members.every(
-    ({ workflowState }) => workflowState === undefined || isFinal(workflowState),
+    ({ workflowState }) => workflowState === undefined || isEnded(workflowState),
   );
 }
 

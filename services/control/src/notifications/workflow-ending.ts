@@ -64,6 +64,7 @@ async function whatToTell(
       // Whoever stops a whole run is told once, of the run.
       if (run?.isBeingStopped) return undefined;
       return { kind: Kind.STOPPED, message: `${name} was stopped by hand.` };
+    case "skipped":
     case "succeeded": {
       const log = await trx
         .selectFrom("notification_log")

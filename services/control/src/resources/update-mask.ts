@@ -42,6 +42,18 @@ export function applyMask<Desc extends DescMessage>(
   return named;
 }
 
+/** Copies the fields that the paths name from one message into another; false when there is no such field. */
+export function copyMasked<Desc extends DescMessage>(
+  schema: Desc,
+  target: MessageShape<Desc>,
+  source: MessageShape<Desc>,
+  paths: readonly string[],
+): boolean {
+  return paths.every((path) =>
+    copy(path.split("."), reflect(schema, target), reflect(schema, source)),
+  );
+}
+
 /** Whether a mask names the field itself, or something above it. */
 export function isMasked(paths: readonly string[], field: string): boolean {
   return paths.some((path) => path === field || field.startsWith(`${path}.`));

@@ -61,7 +61,7 @@ export function createCredentialService(
     getCredential: async ({ id }) => answer(await read(id)),
     listCredentials: (request) => list(context, request),
     updateCredential: async (request) => {
-      const id = await update(context, request);
+      const id = await updateCredential(context, request);
       return answer(await read(id));
     },
     deleteCredential: async (request) => {
@@ -161,7 +161,11 @@ async function list(
   return { credentials: shown.map((row) => toCredential(row, identity)), nextPageToken };
 }
 
-async function update(context: ControlContext, request: UpdateCredentialRequest): Promise<string> {
+/** Changes a credential, and gives its id. */
+export async function updateCredential(
+  context: ControlContext,
+  request: UpdateCredentialRequest,
+): Promise<string> {
   const asked = required(request.credential);
   const tenant = context.tenant();
   const row = await readCredentialRow(context.kysely, tenant, asked.id);

@@ -8,7 +8,8 @@ import type { EngineContext, Trx } from "./context.ts";
 import type { Days } from "./days.ts";
 import { activeVersionOf } from "./feed-version.ts";
 import { type Plan, planToJson } from "./plan.ts";
-import { NEW_CHANGE, NEW_TASK, NEW_WORKFLOW } from "./state-machine.ts";
+import { NEW_CHANGE, NEW_WORKFLOW } from "./state-machine.ts";
+import { NEW_TASK } from "./tally.ts";
 
 /** How a run differs from the plainest one. */
 export interface RunOptions {
@@ -110,7 +111,8 @@ export async function insertWorkflow(
       ...(plan.change === undefined
         ? { kind: "list" as const }
         : { kind: "publish" as const, feed_id: plan.feeds[0]?.feedId ?? null }),
-      ...NEW_TASK,
+      state: NEW_TASK.state,
+      attempt: NEW_TASK.attempt,
       revision: 1,
     })
     .execute();

@@ -9,13 +9,11 @@ import type { TaskColumns } from "./progress.ts";
 import {
   advance,
   type Event,
-  isFinal,
-  NEW_WORKFLOW,
+  isEnded,
   type Refusal,
-  type Tally,
-  type TaskCondition,
   type WorkflowCondition,
 } from "./state-machine.ts";
+import { NO_TASKS, type Tally, type TaskCondition } from "./tally.ts";
 
 /** A transaction on one workflow, whose row it holds: every change of a workflow's tasks takes turns. */
 export interface Change {
@@ -36,7 +34,12 @@ export interface Change {
 interface WorkflowChanges {
   changed: boolean;
   failure?: StageFailure;
+  /** Whether the failure that stands there is over. */
+  isFailureOver?: boolean;
   warnings: string[];
+  /** The plan, when a resolution changed it. */
+  plan?: string;
+  skipMissingFiles?: boolean;
   stage?: Stage;
   bytesRead: number;
   bytesTotal: number;
@@ -63,39 +66,61 @@ export async function inWorkflow<T>(
   workflowId: string,
   work: (change: Change) => Promise<T>,
 ): Promise<T> {
+  const changed = await context.kysely
+    .transaction()
+    .execute((trx) => changeWorkflow(context, trx, workflowId, work));
+  tellOf(context, changed);
+  return changed.result;
+}
+
+/** What a transaction did to a workflow: `tellOf` it once the transaction is durable. */
+export interface Changed<T> {
+  readonly result: T;
+  readonly change: Change;
+  readonly hasEnded: boolean;
+}
+
+/** The same in a transaction of the caller's. */
+export async function changeWorkflow<T>(
+  context: EngineContext,
+  trx: Trx,
+  workflowId: string,
+  work: (change: Change) => Promise<T>,
+): Promise<Changed<T>> {
   const tenant = context.tenant();
-  const { result, change, hasEnded } = await context.kysely.transaction().execute(async (trx) => {
-    const workflow = await trx
-      .selectFrom("workflow")
-      .selectAll()
-      .where("tenant", "=", tenant)
-      .where("id", "=", workflowId)
-      .forUpdate()
-      .executeTakeFirst();
-    if (workflow === undefined) {
-      throw new ConnectError(`there is no workflow ${workflowId}`, Code.NotFound);
-    }
-    const change: Change = {
-      trx,
-      tenant,
-      workflow,
-      revision: workflow.revision + 1,
-      condition: conditionOf(workflow),
-      set: { changed: false, warnings: [], bytesRead: 0, bytesTotal: 0, rows: 0, rejectedRows: 0 },
-      tasksReady: false,
-      delaysMs: [],
-    };
-    const result = await work(change);
-    if (change.set.changed) await writeWorkflow(change);
-    const hasEnded = !isFinal(workflow.state) && isFinal(change.condition.state);
-    if (hasEnded) await context.endings?.record(trx, workflowId);
-    return { result, change, hasEnded };
-  });
+  const workflow = await trx
+    .selectFrom("workflow")
+    .selectAll()
+    .where("tenant", "=", tenant)
+    .where("id", "=", workflowId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (workflow === undefined) {
+    throw new ConnectError(`there is no workflow ${workflowId}`, Code.NotFound);
+  }
+  const change: Change = {
+    trx,
+    tenant,
+    workflow,
+    revision: workflow.revision + 1,
+    condition: conditionOf(workflow),
+    set: { changed: false, warnings: [], bytesRead: 0, bytesTotal: 0, rows: 0, rejectedRows: 0 },
+    tasksReady: false,
+    delaysMs: [],
+  };
+  const result = await work(change);
+  if (change.set.changed) await writeWorkflow(context, change);
+  const hasEnded = !isEnded(workflow.state) && isEnded(change.condition.state);
+  if (hasEnded) await context.endings?.record(trx, workflowId);
+  return { result, change, hasEnded };
+}
+
+/** Wakes whoever waits for what a durable transaction did. */
+export function tellOf(context: EngineContext, { change, hasEnded }: Changed<unknown>): void {
   if (hasEnded) context.endings?.ring();
-  if (change.set.changed) context.workflowBells.ring(workflowId);
+  if (change.set.changed) context.workflowBells.ring(change.workflow.id);
   if (change.tasksReady) context.taskBell.ring();
   for (const delayMs of change.delaysMs) context.ringTasksLater(delayMs);
-  return result;
 }
 
 /**
@@ -126,7 +151,8 @@ export async function step(
 }
 
 export function taskCondition(task: TaskRow): TaskCondition {
-  return { kind: task.kind, state: task.state, attempt: task.attempt, waits: task.waits };
+  const { kind, state, attempt, attempt_floor: floor, waits } = task;
+  return { kind, state, attempt, floor, waits };
 }
 
 function conditionOf(workflow: WorkflowRow): WorkflowCondition {
@@ -134,13 +160,14 @@ function conditionOf(workflow: WorkflowRow): WorkflowCondition {
 }
 
 function parseTally(json: JsonValue): Tally {
-  const counts = { ...NEW_WORKFLOW.tally };
+  const counts = { ...NO_TASKS };
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error("a workflow's tally is not an object");
   }
   for (const name of Object.keys(counts) as (keyof Tally)[]) {
-    const count = json[name];
-    if (typeof count !== "number") throw new Error(`a workflow's tally lacks ${name}`);
+    // A workflow that an older release began has fewer counts: what they count had not happened to it.
+    const count = json[name] ?? 0;
+    if (typeof count !== "number") throw new Error(`a workflow's tally has a wrong ${name}`);
     counts[name] = count;
   }
   return counts;
@@ -160,6 +187,7 @@ async function writeTask(
       ...facts.task,
       state: next.state,
       attempt: next.attempt,
+      attempt_floor: next.floor,
       waits: next.waits ?? 0,
       revision: change.revision,
       available_time: null,
@@ -212,7 +240,22 @@ async function closeAttempt(change: Change, task: TaskRow, facts: StepFacts): Pr
     .execute();
 }
 
-async function writeWorkflow(change: Change): Promise<void> {
+/** The first failure stands until it is over. */
+function failureColumn({ set, workflow }: Change): { readonly failure?: string | null } {
+  if (workflow.failure !== null && set.isFailureOver !== true) return {};
+  if (set.failure !== undefined) return { failure: failureToJson(set.failure) };
+  return workflow.failure === null ? {} : { failure: null };
+}
+
+/** Until when a workflow that has failed may be resumed. */
+function restEnd(
+  context: EngineContext,
+  workflow: WorkflowRow,
+): Date | ReturnType<typeof sql<Date>> {
+  return workflow.expire_time ?? leaseEnd(context.keepFailedMs);
+}
+
+async function writeWorkflow(context: EngineContext, change: Change): Promise<void> {
   const { set, condition, workflow } = change;
   const warnings = Array.isArray(workflow.warnings) ? workflow.warnings : [];
   await change.trx
@@ -227,18 +270,19 @@ async function writeWorkflow(change: Change): Promise<void> {
       rows: workflow.rows + set.rows,
       rejected_rows: workflow.rejected_rows + set.rejectedRows,
       ...(set.stage === undefined ? {} : { stage: set.stage }),
-      ...(set.failure === undefined || workflow.failure !== null
-        ? {}
-        : { failure: failureToJson(set.failure) }),
+      ...failureColumn(change),
+      ...(set.plan === undefined ? {} : { plan: set.plan }),
+      ...(set.skipMissingFiles === undefined ? {} : { skip_missing_files: set.skipMissingFiles }),
       ...(set.warnings.length === 0
         ? {}
         : { warnings: JSON.stringify([...warnings, ...set.warnings]) }),
       ...(workflow.start_time === null && condition.state !== "scheduled"
         ? { start_time: sql<Date>`now()` }
         : {}),
-      ...(isFinal(condition.state) && workflow.end_time === null
-        ? { end_time: sql<Date>`now()` }
-        : {}),
+      ...(isEnded(condition.state)
+        ? { end_time: workflow.end_time ?? sql<Date>`now()` }
+        : { end_time: null }),
+      expire_time: condition.state === "failed" ? restEnd(context, workflow) : null,
     })
     .where("tenant", "=", change.tenant)
     .where("id", "=", workflow.id)

@@ -46,11 +46,12 @@ async function candidates(context: EngineContext, capacity: number): Promise<Can
       and (task.available_time is null or task.available_time <= clock_timestamp())
       and (task.kind = 'discard'
         or workflow.state in ('scheduled', 'running', 'finalizing')
-        or (task.kind = 'publish' and task.attempt > 0))
+        or (workflow.state in ('failing', 'stopping') and task.kind = 'publish'
+          and task.attempt > task.attempt_floor))
       and (task.kind <> 'publish' or not exists (
         select from task as other
         where other.tenant = task.tenant and other.feed_id = task.feed_id and other.kind = 'publish'
-          and other.attempt > 0 and other.state in ('waiting', 'running') and other.id <> task.id))
+          and other.attempt > other.attempt_floor and other.state in ('waiting', 'running') and other.id <> task.id))
       -- A query waits for the files that it reads.
       and (task.variant <> 'query' or not exists (
         select from task as file

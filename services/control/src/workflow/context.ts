@@ -1,3 +1,5 @@
+import type { UpdateCourierRequest } from "@sluice/api/control/v1/courier_service_pb";
+import type { UpdateCredentialRequest } from "@sluice/api/control/v1/credential_service_pb";
 import type { Connection, PgpKeys } from "@sluice/api/ingest/v1/task_pb";
 import type { Kysely, Selectable, Transaction } from "kysely";
 import type { Logger } from "pino";
@@ -28,6 +30,40 @@ export interface WorkflowEndings {
   ring(): void;
 }
 
+/** Changes of couriers and credentials that resolve an action: as their services make them. */
+export interface ResourceEdits {
+  /** What a worker has to judge of the change, before a transaction is begun. */
+  checkCourier(request: UpdateCourierRequest): Promise<void>;
+  updateCourier(trx: Trx, request: UpdateCourierRequest): Promise<void>;
+  updateCredential(request: UpdateCredentialRequest): Promise<void>;
+}
+
+/** Which version of an object is in the bucket. */
+export interface PinnedObject {
+  readonly etag: string;
+  /** Empty in a bucket without versions. */
+  readonly versionId: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Where files are kept that stand in the place of customers' files. Every call asks a worker. */
+export interface UploadArea {
+  /** Gives the upload's id. */
+  begin(key: string): Promise<string>;
+  /** Gives the part's ETag; repeating it changes nothing. */
+  part(
+    place: { readonly key: string; readonly uploadId: string },
+    number: number,
+    content: Uint8Array,
+  ): Promise<string>;
+  complete(
+    place: { readonly key: string; readonly uploadId: string },
+    partEtags: readonly string[],
+  ): Promise<PinnedObject>;
+  abort(place: { readonly key: string; readonly uploadId: string }): Promise<void>;
+}
+
 /** What every part of the engine works with. */
 export interface EngineContext {
   readonly kysely: Kysely<Schema>;
@@ -35,10 +71,20 @@ export interface EngineContext {
   readonly secrets: TaskSecrets;
   /** For calls that are repeated with a request id. */
   readonly requests: RequestContext;
+  readonly edits: ResourceEdits;
+  readonly uploads: UploadArea;
+  readonly maxUploadBytes: number;
+  /** The versions that are in a credential's bucket now, by key; what is not there is left out. Asks a worker. */
+  readonly pinObjects: (
+    credentialId: string,
+    keys: readonly string[],
+  ) => Promise<ReadonlyMap<string, PinnedObject>>;
   readonly recordWorker: (workerId: string, inspectUrl: string) => Promise<void>;
   readonly log: Logger;
   readonly leaseMs: number;
   readonly retry: RetryPolicy;
+  /** How long a failed workflow may be resumed. */
+  readonly keepFailedMs: number;
   readonly pollMs: number;
   readonly progressIntervalMs: number;
   readonly watchIntervalMs: number;

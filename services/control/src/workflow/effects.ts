@@ -2,6 +2,7 @@ import type { StageFailure } from "@sluice/api/control/v1/failure_pb";
 import { type Kysely, sql } from "kysely";
 import type { Schema, TaskVariant } from "../database/schema.ts";
 import { makeId } from "../resources/identity.ts";
+import { closeActions, insertAction } from "./actions/action-rows.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
 import { type FoundFiles, warnOfSameContent, warnOfUnloaded } from "./file-warnings.ts";
@@ -23,7 +24,7 @@ export async function applyEffects(
         await makeLoads(change);
         break;
       case "makePublishes":
-        await makePublishes(change);
+        await makePublishes(change, await unpublishedFeeds(change));
         break;
       case "makeDiscard":
         await insertTasks(change, [{ kind: "discard", feedId: null }]);
@@ -35,11 +36,16 @@ export async function applyEffects(
         if (task !== undefined) await delay(change, task, effect.delayMs);
         break;
       case "recordFailure":
-        if (failure !== undefined) change.set.failure ??= failure;
+        if (failure === undefined) break;
+        change.set.failure ??= failure;
+        if (task !== undefined) await insertAction(change, task, failure);
         // The rows may be visible or not: what the table holds is not known any more.
         if (task?.kind === "publish" && task.feed_id !== null) {
           await forgetLoadedFiles(change.trx, change.tenant, task.feed_id);
         }
+        break;
+      case "closeActions":
+        await closeActions(change);
         break;
       case "recordLoad":
         if (task !== undefined) await recordLoad(change, task);
@@ -145,21 +151,30 @@ async function reserveOrdinals(change: Change, feedId: string, count: number): P
   return row.next_ordinal - count;
 }
 
-async function makePublishes(change: Change): Promise<void> {
-  const feeds = await change.trx
+/** The feeds that are loaded and have no publish yet. */
+export async function unpublishedFeeds({ trx, tenant, workflow }: Change): Promise<string[]> {
+  const rows = await trx
     .selectFrom("task")
-    .select("feed_id")
+    .select(["feed_id", "kind"])
     .distinct()
-    .where("tenant", "=", change.tenant)
-    .where("workflow_id", "=", change.workflow.id)
-    .where("kind", "=", "load")
+    .where("tenant", "=", tenant)
+    .where("workflow_id", "=", workflow.id)
+    .where("kind", "in", ["load", "publish"])
+    .where((where) => where.or([where("kind", "=", "publish"), where("state", "<>", "skipped")]))
     .orderBy("feed_id")
     .execute();
+  const made = new Set(rows.flatMap((row) => (row.kind === "publish" ? [row.feed_id] : [])));
+  return rows.flatMap(({ kind, feed_id }) =>
+    kind === "load" && feed_id !== null && !made.has(feed_id) ? [feed_id] : [],
+  );
+}
+
+export async function makePublishes(change: Change, feedIds: readonly string[]): Promise<void> {
   const { comparison } = planFromJson(change.workflow.plan);
   const variant = comparison === undefined ? "" : "compare";
   await insertTasks(
     change,
-    feeds.map((row) => ({ kind: "publish", feedId: row.feed_id, variant })),
+    feedIds.map((feedId) => ({ kind: "publish", feedId, variant })),
   );
 }
 
@@ -219,7 +234,10 @@ async function cancelUntouched(change: Change): Promise<void> {
     .where((where) =>
       where.or([
         where("kind", "in", ["list", "load"]),
-        where.and([where("kind", "=", "publish"), where("attempt", "=", 0)]),
+        where.and([
+          where("kind", "=", "publish"),
+          where("attempt", "=", where.ref("attempt_floor")),
+        ]),
       ]),
     )
     .execute();

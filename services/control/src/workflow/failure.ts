@@ -1,9 +1,14 @@
 import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Retry, type StageFailure, StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
+import {
+  Retry,
+  Stage,
+  type StageFailure,
+  StageFailureSchema,
+} from "@sluice/api/control/v1/failure_pb";
 import { StageError } from "@sluice/errors";
 import { toStageFailure } from "../stage-failure.ts";
-import type { TaskKind } from "./state-machine.ts";
+import type { TaskKind } from "./tally.ts";
 
 /** What an attempt ended with whose worker was not heard of in time. */
 export function lostWorkerFailure(kind: TaskKind): StageFailure {
@@ -35,6 +40,28 @@ export function secretsFailure(error: unknown): StageFailure {
 
 export function isRetriedAutomatically(failure: StageFailure): boolean {
   return failure.retry === Retry.AUTOMATIC;
+}
+
+/** What is wrong with the keys is wrong for every file that they should open. */
+const OF_THE_KEYS: ReadonlySet<string> = new Set([
+  "bad_passphrase",
+  "unusable_key",
+  "unusable_signer_key",
+]);
+
+/** Whether a failure is of one object, and says nothing of the others. */
+export function isOfOneObject({ stage, code }: StageFailure): boolean {
+  switch (stage) {
+    case Stage.FETCH:
+    case Stage.DECOMPRESS:
+    case Stage.PARSE:
+    case Stage.CAST:
+      return true;
+    case Stage.DECRYPT:
+      return !OF_THE_KEYS.has(code);
+    default:
+      return false;
+  }
 }
 
 export function failureToJson(failure: StageFailure): string {

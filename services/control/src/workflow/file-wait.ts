@@ -8,6 +8,11 @@ export function isMissingFile(failure: Pick<StageFailure, "stage" | "code">): bo
   return failure.stage === Stage.LIST && failure.code === "file_not_found";
 }
 
+/** An archive by another name does not keep the right one from coming. */
+function mayStillCome(failure: StageFailure): boolean {
+  return isMissingFile(failure) || failure.code === "name_mismatch";
+}
+
 /**
  * How long to wait before a list that missed files looks again; undefined when nothing is waited for. The
  * last look comes when the wait is over, not before.
@@ -18,7 +23,7 @@ export async function fileWaitMs(
   task: TaskRow,
   failure: StageFailure,
 ): Promise<number | undefined> {
-  if (task.kind !== "list" || workflow.files_wait_until === null || !isMissingFile(failure)) {
+  if (task.kind !== "list" || workflow.files_wait_until === null || !mayStillCome(failure)) {
     return undefined;
   }
   const { left } = await trx

@@ -6,6 +6,8 @@ import {
   CheckpointSchema,
   type CompareWork,
   CompareWorkSchema,
+  ConnectionSchema,
+  type DiscardWork,
   DiscardWorkSchema,
   type IngestQueryWork,
   IngestQueryWorkSchema,
@@ -103,7 +105,7 @@ async function workOf(
       }
       return { case: "publish", value: await publishWork(context, task, plan) };
     case "discard":
-      return { case: "discard", value: create(DiscardWorkSchema, { feeds: [...plan.feeds] }) };
+      return { case: "discard", value: await discardWork(context, task, plan) };
   }
 }
 
@@ -158,6 +160,7 @@ export function listWork(
         fileTag: file.tag,
         selection: file.selection,
         optional: file.optional || run.skipMissingFiles,
+        archive: file.settings?.archive !== undefined,
       }),
     ),
     ...(run.everything
@@ -166,6 +169,23 @@ export function listWork(
     mayBeEmpty: run.skipMissingFiles,
     anyDay: anyDay ?? false,
   };
+}
+
+async function discardWork(
+  { kysely }: EngineContext,
+  { tenant, workflow_id }: TaskRow,
+  plan: Plan,
+): Promise<DiscardWork> {
+  const uploads = await kysely
+    .selectFrom("replacement")
+    .select("key")
+    .where("tenant", "=", tenant)
+    .where("workflow_id", "=", workflow_id)
+    .execute();
+  return create(DiscardWorkSchema, {
+    feeds: [...plan.feeds],
+    uploadKeys: uploads.map(({ key }) => key),
+  });
 }
 
 async function loadWork(
@@ -190,7 +210,10 @@ async function loadWork(
   const ingestQuery = queryOf(plan, feed.feedId);
   return create(LoadObjectWorkSchema, {
     ...(ingestQuery === undefined ? {} : { ingestQuery }),
-    connection: await context.secrets.connection(plan.courier.credentialId),
+    connection:
+      object.replacement_id === null
+        ? await context.secrets.connection(plan.courier.credentialId)
+        : create(ConnectionSchema, { access: { case: "platform", value: {} } }),
     object: create(ManifestObjectSchema, {
       bucket: object.bucket,
       key: object.key,
@@ -200,7 +223,10 @@ async function loadWork(
       date: object.date,
       ordinal: BigInt(task.object_ordinal ?? 0),
       fileTag: object.file_tag,
+      readKey: object.read_key,
+      generation: task.generation,
     }),
+    skip: task.is_skipped,
     settings: file.settings,
     pgpKeys,
     feed,

@@ -3,24 +3,45 @@
  * states, the events, the invariants and the test of each.
  */
 
-export type TaskKind = "list" | "load" | "publish" | "discard";
-export type TaskState = "waiting" | "running" | "succeeded" | "failed" | "canceled";
+import {
+  moved,
+  NO_TASKS,
+  type Tally,
+  type TaskCondition,
+  type TaskKind,
+  withoutUntouched,
+} from "./tally.ts";
 
-/** `failing` is the time between a failure and `failed`: what still runs is being stopped. */
+/**
+ * `failing` is the time between a failure and `failed`: what still runs is being stopped. `failed` is a rest, not an
+ * end: the workflow may be resumed until it is `abandoned`.
+ */
 export type WorkflowState =
   | "scheduled"
   | "running"
   | "finalizing"
   | "failing"
   | "stopping"
+  | "failed"
   | "succeeded"
+  | "skipped"
   | "stopped"
-  | "failed";
+  | "abandoned";
 
-export const FINAL_STATES: readonly WorkflowState[] = ["succeeded", "stopped", "failed"];
+export const FINAL_STATES: readonly WorkflowState[] = [
+  "succeeded",
+  "skipped",
+  "stopped",
+  "abandoned",
+];
 
 export function isFinal(state: WorkflowState): boolean {
   return FINAL_STATES.includes(state);
+}
+
+/** Whether nothing goes on by itself: what readers take for the end. */
+export function isEnded(state: WorkflowState): boolean {
+  return state === "failed" || isFinal(state);
 }
 
 /** Whether what runs is being stopped, and nothing new may start. */
@@ -28,35 +49,11 @@ export function isDraining(state: WorkflowState): boolean {
   return state === "failing" || state === "stopping";
 }
 
-/** How many tasks are in the situations that decide what comes next. Discards decide nothing. */
-export interface Tally {
-  readonly listWaiting: number;
-  readonly listRunning: number;
-  readonly loadsWaiting: number;
-  readonly loadsRunning: number;
-  /** Publishes that the workflow has in all, made or not: one for each feed with an object. */
-  readonly publishes: number;
-  /** Waiting publishes that no worker ever claimed. */
-  readonly publishesUntouched: number;
-  /** Publishes that a worker claimed and whose outcome is not known: nothing but an outcome ends them. */
-  readonly publishesBegun: number;
-  readonly publishesSucceeded: number;
-}
-
 export interface WorkflowCondition {
   readonly state: WorkflowState;
   readonly tally: Tally;
   /** Whether a load was ever claimed, so that there may be staging tables. */
   readonly staged: boolean;
-}
-
-export interface TaskCondition {
-  readonly kind: TaskKind;
-  readonly state: TaskState;
-  /** The number of the newest attempt; 0 before the first. */
-  readonly attempt: number;
-  /** Attempts that ended because files may still come. They don't count among the attempts; 0 when not set. */
-  readonly waits?: number;
 }
 
 export type Event =
@@ -70,17 +67,20 @@ export type Event =
     }
   | { readonly type: "succeeded"; readonly attempt: number }
   /**
-   * `retry`: whether trying again by itself may help. `waitMs`: files are missing that may still come, and
-   * after so long it is looked again.
+   * `retry`: whether trying again by itself may help. `isAlone`: whether the failure is of this object, and says
+   * nothing of the others. `waitMs`: files are missing that may still come, and after so long it is looked again.
    */
   | {
       readonly type: "failed";
       readonly attempt: number;
       readonly retry: boolean;
+      readonly isAlone: boolean;
       readonly waitMs?: number;
     }
   | { readonly type: "leaseLost"; readonly attempt: number }
-  | { readonly type: "cancelRequested" };
+  | { readonly type: "cancelRequested" }
+  /** Somebody resolved a failure: tasks were resumed, redone or skipped, and counted anew. */
+  | { readonly type: "resumed"; readonly tally: Tally };
 
 export type Effect =
   | { readonly type: "makeLoads" }
@@ -90,10 +90,12 @@ export type Effect =
   | { readonly type: "cancelUntouched" }
   /** The task's next attempt may be claimed after so long. */
   | { readonly type: "delay"; readonly delayMs: number }
-  /** The task's failure becomes the workflow's, unless it has one. */
+  /** The task's failure becomes the workflow's, unless it has one, and an action is made for it. */
   | { readonly type: "recordFailure" }
   /** The feed's load is on record. */
-  | { readonly type: "recordLoad" };
+  | { readonly type: "recordLoad" }
+  /** Nothing is left to resolve. */
+  | { readonly type: "closeActions" };
 
 export interface RetryPolicy {
   /** Attempts of a list, load or publish before its failure is final. Default 8. */
@@ -104,6 +106,8 @@ export interface RetryPolicy {
   readonly firstDelayMs: number;
   /** The longest pause. Default 300,000. */
   readonly maxDelayMs: number;
+  /** Tasks that may fail on their own before the others are stopped: then it is not the one file. Default 20. */
+  readonly maxFailures: number;
 }
 
 export const DEFAULT_RETRY_POLICY: RetryPolicy = {
@@ -111,6 +115,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   maxDiscardAttempts: 100,
   firstDelayMs: 4_700,
   maxDelayMs: 300_000,
+  maxFailures: 20,
 };
 
 /** The pause before the attempt that follows `attempt`. */
@@ -126,23 +131,14 @@ export interface Advance {
   readonly effects: readonly Effect[];
 }
 
-/** Why an event changes nothing: the attempt is not the newest live one, or the task can't be claimed. */
+/** Why an event changes nothing: the attempt is not the newest live one, or the state does not allow it. */
 export interface Refusal {
-  readonly refused: "stale_attempt" | "not_claimable";
+  readonly refused: "stale_attempt" | "not_claimable" | "not_resumable";
 }
 
 export const NEW_WORKFLOW: WorkflowCondition = {
   state: "scheduled",
-  tally: {
-    listWaiting: 1,
-    listRunning: 0,
-    loadsWaiting: 0,
-    loadsRunning: 0,
-    publishes: 0,
-    publishesUntouched: 0,
-    publishesBegun: 0,
-    publishesSucceeded: 0,
-  },
+  tally: { ...NO_TASKS, listWaiting: 1 },
   staged: false,
 };
 
@@ -153,19 +149,23 @@ export const NEW_CHANGE: WorkflowCondition = {
   staged: true,
 };
 
-export const NEW_TASK: Pick<TaskCondition, "state" | "attempt"> = { state: "waiting", attempt: 0 };
+/** Whether a resolution may change tasks of a workflow in this state. */
+export function isResumable(state: WorkflowState): boolean {
+  return state === "failed" || state === "running";
+}
 
 /** Whether a worker may be given the task now; a delay and other publishes of its feed come on top. */
 export function isClaimable(workflow: WorkflowCondition, task: TaskCondition): boolean {
   if (task.state !== "waiting") return false;
   if (task.kind === "discard") return true;
   if (isFinal(workflow.state)) return false;
-  return !isDraining(workflow.state) || (task.kind === "publish" && task.attempt > 0);
+  if (workflow.state === "failed") return false;
+  return !isDraining(workflow.state) || (task.kind === "publish" && task.attempt > task.floor);
 }
 
 /** Whether the worker that holds the task is told to drop it. A publish always runs to its outcome. */
 export function isToldToStop(workflow: WorkflowState, kind: TaskKind): boolean {
-  return (kind === "list" || kind === "load") && (isDraining(workflow) || isFinal(workflow));
+  return (kind === "list" || kind === "load") && (isDraining(workflow) || isEnded(workflow));
 }
 
 /**
@@ -179,6 +179,7 @@ export function advance(
   policy: RetryPolicy,
 ): Advance | Refusal {
   if (event.type === "cancelRequested") return cancel(workflow, task);
+  if (event.type === "resumed") return resume(workflow, event.tally);
   if (task === undefined) throw new Error(`the event "${event.type}" needs a task`);
   if (event.type === "claimed") {
     return isClaimable(workflow, task) ? claim(workflow, task) : { refused: "not_claimable" };
@@ -192,9 +193,9 @@ export function advance(
       return succeed(workflow, task);
     case "failed":
       if (event.waitMs !== undefined) return wait(workflow, task, event.waitMs, policy);
-      return fail(workflow, task, event.retry, retryDelayMs(policy, counted(task)), policy);
+      return fail(workflow, task, event, retryDelayMs(policy, counted(task)), policy);
     case "leaseLost":
-      return fail(workflow, task, true, 0, policy);
+      return fail(workflow, task, { retry: true, isAlone: false }, 0, policy);
   }
 }
 
@@ -235,7 +236,7 @@ function succeed(workflow: WorkflowCondition, task: TaskCondition): Advance {
 
 /** The attempts of a task that count. */
 function counted(task: TaskCondition): number {
-  return task.attempt - (task.waits ?? 0);
+  return task.attempt - task.floor - (task.waits ?? 0);
 }
 
 /** Looks again later, as often as there is time; a workflow that is being stopped waits for nothing. */
@@ -245,7 +246,9 @@ function wait(
   waitMs: number,
   policy: RetryPolicy,
 ): Advance {
-  if (isDraining(workflow.state)) return fail(workflow, task, true, 0, policy);
+  if (isDraining(workflow.state)) {
+    return fail(workflow, task, { retry: true, isAlone: false }, 0, policy);
+  }
   const waiting: TaskCondition = { ...task, state: "waiting", waits: (task.waits ?? 0) + 1 };
   return {
     workflow: { ...workflow, tally: moved(workflow.tally, task, waiting) },
@@ -257,7 +260,7 @@ function wait(
 function fail(
   workflow: WorkflowCondition,
   task: TaskCondition,
-  retry: boolean,
+  { retry, isAlone }: { readonly retry: boolean; readonly isAlone: boolean },
   delayMs: number,
   policy: RetryPolicy,
 ): Advance {
@@ -279,7 +282,12 @@ function fail(
   if (ended.state === "canceled" || task.kind === "discard" || isFinal(workflow.state)) {
     return settle({ ...workflow, tally }, ended, []);
   }
-  if (isDraining(workflow.state)) {
+  const goesOn =
+    isAlone &&
+    task.kind === "load" &&
+    workflow.state === "running" &&
+    tally.failed < policy.maxFailures;
+  if (goesOn || isDraining(workflow.state)) {
     return settle({ ...workflow, tally }, ended, [{ type: "recordFailure" }]);
   }
   return settle({ ...workflow, state: "failing", tally: withoutUntouched(tally) }, ended, [
@@ -289,13 +297,36 @@ function fail(
 }
 
 function cancel(workflow: WorkflowCondition, task: TaskCondition | undefined): Advance {
-  if (isFinal(workflow.state) || isDraining(workflow.state)) return { workflow, task, effects: [] };
+  if (isFinal(workflow.state) || workflow.state === "stopping") {
+    return { workflow, task, effects: [] };
+  }
+  if (workflow.state === "failed") return end(workflow, task, "abandoned", []);
   const stopping: WorkflowCondition = {
     ...workflow,
     state: "stopping",
     tally: withoutUntouched(workflow.tally),
   };
   return settle(stopping, task, [{ type: "cancelUntouched" }]);
+}
+
+function resume(workflow: WorkflowCondition, tally: Tally): Advance | Refusal {
+  if (!isResumable(workflow.state)) return { refused: "not_resumable" };
+  return settle({ ...workflow, state: "running", tally }, undefined, []);
+}
+
+/** Private tables may be there as soon as a list was begun; once nothing can come back to them, they go. */
+function end(
+  workflow: WorkflowCondition,
+  task: TaskCondition | undefined,
+  final: WorkflowState,
+  effects: readonly Effect[],
+): Advance {
+  const discard: readonly Effect[] = workflow.staged ? [{ type: "makeDiscard" }] : [];
+  return {
+    workflow: { ...workflow, state: final },
+    task,
+    effects: [...effects, { type: "closeActions" }, ...discard],
+  };
 }
 
 /** What follows from the counts alone, after any change of them. */
@@ -305,66 +336,34 @@ function settle(
   effects: readonly Effect[],
 ): Advance {
   const { state, tally } = workflow;
-  const as = (next: WorkflowState, ...more: Effect[]): Advance => ({
+  const as = (next: WorkflowState): Advance => ({
     workflow: { ...workflow, state: next },
     task,
-    effects: [...effects, ...more],
+    effects,
   });
-  // Private tables may be there as soon as a list was begun; whatever the end, they go.
-  const end = (final: WorkflowState): Advance =>
-    as(final, ...(workflow.staged ? [{ type: "makeDiscard" } as const] : []));
+  const made = tally.publishesUntouched + tally.publishesBegun + tally.publishesSucceeded;
   const published = tally.publishes > 0 && tally.publishesSucceeded === tally.publishes;
   if (isDraining(state)) {
     if (tally.listRunning + tally.loadsRunning + tally.publishesBegun > 0) return as(state);
-    if (published) return end("succeeded");
-    return end(state === "failing" ? "failed" : "stopped");
+    if (published) return end(workflow, task, "succeeded", effects);
+    return state === "failing" ? as("failed") : end(workflow, task, "stopped", effects);
   }
-  if (state === "finalizing") return published ? end("succeeded") : as(state);
   const loading =
     tally.listWaiting + tally.listRunning + tally.loadsWaiting + tally.loadsRunning > 0;
-  if (isFinal(state) || loading) return as(state);
-  if (tally.publishes === 0) return end("succeeded");
+  if (isEnded(state) || state === "scheduled" || loading) return as(state);
+  if (published) return end(workflow, task, "succeeded", effects);
+  if (tally.failed > 0) {
+    return as(tally.publishesUntouched + tally.publishesBegun > 0 ? "running" : "failed");
+  }
+  if (tally.publishes === 0) return end(workflow, task, "skipped", effects);
+  const missing = tally.publishes - made;
   return {
     workflow: {
       ...workflow,
       state: "finalizing",
-      tally: { ...tally, publishesUntouched: tally.publishes },
+      tally: { ...tally, publishesUntouched: tally.publishesUntouched + missing },
     },
     task,
-    effects: [...effects, { type: "makePublishes" }],
-  };
-}
-
-/** The counters a task stands in. */
-function place(task: TaskCondition): keyof Tally | undefined {
-  const open = task.state === "waiting" || task.state === "running";
-  switch (task.kind) {
-    case "list":
-      return open ? (task.state === "waiting" ? "listWaiting" : "listRunning") : undefined;
-    case "load":
-      return open ? (task.state === "waiting" ? "loadsWaiting" : "loadsRunning") : undefined;
-    case "publish":
-      if (open) return task.attempt === 0 ? "publishesUntouched" : "publishesBegun";
-      return task.state === "succeeded" ? "publishesSucceeded" : undefined;
-    case "discard":
-      return undefined;
-  }
-}
-
-function moved(tally: Tally, from: TaskCondition, to: TaskCondition): Tally {
-  const counts = { ...tally };
-  const before = place(from);
-  const after = place(to);
-  if (before !== undefined) counts[before] -= 1;
-  if (after !== undefined) counts[after] += 1;
-  return counts;
-}
-
-function withoutUntouched(tally: Tally): Tally {
-  return {
-    ...tally,
-    listWaiting: 0,
-    loadsWaiting: 0,
-    publishesUntouched: 0,
+    effects: missing > 0 ? [...effects, { type: "makePublishes" }] : effects,
   };
 }

@@ -12,7 +12,7 @@ import { completeFailure } from "../stage-failure.ts";
 import { type Change, inWorkflow, type StepFacts, step } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
 import { countLoads } from "./effects.ts";
-import { isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
+import { isOfOneObject, isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
 import { keepComparison } from "./feed-comparison.ts";
 import { fileWaitMs } from "./file-wait.ts";
 import { recordOutcome } from "./load-records.ts";
@@ -152,6 +152,8 @@ export async function failAttempt(
         type: "failed",
         attempt,
         retry: isRetriedAutomatically(failure),
+        // A query waits for its files: without one of them there is nothing to go on with.
+        isAlone: task.variant === "" && isOfOneObject(failure),
         ...(waitMs === undefined ? {} : { waitMs }),
       },
       { outcome: "failed", failure, task: progressColumns(change, task, progress) },

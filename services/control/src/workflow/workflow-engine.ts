@@ -23,10 +23,18 @@ import type { Schema } from "../database/schema.ts";
 import type { SecretBox } from "../secrets/secret-box.ts";
 import { currentTenant, type Tenant } from "../tenant.ts";
 import { recordWorker } from "../workers.ts";
+import { giveUpExpired } from "./actions/expire.ts";
 import { beginMember, type NewMember } from "./begin-member.ts";
 import { createBell, createWorkflowBells } from "./bell.ts";
 import { compareFeedVersions } from "./compare-feed-versions.ts";
-import type { EngineContext, TaskSecrets, Trx, WorkflowEndings } from "./context.ts";
+import type {
+  EngineContext,
+  ResourceEdits,
+  TaskSecrets,
+  Trx,
+  UploadArea,
+  WorkflowEndings,
+} from "./context.ts";
 import { getComparison } from "./feed-comparison.ts";
 import { listLoads } from "./list-loads.ts";
 import { replayRejects } from "./replay-rejects.ts";
@@ -54,6 +62,16 @@ export interface WorkflowEngineOptions {
    * heartbeat at least three times as often. Default 15,000.
    */
   readonly leaseMs?: number;
+  /** How couriers and credentials are changed by a resolution. */
+  readonly edits: ResourceEdits;
+  /** Where files are kept that stand in the place of customers' files. */
+  readonly uploads: UploadArea;
+  /** Bytes of the largest of them. Default 5 GiB. */
+  readonly maxUploadBytes?: number;
+  /** Which versions are in a credential's bucket now; what is not there is left out. */
+  readonly pinObjects: EngineContext["pinObjects"];
+  /** How long a failed workflow may be resumed, and keeps what it staged. Default 604,800,000: 7 days. */
+  readonly keepFailedMs?: number;
   /** When failed attempts are repeated; what is not set keeps its default. */
   readonly retry?: Partial<RetryPolicy>;
   /** How often waiting calls look for what other replicas did. Default 1,000. */
@@ -124,6 +142,11 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     secrets: options.taskSecrets,
     requests: { kysely, tenant, secrets: options.secretBox },
     recordWorker: (workerId, inspectUrl) => recordWorker(kysely, tenant(), workerId, inspectUrl),
+    edits: options.edits,
+    uploads: options.uploads,
+    maxUploadBytes: options.maxUploadBytes ?? 5 * 2 ** 30,
+    pinObjects: options.pinObjects,
+    keepFailedMs: options.keepFailedMs ?? 7 * 24 * 3_600_000,
     retry: { ...DEFAULT_RETRY_POLICY, ...options.retry },
     pollMs: options.pollMs ?? 1_000,
     progressIntervalMs: options.progressIntervalMs ?? 500,
@@ -151,10 +174,11 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
   let sweep: Promise<void> = Promise.resolve();
   function sweepAfter(delayMs: number): void {
     later(delayMs, () => {
-      sweep = takeLostLeases(context)
+      sweep = giveUpExpired(context)
+        .then(() => takeLostLeases(context))
         // The database may be away for a while: the next round finds the same leases.
         .catch((error: unknown) => {
-          log.warn({ err: error }, "lost leases were not looked for");
+          log.warn({ err: error }, "expired leases and workflows were not looked for");
           return undefined;
         })
         .then((leftMs = longestSweepMs) =>

@@ -17,20 +17,22 @@ import type { Selectable } from "kysely";
 import type { AttemptTable } from "../database/schema.ts";
 import type { TaskRow, WorkflowRow } from "./context.ts";
 import { failureFromJson } from "./failure.ts";
-import type { TaskKind, TaskState, WorkflowState } from "./state-machine.ts";
+import type { WorkflowState } from "./state-machine.ts";
+import type { TaskKind, TaskState } from "./tally.ts";
 
 export type AttemptRow = Selectable<AttemptTable>;
 
-/** A workflow that fails is shown as running, with its failure, until what runs has been stopped. */
 const WORKFLOW_STATES: Record<WorkflowState, Workflow_State> = {
   scheduled: Workflow_State.SCHEDULED,
   running: Workflow_State.RUNNING,
   finalizing: Workflow_State.FINALIZING,
-  failing: Workflow_State.RUNNING,
+  failing: Workflow_State.RUNNING_WITH_FAILURES,
   stopping: Workflow_State.STOPPING,
-  succeeded: Workflow_State.SUCCEEDED,
-  stopped: Workflow_State.STOPPED,
   failed: Workflow_State.FAILED,
+  succeeded: Workflow_State.SUCCEEDED,
+  skipped: Workflow_State.SKIPPED,
+  stopped: Workflow_State.STOPPED,
+  abandoned: Workflow_State.FAILED,
 };
 
 const TASK_KINDS: Record<TaskKind, Task_Kind> = {
@@ -46,6 +48,7 @@ const TASK_STATES: Record<TaskState, Task_State> = {
   succeeded: Task_State.SUCCEEDED,
   failed: Task_State.FAILED,
   canceled: Task_State.CANCELED,
+  skipped: Task_State.SKIPPED,
 };
 
 export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date): Workflow {
@@ -54,7 +57,10 @@ export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date):
     id: row.id,
     courierId: row.courier_id,
     courierName: row.courier_name,
-    state: WORKFLOW_STATES[row.state],
+    state:
+      row.state === "running" && row.failure !== null
+        ? Workflow_State.RUNNING_WITH_FAILURES
+        : WORKFLOW_STATES[row.state],
     startDate: row.start_date,
     endDate: row.end_date,
     tasks: [...tasks],
@@ -69,6 +75,7 @@ export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date):
     ...(row.failure === null ? {} : { failure: failureFromJson(row.failure) }),
     ...(row.start_time === null ? {} : { startTime: timestampFromDate(row.start_time) }),
     ...(row.end_time === null ? {} : { endTime: timestampFromDate(row.end_time) }),
+    ...(row.expire_time === null ? {} : { resumableUntil: timestampFromDate(row.expire_time) }),
   });
 }
 
@@ -76,7 +83,7 @@ export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date)
   return create(TaskSchema, {
     id: row.id,
     kind: toKind(row),
-    state: TASK_STATES[row.state],
+    state: TASK_STATES[row.is_skipped && row.state === "succeeded" ? "skipped" : row.state],
     key: row.key,
     date: row.date,
     feedId: row.feed_id ?? "",

@@ -11,13 +11,18 @@ import {
   WatchWorkflowResponseSchema,
 } from "@sluice/api/control/v1/workflow_service_pb";
 import { toPage } from "../resources/page.ts";
+import { getAction, listActions } from "./actions/list-actions.ts";
+import { resolveAction } from "./actions/resolve-action.ts";
+import { restartWorkflow } from "./actions/restart-workflow.ts";
+import { retryTask } from "./actions/retry-task.ts";
+import { uploadReplacement } from "./actions/upload-replacement.ts";
 import { createBell } from "./bell.ts";
 import { inWorkflow, step } from "./change.ts";
 import type { EngineContext } from "./context.ts";
 import { listWorkflowFiles } from "./list-files.ts";
 import { belowNumber } from "./page-number.ts";
 import { readRow, withTasks } from "./read-workflow.ts";
-import { isFinal } from "./state-machine.ts";
+import { isEnded, isFinal } from "./state-machine.ts";
 import { toWorkflow } from "./workflow-message.ts";
 
 /** Shows workflows to people and platforms, and takes their wish to stop one. */
@@ -29,6 +34,21 @@ export function createWorkflowService(context: EngineContext): ServiceImpl<typeo
     listWorkflows: (request) => listWorkflows(context, request),
     listWorkflowFiles: (request) => listWorkflowFiles(context, request),
     watchWorkflow: (request, call) => watchWorkflow(context, request, call.signal),
+    listActions: (request) => listActions(context, request),
+    getAction: async ({ id }) => ({ action: await getAction(context, id) }),
+    async resolveAction(request) {
+      await resolveAction(context, request);
+      const action = await getAction(context, request.id);
+      return { action, workflowId: action.restartedAs || action.workflowId };
+    },
+    async retryTask(request) {
+      const workflowId = await retryTask(context, request);
+      return { workflow: await withTasks(context, await readRow(context, workflowId), -1) };
+    },
+    uploadReplacement: async (messages) => ({
+      replacement: await uploadReplacement(context, messages),
+    }),
+    restartWorkflow: async (request) => ({ workflowId: await restartWorkflow(context, request) }),
     async cancelWorkflow(request) {
       await cancelWorkflow(context, request.id);
       return { workflow: await withTasks(context, await readRow(context, request.id), -1) };
@@ -36,7 +56,7 @@ export function createWorkflowService(context: EngineContext): ServiceImpl<typeo
   };
 }
 
-/** Asks a workflow to stop; one that has ended stays as it is. */
+/** Asks a workflow to stop, and gives one up that has failed; one that has ended otherwise stays as it is. */
 export async function cancelWorkflow(context: EngineContext, id: string): Promise<void> {
   await inWorkflow(context, id, (change) =>
     isFinal(change.condition.state)
@@ -89,7 +109,7 @@ async function* watchWorkflow(
       yield create(WatchWorkflowResponseSchema, { event: BigInt(row.revision), workflow });
       after = row.revision;
     }
-    if (isFinal(row.state)) return;
+    if (isEnded(row.state)) return;
     if (isNews) await pause(context.watchIntervalMs, caller, context.stopped);
     await listening.bell.after(seen, context.pollMs, caller, context.stopped);
   }

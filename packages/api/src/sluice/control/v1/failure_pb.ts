@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message, UnknownEnum } from "@bufbuild/protobuf";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/failure.proto.
  */
 export const file_sluice_control_v1_failure: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zbHVpY2UvY29udHJvbC92MS9mYWlsdXJlLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSIzCgVMYXllchIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGb2Zmc2V0GAMgASgDItgBCgpDb29yZGluYXRlEg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDAoEZXRhZxgDIAEoCRISCgp2ZXJzaW9uX2lkGAQgASgJEigKBmxheWVycxgFIAMoCzIYLnNsdWljZS5jb250cm9sLnYxLkxheWVyEg0KBWVudHJ5GAYgASgJEhAKA3JvdxgHIAEoA0gAiAEBEg4KBmNvbHVtbhgIIAEoCRIYCgtieXRlX29mZnNldBgJIAEoA0gBiAEBQgYKBF9yb3dCDgoMX2J5dGVfb2Zmc2V0IpECCgxTdGFnZUZhaWx1cmUSJwoFc3RhZ2UYASABKA4yGC5zbHVpY2UuY29udHJvbC52MS5TdGFnZRIMCgRjb2RlGAIgASgJEicKBXJldHJ5GAMgASgOMhguc2x1aWNlLmNvbnRyb2wudjEuUmV0cnkSDwoHbWVzc2FnZRgEIAEoCRIOCgZhZHZpY2UYBSABKAkSMQoKY29vcmRpbmF0ZRgGIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLkNvb3JkaW5hdGUSDAoEc2VlbhgHIAEoCRIQCghleHBlY3RlZBgIIAEoCRItCgZhY3Rpb24YCSABKA4yHS5zbHVpY2UuY29udHJvbC52MS5BY3Rpb25LaW5kKr8BCgVTdGFnZRIVChFTVEFHRV9VTlNQRUNJRklFRBAAEhEKDVNUQUdFX0NPTk5FQ1QQARIOCgpTVEFHRV9MSVNUEAISDwoLU1RBR0VfRkVUQ0gQAxIRCg1TVEFHRV9ERUNSWVBUEAQSFAoQU1RBR0VfREVDT01QUkVTUxAFEg8KC1NUQUdFX1BBUlNFEAYSDgoKU1RBR0VfQ0FTVBAHEg4KClNUQUdFX0xPQUQQCBIRCg1TVEFHRV9QVUJMSVNIEAkqXAoFUmV0cnkSFQoRUkVUUllfVU5TUEVDSUZJRUQQABITCg9SRVRSWV9BVVRPTUFUSUMQARIWChJSRVRSWV9BRlRFUl9DSEFOR0UQAhIPCgtSRVRSWV9ORVZFUhADKooDCgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASGwoXQUNUSU9OX0tJTkRfQkFEX0FSQ0hJVkUQARIjCh9BQ1RJT05fS0lORF9JTlZBTElEX0JVQ0tFVF9OQU1FEAISIwofQUNUSU9OX0tJTkRfSU5WQUxJRF9DUkVERU5USUFMUxADEhwKGEFDVElPTl9LSU5EX01JU1NJTkdfRklMRRAEEhkKFUFDVElPTl9LSU5EX1BHUF9FUlJPUhAFEiQKIEFDVElPTl9LSU5EX1VOQUJMRV9UT19ERUNPTVBSRVNTEAYSJAogQUNUSU9OX0tJTkRfRklYX0ZJTEVfT1JfU0VUVElOR1MQBxIfChtBQ1RJT05fS0lORF9TQ0hFTUFfTUlTTUFUQ0gQCBIiCh5BQ1RJT05fS0lORF9USFJFU0hPTERfRVhDRUVERUQQCRIVChFBQ1RJT05fS0lORF9SRVRSWRAKEhcKE0FDVElPTl9LSU5EX1JFU1RBUlQQC2IGcHJvdG8z");
+  fileDesc("Ch9zbHVpY2UvY29udHJvbC92MS9mYWlsdXJlLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSIzCgVMYXllchIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGb2Zmc2V0GAMgASgDItgBCgpDb29yZGluYXRlEg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDAoEZXRhZxgDIAEoCRISCgp2ZXJzaW9uX2lkGAQgASgJEigKBmxheWVycxgFIAMoCzIYLnNsdWljZS5jb250cm9sLnYxLkxheWVyEg0KBWVudHJ5GAYgASgJEhAKA3JvdxgHIAEoA0gAiAEBEg4KBmNvbHVtbhgIIAEoCRIYCgtieXRlX29mZnNldBgJIAEoA0gBiAEBQgYKBF9yb3dCDgoMX2J5dGVfb2Zmc2V0ImkKDlByb3Bvc2VkQ2hhbmdlEi8KC3VwZGF0ZV9tYXNrGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxImCgV2YWx1ZRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QizQIKDFN0YWdlRmFpbHVyZRInCgVzdGFnZRgBIAEoDjIYLnNsdWljZS5jb250cm9sLnYxLlN0YWdlEgwKBGNvZGUYAiABKAkSJwoFcmV0cnkYAyABKA4yGC5zbHVpY2UuY29udHJvbC52MS5SZXRyeRIPCgdtZXNzYWdlGAQgASgJEg4KBmFkdmljZRgFIAEoCRIxCgpjb29yZGluYXRlGAYgASgLMh0uc2x1aWNlLmNvbnRyb2wudjEuQ29vcmRpbmF0ZRIMCgRzZWVuGAcgASgJEhAKCGV4cGVjdGVkGAggASgJEi0KBmFjdGlvbhgJIAEoDjIdLnNsdWljZS5jb250cm9sLnYxLkFjdGlvbktpbmQSOgoPcHJvcG9zZWRfY2hhbmdlGAogASgLMiEuc2x1aWNlLmNvbnRyb2wudjEuUHJvcG9zZWRDaGFuZ2UqvwEKBVN0YWdlEhUKEVNUQUdFX1VOU1BFQ0lGSUVEEAASEQoNU1RBR0VfQ09OTkVDVBABEg4KClNUQUdFX0xJU1QQAhIPCgtTVEFHRV9GRVRDSBADEhEKDVNUQUdFX0RFQ1JZUFQQBBIUChBTVEFHRV9ERUNPTVBSRVNTEAUSDwoLU1RBR0VfUEFSU0UQBhIOCgpTVEFHRV9DQVNUEAcSDgoKU1RBR0VfTE9BRBAIEhEKDVNUQUdFX1BVQkxJU0gQCSpcCgVSZXRyeRIVChFSRVRSWV9VTlNQRUNJRklFRBAAEhMKD1JFVFJZX0FVVE9NQVRJQxABEhYKElJFVFJZX0FGVEVSX0NIQU5HRRACEg8KC1JFVFJZX05FVkVSEAMqigMKCkFjdGlvbktpbmQSGwoXQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIbChdBQ1RJT05fS0lORF9CQURfQVJDSElWRRABEiMKH0FDVElPTl9LSU5EX0lOVkFMSURfQlVDS0VUX05BTUUQAhIjCh9BQ1RJT05fS0lORF9JTlZBTElEX0NSRURFTlRJQUxTEAMSHAoYQUNUSU9OX0tJTkRfTUlTU0lOR19GSUxFEAQSGQoVQUNUSU9OX0tJTkRfUEdQX0VSUk9SEAUSJAogQUNUSU9OX0tJTkRfVU5BQkxFX1RPX0RFQ09NUFJFU1MQBhIkCiBBQ1RJT05fS0lORF9GSVhfRklMRV9PUl9TRVRUSU5HUxAHEh8KG0FDVElPTl9LSU5EX1NDSEVNQV9NSVNNQVRDSBAIEiIKHkFDVElPTl9LSU5EX1RIUkVTSE9MRF9FWENFRURFRBAJEhUKEUFDVElPTl9LSU5EX1JFVFJZEAoSFwoTQUNUSU9OX0tJTkRfUkVTVEFSVBALYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * One layer around the data, and how far into it the run was.
@@ -125,6 +127,34 @@ export const CoordinateSchema: GenMessage<Coordinate> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_failure, 1);
 
 /**
+ * A change of the settings that opened the file, or the entry that the coordinate names, by which what was seen would fit.
+ *
+ * @generated from message sluice.control.v1.ProposedChange
+ */
+export type ProposedChange = Message<"sluice.control.v1.ProposedChange"> & {
+  /**
+   * The fields of FileSettings to change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 1;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Their values, as FileSettings in JSON; a field of the mask that is not here is to be removed.
+   *
+   * @generated from field: google.protobuf.Struct value = 2;
+   */
+  value?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.ProposedChange.
+ * Use `create(ProposedChangeSchema)` to create a new message.
+ */
+export const ProposedChangeSchema: GenMessage<ProposedChange> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_failure, 2);
+
+/**
  * What stopped a task: in which stage, by which code, where, and what to do. It is also the detail of
  * errors that calls answer with.
  *
@@ -193,6 +223,13 @@ export type StageFailure = Message<"sluice.control.v1.StageFailure"> & {
    * @generated from field: sluice.control.v1.ActionKind action = 9;
    */
   action: ActionKind;
+
+  /**
+   * Set where the bytes tell which settings would fit them.
+   *
+   * @generated from field: sluice.control.v1.ProposedChange proposed_change = 10;
+   */
+  proposedChange?: ProposedChange | undefined;
 };
 
 /**
@@ -200,7 +237,7 @@ export type StageFailure = Message<"sluice.control.v1.StageFailure"> & {
  * Use `create(StageFailureSchema)` to create a new message.
  */
 export const StageFailureSchema: GenMessage<StageFailure> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_failure, 2);
+  messageDesc(file_sluice_control_v1_failure, 3);
 
 /**
  * The stages of a run, in the order the data passes through them.

@@ -5,6 +5,12 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { Action, Replacement } from "./action_pb.ts";
+import { file_sluice_control_v1_action } from "./action_pb.ts";
+import type { UpdateCourierRequest } from "./courier_service_pb.ts";
+import { file_sluice_control_v1_courier_service } from "./courier_service_pb.ts";
+import type { UpdateCredentialRequest } from "./credential_service_pb.ts";
+import { file_sluice_control_v1_credential_service } from "./credential_service_pb.ts";
 import type { Workflow } from "./workflow_pb.ts";
 import { file_sluice_control_v1_workflow } from "./workflow_pb.ts";
 import type { MissingFile, WorkflowFile } from "./workflow_file_pb.ts";
@@ -15,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/workflow_service.proto.
  */
 export const file_sluice_control_v1_workflow_service: GenFile = /*@__PURE__*/
-  fileDesc("CihzbHVpY2UvY29udHJvbC92MS93b3JrZmxvd19zZXJ2aWNlLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSIpChJHZXRXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRAoTR2V0V29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93Il0KFExpc3RXb3JrZmxvd3NSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEhIKCmNvdXJpZXJfaWQYAyABKAkiYAoVTGlzdFdvcmtmbG93c1Jlc3BvbnNlEi4KCXdvcmtmbG93cxgBIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChRXYXRjaFdvcmtmbG93UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIcCgthZnRlcl9ldmVudBgCIAEoA0IHukgEIgIoACJVChVXYXRjaFdvcmtmbG93UmVzcG9uc2USDQoFZXZlbnQYASABKAMSLQoId29ya2Zsb3cYAiABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Xb3JrZmxvdyIsChVDYW5jZWxXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRwoWQ2FuY2VsV29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93ImIKGExpc3RXb3JrZmxvd0ZpbGVzUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSKVAQoZTGlzdFdvcmtmbG93RmlsZXNSZXNwb25zZRIuCgVmaWxlcxgBIAMoCzIfLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93RmlsZRIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJMqQECg9Xb3JrZmxvd1NlcnZpY2USYQoLR2V0V29ya2Zsb3cSJS5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1JlcXVlc3QaJi5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1Jlc3BvbnNlIgOQAgESZwoNTGlzdFdvcmtmbG93cxInLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd3NSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuTGlzdFdvcmtmbG93c1Jlc3BvbnNlIgOQAgESaQoNV2F0Y2hXb3JrZmxvdxInLnNsdWljZS5jb250cm9sLnYxLldhdGNoV29ya2Zsb3dSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuV2F0Y2hXb3JrZmxvd1Jlc3BvbnNlIgOQAgEwARJzChFMaXN0V29ya2Zsb3dGaWxlcxIrLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd0ZpbGVzUmVxdWVzdBosLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd0ZpbGVzUmVzcG9uc2UiA5ACARJlCg5DYW5jZWxXb3JrZmxvdxIoLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_workflow, file_sluice_control_v1_workflow_file]);
+  fileDesc("CihzbHVpY2UvY29udHJvbC92MS93b3JrZmxvd19zZXJ2aWNlLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSIpChJHZXRXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRAoTR2V0V29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93Il0KFExpc3RXb3JrZmxvd3NSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABISCgpwYWdlX3Rva2VuGAIgASgJEhIKCmNvdXJpZXJfaWQYAyABKAkiYAoVTGlzdFdvcmtmbG93c1Jlc3BvbnNlEi4KCXdvcmtmbG93cxgBIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChRXYXRjaFdvcmtmbG93UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIcCgthZnRlcl9ldmVudBgCIAEoA0IHukgEIgIoACJVChVXYXRjaFdvcmtmbG93UmVzcG9uc2USDQoFZXZlbnQYASABKAMSLQoId29ya2Zsb3cYAiABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Xb3JrZmxvdyIsChVDYW5jZWxXb3JrZmxvd1JlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiRwoWQ2FuY2VsV29ya2Zsb3dSZXNwb25zZRItCgh3b3JrZmxvdxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93ImIKGExpc3RXb3JrZmxvd0ZpbGVzUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgDIAEoCSKVAQoZTGlzdFdvcmtmbG93RmlsZXNSZXNwb25zZRIuCgVmaWxlcxgBIAMoCzIfLnNsdWljZS5jb250cm9sLnYxLldvcmtmbG93RmlsZRIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIlwKEkxpc3RBY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASEgoKcGFnZV90b2tlbhgCIAEoCRITCgt3b3JrZmxvd19pZBgDIAEoCSJaChNMaXN0QWN0aW9uc1Jlc3BvbnNlEioKB2FjdGlvbnMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5BY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEEdldEFjdGlvblJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICEAEiPgoRR2V0QWN0aW9uUmVzcG9uc2USKQoGYWN0aW9uGAEgASgLMhkuc2x1aWNlLmNvbnRyb2wudjEuQWN0aW9uIqQDChRSZXNvbHZlQWN0aW9uUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIQARIeCg1yZXNvbHV0aW9uX2lkGAIgASgJQge6SARyAhABEgwKBGV0YWcYAyABKAkSHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMYyAESGAoOcmVwbGFjZW1lbnRfaWQYBSABKAlIABIZCg9yZXBsYWNlbWVudF9rZXkYBiABKAlIABJCCgdjb3VyaWVyGAcgASgLMicuc2x1aWNlLmNvbnRyb2wudjEuVXBkYXRlQ291cmllclJlcXVlc3RCBrpIA9gBA0gAEkgKCmNyZWRlbnRpYWwYCCABKAsyKi5zbHVpY2UuY29udHJvbC52MS5VcGRhdGVDcmVkZW50aWFsUmVxdWVzdEIGukgD2AEDSAASLAoXZXJyb3JfdGhyZXNob2xkX3BlcmNlbnQYCSABKAVCCbpIBhoEGGQoAEgAEjEKBWZlZWRzGAogASgLMiAuc2x1aWNlLmNvbnRyb2wudjEuRmVlZFNlbGVjdGlvbkgAQgcKBWlucHV0Ii4KDUZlZWRTZWxlY3Rpb24SHQoIZmVlZF9pZHMYASADKAlCC7pICJIBBQgBEOgHIlcKFVJlc29sdmVBY3Rpb25SZXNwb25zZRIpCgZhY3Rpb24YASABKAsyGS5zbHVpY2UuY29udHJvbC52MS5BY3Rpb24SEwoLd29ya2Zsb3dfaWQYAiABKAkiagoYVXBsb2FkUmVwbGFjZW1lbnRSZXF1ZXN0EjQKBmhlYWRlchgBIAEoCzIkLnNsdWljZS5jb250cm9sLnYxLlJlcGxhY2VtZW50SGVhZGVyEhgKBWNodW5rGAIgASgMQgm6SAZ6BBiAgEAiWQoRUmVwbGFjZW1lbnRIZWFkZXISGgoJYWN0aW9uX2lkGAEgASgJQge6SARyAhABEigKBnNoYTI1NhgCIAEoCUIYukgVchMyEV4oWzAtOWEtZl17NjR9KT8kIlAKGVVwbG9hZFJlcGxhY2VtZW50UmVzcG9uc2USMwoLcmVwbGFjZW1lbnQYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5SZXBsYWNlbWVudCJKChBSZXRyeVRhc2tSZXF1ZXN0EhgKB3Rhc2tfaWQYASABKAlCB7pIBHICEAESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMYyAEiQgoRUmV0cnlUYXNrUmVzcG9uc2USLQoId29ya2Zsb3cYASABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Xb3JrZmxvdyJLChZSZXN0YXJ0V29ya2Zsb3dSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhABEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDGMgBIi4KF1Jlc3RhcnRXb3JrZmxvd1Jlc3BvbnNlEhMKC3dvcmtmbG93X2lkGAEgASgJMvwICg9Xb3JrZmxvd1NlcnZpY2USYQoLR2V0V29ya2Zsb3cSJS5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1JlcXVlc3QaJi5zbHVpY2UuY29udHJvbC52MS5HZXRXb3JrZmxvd1Jlc3BvbnNlIgOQAgESZwoNTGlzdFdvcmtmbG93cxInLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd3NSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuTGlzdFdvcmtmbG93c1Jlc3BvbnNlIgOQAgESaQoNV2F0Y2hXb3JrZmxvdxInLnNsdWljZS5jb250cm9sLnYxLldhdGNoV29ya2Zsb3dSZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuV2F0Y2hXb3JrZmxvd1Jlc3BvbnNlIgOQAgEwARJzChFMaXN0V29ya2Zsb3dGaWxlcxIrLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd0ZpbGVzUmVxdWVzdBosLnNsdWljZS5jb250cm9sLnYxLkxpc3RXb3JrZmxvd0ZpbGVzUmVzcG9uc2UiA5ACARJlCg5DYW5jZWxXb3JrZmxvdxIoLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVxdWVzdBopLnNsdWljZS5jb250cm9sLnYxLkNhbmNlbFdvcmtmbG93UmVzcG9uc2USYQoLTGlzdEFjdGlvbnMSJS5zbHVpY2UuY29udHJvbC52MS5MaXN0QWN0aW9uc1JlcXVlc3QaJi5zbHVpY2UuY29udHJvbC52MS5MaXN0QWN0aW9uc1Jlc3BvbnNlIgOQAgESWwoJR2V0QWN0aW9uEiMuc2x1aWNlLmNvbnRyb2wudjEuR2V0QWN0aW9uUmVxdWVzdBokLnNsdWljZS5jb250cm9sLnYxLkdldEFjdGlvblJlc3BvbnNlIgOQAgESYgoNUmVzb2x2ZUFjdGlvbhInLnNsdWljZS5jb250cm9sLnYxLlJlc29sdmVBY3Rpb25SZXF1ZXN0Giguc2x1aWNlLmNvbnRyb2wudjEuUmVzb2x2ZUFjdGlvblJlc3BvbnNlEnAKEVVwbG9hZFJlcGxhY2VtZW50Eisuc2x1aWNlLmNvbnRyb2wudjEuVXBsb2FkUmVwbGFjZW1lbnRSZXF1ZXN0Giwuc2x1aWNlLmNvbnRyb2wudjEuVXBsb2FkUmVwbGFjZW1lbnRSZXNwb25zZSgBElYKCVJldHJ5VGFzaxIjLnNsdWljZS5jb250cm9sLnYxLlJldHJ5VGFza1JlcXVlc3QaJC5zbHVpY2UuY29udHJvbC52MS5SZXRyeVRhc2tSZXNwb25zZRJoCg9SZXN0YXJ0V29ya2Zsb3cSKS5zbHVpY2UuY29udHJvbC52MS5SZXN0YXJ0V29ya2Zsb3dSZXF1ZXN0Giouc2x1aWNlLmNvbnRyb2wudjEuUmVzdGFydFdvcmtmbG93UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_action, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential_service, file_sluice_control_v1_workflow, file_sluice_control_v1_workflow_file]);
 
 /**
  * Asks for one workflow.
@@ -291,6 +297,432 @@ export const ListWorkflowFilesResponseSchema: GenMessage<ListWorkflowFilesRespon
   messageDesc(file_sluice_control_v1_workflow_service, 9);
 
 /**
+ * Asks for a page of actions.
+ *
+ * @generated from message sluice.control.v1.ListActionsRequest
+ */
+export type ListActionsRequest = Message<"sluice.control.v1.ListActionsRequest"> & {
+  /**
+   * At most so many; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * From an earlier page; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * All actions of this workflow; empty for the open actions of all workflows.
+   *
+   * @generated from field: string workflow_id = 3;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListActionsRequest.
+ * Use `create(ListActionsRequestSchema)` to create a new message.
+ */
+export const ListActionsRequestSchema: GenMessage<ListActionsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 10);
+
+/**
+ * A page of actions.
+ *
+ * @generated from message sluice.control.v1.ListActionsResponse
+ */
+export type ListActionsResponse = Message<"sluice.control.v1.ListActionsResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated sluice.control.v1.Action actions = 1;
+   */
+  actions: Action[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ListActionsResponse.
+ * Use `create(ListActionsResponseSchema)` to create a new message.
+ */
+export const ListActionsResponseSchema: GenMessage<ListActionsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 11);
+
+/**
+ * Asks for one action.
+ *
+ * @generated from message sluice.control.v1.GetActionRequest
+ */
+export type GetActionRequest = Message<"sluice.control.v1.GetActionRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.GetActionRequest.
+ * Use `create(GetActionRequestSchema)` to create a new message.
+ */
+export const GetActionRequestSchema: GenMessage<GetActionRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 12);
+
+/**
+ * One action.
+ *
+ * @generated from message sluice.control.v1.GetActionResponse
+ */
+export type GetActionResponse = Message<"sluice.control.v1.GetActionResponse"> & {
+  /**
+   * As it is now.
+   *
+   * @generated from field: sluice.control.v1.Action action = 1;
+   */
+  action?: Action | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.GetActionResponse.
+ * Use `create(GetActionResponseSchema)` to create a new message.
+ */
+export const GetActionResponseSchema: GenMessage<GetActionResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 13);
+
+/**
+ * Asks to resolve an action.
+ *
+ * @generated from message sluice.control.v1.ResolveActionRequest
+ */
+export type ResolveActionRequest = Message<"sluice.control.v1.ResolveActionRequest"> & {
+  /**
+   * The action's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Which of its resolutions.
+   *
+   * @generated from field: string resolution_id = 2;
+   */
+  resolutionId: string;
+
+  /**
+   * If set, the etag the action must still have.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * Makes repeating the call harmless: any text of the caller's choice.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * What the resolution wants to know.
+   *
+   * @generated from oneof sluice.control.v1.ResolveActionRequest.input
+   */
+  input: {
+    /**
+     * For attach_object: bytes that were uploaded, by the replacement's id.
+     *
+     * @generated from field: string replacement_id = 5;
+     */
+    value: string;
+    case: "replacementId";
+  } | {
+    /**
+     * For attach_object: an object of the same bucket, by its key.
+     *
+     * @generated from field: string replacement_key = 6;
+     */
+    value: string;
+    case: "replacementKey";
+  } | {
+    /**
+     * For patch_courier and its kin: another change than the proposed one.
+     *
+     * @generated from field: sluice.control.v1.UpdateCourierRequest courier = 7;
+     */
+    value: UpdateCourierRequest;
+    case: "courier";
+  } | {
+    /**
+     * For update_credential: the change; not set when it has been made.
+     *
+     * @generated from field: sluice.control.v1.UpdateCredentialRequest credential = 8;
+     */
+    value: UpdateCredentialRequest;
+    case: "credential";
+  } | {
+    /**
+     * For raise_threshold_once: the threshold, in percent; the least that lets the rejects pass when not set.
+     *
+     * @generated from field: int32 error_threshold_percent = 9;
+     */
+    value: number;
+    case: "errorThresholdPercent";
+  } | {
+    /**
+     * For exclude_feeds: other feeds than the proposed ones.
+     *
+     * @generated from field: sluice.control.v1.FeedSelection feeds = 10;
+     */
+    value: FeedSelection;
+    case: "feeds";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sluice.control.v1.ResolveActionRequest.
+ * Use `create(ResolveActionRequestSchema)` to create a new message.
+ */
+export const ResolveActionRequestSchema: GenMessage<ResolveActionRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 14);
+
+/**
+ * Some feeds.
+ *
+ * @generated from message sluice.control.v1.FeedSelection
+ */
+export type FeedSelection = Message<"sluice.control.v1.FeedSelection"> & {
+  /**
+   * By their ids.
+   *
+   * @generated from field: repeated string feed_ids = 1;
+   */
+  feedIds: string[];
+};
+
+/**
+ * Describes the message sluice.control.v1.FeedSelection.
+ * Use `create(FeedSelectionSchema)` to create a new message.
+ */
+export const FeedSelectionSchema: GenMessage<FeedSelection> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 15);
+
+/**
+ * The action is resolved.
+ *
+ * @generated from message sluice.control.v1.ResolveActionResponse
+ */
+export type ResolveActionResponse = Message<"sluice.control.v1.ResolveActionResponse"> & {
+  /**
+   * As it is now.
+   *
+   * @generated from field: sluice.control.v1.Action action = 1;
+   */
+  action?: Action | undefined;
+
+  /**
+   * The workflow that goes on: after a restart, the new one.
+   *
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ResolveActionResponse.
+ * Use `create(ResolveActionResponseSchema)` to create a new message.
+ */
+export const ResolveActionResponseSchema: GenMessage<ResolveActionResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 16);
+
+/**
+ * A piece of a file.
+ *
+ * @generated from message sluice.control.v1.UploadReplacementRequest
+ */
+export type UploadReplacementRequest = Message<"sluice.control.v1.UploadReplacementRequest"> & {
+  /**
+   * In the first message: what it is for.
+   *
+   * @generated from field: sluice.control.v1.ReplacementHeader header = 1;
+   */
+  header?: ReplacementHeader | undefined;
+
+  /**
+   * The next bytes; at most 1 MiB.
+   *
+   * @generated from field: bytes chunk = 2;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message sluice.control.v1.UploadReplacementRequest.
+ * Use `create(UploadReplacementRequestSchema)` to create a new message.
+ */
+export const UploadReplacementRequestSchema: GenMessage<UploadReplacementRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 17);
+
+/**
+ * What an upload is for.
+ *
+ * @generated from message sluice.control.v1.ReplacementHeader
+ */
+export type ReplacementHeader = Message<"sluice.control.v1.ReplacementHeader"> & {
+  /**
+   * The action that it will resolve.
+   *
+   * @generated from field: string action_id = 1;
+   */
+  actionId: string;
+
+  /**
+   * If set, the SHA-256 that the bytes must have, in hexadecimal.
+   *
+   * @generated from field: string sha256 = 2;
+   */
+  sha256: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.ReplacementHeader.
+ * Use `create(ReplacementHeaderSchema)` to create a new message.
+ */
+export const ReplacementHeaderSchema: GenMessage<ReplacementHeader> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 18);
+
+/**
+ * The file is kept.
+ *
+ * @generated from message sluice.control.v1.UploadReplacementResponse
+ */
+export type UploadReplacementResponse = Message<"sluice.control.v1.UploadReplacementResponse"> & {
+  /**
+   * To attach it.
+   *
+   * @generated from field: sluice.control.v1.Replacement replacement = 1;
+   */
+  replacement?: Replacement | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.UploadReplacementResponse.
+ * Use `create(UploadReplacementResponseSchema)` to create a new message.
+ */
+export const UploadReplacementResponseSchema: GenMessage<UploadReplacementResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 19);
+
+/**
+ * Asks to try a task again.
+ *
+ * @generated from message sluice.control.v1.RetryTaskRequest
+ */
+export type RetryTaskRequest = Message<"sluice.control.v1.RetryTaskRequest"> & {
+  /**
+   * The task's id.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Makes repeating the call harmless: any text of the caller's choice.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.RetryTaskRequest.
+ * Use `create(RetryTaskRequestSchema)` to create a new message.
+ */
+export const RetryTaskRequestSchema: GenMessage<RetryTaskRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 20);
+
+/**
+ * It waits for a worker.
+ *
+ * @generated from message sluice.control.v1.RetryTaskResponse
+ */
+export type RetryTaskResponse = Message<"sluice.control.v1.RetryTaskResponse"> & {
+  /**
+   * Its workflow as it is now.
+   *
+   * @generated from field: sluice.control.v1.Workflow workflow = 1;
+   */
+  workflow?: Workflow | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.RetryTaskResponse.
+ * Use `create(RetryTaskResponseSchema)` to create a new message.
+ */
+export const RetryTaskResponseSchema: GenMessage<RetryTaskResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 21);
+
+/**
+ * Asks to begin a workflow anew.
+ *
+ * @generated from message sluice.control.v1.RestartWorkflowRequest
+ */
+export type RestartWorkflowRequest = Message<"sluice.control.v1.RestartWorkflowRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Makes repeating the call harmless: any text of the caller's choice.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.RestartWorkflowRequest.
+ * Use `create(RestartWorkflowRequestSchema)` to create a new message.
+ */
+export const RestartWorkflowRequestSchema: GenMessage<RestartWorkflowRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 22);
+
+/**
+ * It has begun.
+ *
+ * @generated from message sluice.control.v1.RestartWorkflowResponse
+ */
+export type RestartWorkflowResponse = Message<"sluice.control.v1.RestartWorkflowResponse"> & {
+  /**
+   * The new workflow.
+   *
+   * @generated from field: string workflow_id = 1;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message sluice.control.v1.RestartWorkflowResponse.
+ * Use `create(RestartWorkflowResponseSchema)` to create a new message.
+ */
+export const RestartWorkflowResponseSchema: GenMessage<RestartWorkflowResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_workflow_service, 23);
+
+/**
  * Workflows: runs of couriers.
  *
  * @generated from service sluice.control.v1.WorkflowService
@@ -337,7 +769,8 @@ export const WorkflowService: GenService<{
     output: typeof ListWorkflowFilesResponseSchema;
   },
   /**
-   * Asks a workflow to stop. What is not published never will be. Repeating it changes nothing.
+   * Asks a workflow to stop. What is not published never will be. Of one that has failed, what it staged is let go of.
+   * Repeating it changes nothing.
    *
    * @generated from rpc sluice.control.v1.WorkflowService.CancelWorkflow
    */
@@ -345,6 +778,69 @@ export const WorkflowService: GenService<{
     methodKind: "unary";
     input: typeof CancelWorkflowRequestSchema;
     output: typeof CancelWorkflowResponseSchema;
+  },
+  /**
+   * Gives a page of actions, newest first: one for each failure that stopped a task for good.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.ListActions
+   */
+  listActions: {
+    methodKind: "unary";
+    input: typeof ListActionsRequestSchema;
+    output: typeof ListActionsResponseSchema;
+  },
+  /**
+   * Gives one action.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.GetAction
+   */
+  getAction: {
+    methodKind: "unary";
+    input: typeof GetActionRequestSchema;
+    output: typeof GetActionResponseSchema;
+  },
+  /**
+   * Resolves an action: the same workflow goes on, without doing again what is done. FAILED_PRECONDITION for an
+   * action that is stale. Repeating it with the same request_id changes nothing.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.ResolveAction
+   */
+  resolveAction: {
+    methodKind: "unary";
+    input: typeof ResolveActionRequestSchema;
+    output: typeof ResolveActionResponseSchema;
+  },
+  /**
+   * Takes a file that is to stand in the place of one that could not be loaded. The first message says what for,
+   * all carry bytes.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.UploadReplacement
+   */
+  uploadReplacement: {
+    methodKind: "client_streaming";
+    input: typeof UploadReplacementRequestSchema;
+    output: typeof UploadReplacementResponseSchema;
+  },
+  /**
+   * Tries a failed task again. Repeating it with the same request_id changes nothing.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.RetryTask
+   */
+  retryTask: {
+    methodKind: "unary";
+    input: typeof RetryTaskRequestSchema;
+    output: typeof RetryTaskResponseSchema;
+  },
+  /**
+   * Begins a workflow that has ended anew, for the same days, with the courier and the feeds as they are now. What the
+   * ended one staged is let go of. Repeating it with the same request_id gives the same workflow.
+   *
+   * @generated from rpc sluice.control.v1.WorkflowService.RestartWorkflow
+   */
+  restartWorkflow: {
+    methodKind: "unary";
+    input: typeof RestartWorkflowRequestSchema;
+    output: typeof RestartWorkflowResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_control_v1_workflow_service, 0);

@@ -37,7 +37,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/inspect_service.proto.
  */
 export const file_sluice_ingest_v1_inspect_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJGChJGaW5kT2JqZWN0c1JlcXVlc3QSMAoEbGlzdBgBIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtCBrpIA8gBASK9AQoTRmluZE9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSMAoHZmFpbHVyZRgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCghjb21wbGV0ZRgEIAEoCCLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iRAoUTWVhc3VyZVRhYmxlc1JlcXVlc3QSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIkMKFU1lYXN1cmVUYWJsZXNSZXNwb25zZRIqCgVzaXplcxgBIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuVGFibGVTaXplIk8KCVRhYmxlU2l6ZRIOCgZleGlzdHMYASABKAgSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDEg0KBWJ5dGVzGAQgASgDIpgBChdSZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEjMKBHJ1bGUYAiABKAsyHS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVSdWxlQga6SAPIAQESEwoLbWF4X3NhbXBsZXMYAyABKAUifgoYUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlEisKBXN0YXRlGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVN0YXRlEgwKBHJvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdzLIDAoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEloKC0ZpbmRPYmplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5GaW5kT2JqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkZpbmRPYmplY3RzUmVzcG9uc2USZgoPQmFja3Rlc3RQYXR0ZXJuEiguc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXF1ZXN0Gikuc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXNwb25zZRJjCg5JbnNwZWN0UGdwS2V5cxInLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1Jlc3BvbnNlEmAKDURlc2NyaWJlVGFibGUSJi5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVzcG9uc2USYAoNTWVhc3VyZVRhYmxlcxImLnNsdWljZS5pbmdlc3QudjEuTWVhc3VyZVRhYmxlc1JlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLk1lYXN1cmVUYWJsZXNSZXNwb25zZRJpChBSZWFkRGVsZXRlRWZmZWN0Eikuc2x1aWNlLmluZ2VzdC52MS5SZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlElEKCFJlYWRSb3dzEiEuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1JlcXVlc3QaIi5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSb3dzUmVzcG9uc2USWgoLUmVhZFJlamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuUmVhZFJlamVjdHNSZXNwb25zZRJpChBTdW1tYXJpemVSZWplY3RzEikuc2x1aWNlLmluZ2VzdC52MS5TdW1tYXJpemVSZWplY3RzUmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEmAKDVByZXZpZXdPYmplY3QSJi5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVzcG9uc2USbAoRSW5mZXJGaWxlU2V0dGluZ3MSKi5zbHVpY2UuaW5nZXN0LnYxLkluZmVyRmlsZVNldHRpbmdzUmVxdWVzdBorLnNsdWljZS5pbmdlc3QudjEuSW5mZXJGaWxlU2V0dGluZ3NSZXNwb25zZRJUCglDaGVja0ZpbGUSIi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrRmlsZVJlcXVlc3QaIy5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrRmlsZVJlc3BvbnNlEnIKE1ByZXBhcmVTZW1hbnRpY1ZpZXcSLC5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0Gi0uc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2USaQoQQ2hlY2tJbmdlc3RRdWVyeRIpLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_failure, file_sluice_control_v1_source, file_sluice_control_v1_workflow_file, file_sluice_ingest_v1_inference, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
+  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJGChJGaW5kT2JqZWN0c1JlcXVlc3QSMAoEbGlzdBgBIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtCBrpIA8gBASK9AQoTRmluZE9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSMAoHZmFpbHVyZRgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCghjb21wbGV0ZRgEIAEoCCLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iRAoUTWVhc3VyZVRhYmxlc1JlcXVlc3QSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIkMKFU1lYXN1cmVUYWJsZXNSZXNwb25zZRIqCgVzaXplcxgBIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuVGFibGVTaXplIk8KCVRhYmxlU2l6ZRIOCgZleGlzdHMYASABKAgSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDEg0KBWJ5dGVzGAQgASgDIpgBChdSZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEjMKBHJ1bGUYAiABKAsyHS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVSdWxlQga6SAPIAQESEwoLbWF4X3NhbXBsZXMYAyABKAUifgoYUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlEisKBXN0YXRlGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVN0YXRlEgwKBHJvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdyJmChFQaW5PYmplY3RzUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESFwoEa2V5cxgCIAMoCUIJukgGkgEDEOgHIkcKElBpbk9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdCIqChJCZWdpblVwbG9hZFJlcXVlc3QSFAoDa2V5GAEgASgJQge6SARyAhABIigKE0JlZ2luVXBsb2FkUmVzcG9uc2USEQoJdXBsb2FkX2lkGAEgASgJIlQKEVVwbG9hZFBhcnRSZXF1ZXN0EgsKA2tleRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSDgoGbnVtYmVyGAMgASgFEg8KB2NvbnRlbnQYBCABKAwiIgoSVXBsb2FkUGFydFJlc3BvbnNlEgwKBGV0YWcYASABKAkiSwoVQ29tcGxldGVVcGxvYWRSZXF1ZXN0EgsKA2tleRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSEgoKcGFydF9ldGFncxgDIAMoCSJKChZDb21wbGV0ZVVwbG9hZFJlc3BvbnNlEjAKBm9iamVjdBgBIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QiNAoSQWJvcnRVcGxvYWRSZXF1ZXN0EgsKA2tleRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkiFQoTQWJvcnRVcGxvYWRSZXNwb25zZTKXEAoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEloKC0ZpbmRPYmplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5GaW5kT2JqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkZpbmRPYmplY3RzUmVzcG9uc2USZgoPQmFja3Rlc3RQYXR0ZXJuEiguc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXF1ZXN0Gikuc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXNwb25zZRJjCg5JbnNwZWN0UGdwS2V5cxInLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1Jlc3BvbnNlEmAKDURlc2NyaWJlVGFibGUSJi5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVzcG9uc2USYAoNTWVhc3VyZVRhYmxlcxImLnNsdWljZS5pbmdlc3QudjEuTWVhc3VyZVRhYmxlc1JlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLk1lYXN1cmVUYWJsZXNSZXNwb25zZRJpChBSZWFkRGVsZXRlRWZmZWN0Eikuc2x1aWNlLmluZ2VzdC52MS5SZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlElEKCFJlYWRSb3dzEiEuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1JlcXVlc3QaIi5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSb3dzUmVzcG9uc2USWgoLUmVhZFJlamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuUmVhZFJlamVjdHNSZXNwb25zZRJpChBTdW1tYXJpemVSZWplY3RzEikuc2x1aWNlLmluZ2VzdC52MS5TdW1tYXJpemVSZWplY3RzUmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEmAKDVByZXZpZXdPYmplY3QSJi5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVzcG9uc2USbAoRSW5mZXJGaWxlU2V0dGluZ3MSKi5zbHVpY2UuaW5nZXN0LnYxLkluZmVyRmlsZVNldHRpbmdzUmVxdWVzdBorLnNsdWljZS5pbmdlc3QudjEuSW5mZXJGaWxlU2V0dGluZ3NSZXNwb25zZRJUCglDaGVja0ZpbGUSIi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrRmlsZVJlcXVlc3QaIy5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrRmlsZVJlc3BvbnNlEnIKE1ByZXBhcmVTZW1hbnRpY1ZpZXcSLC5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0Gi0uc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2USaQoQQ2hlY2tJbmdlc3RRdWVyeRIpLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXNwb25zZRJXCgpQaW5PYmplY3RzEiMuc2x1aWNlLmluZ2VzdC52MS5QaW5PYmplY3RzUmVxdWVzdBokLnNsdWljZS5pbmdlc3QudjEuUGluT2JqZWN0c1Jlc3BvbnNlEloKC0JlZ2luVXBsb2FkEiQuc2x1aWNlLmluZ2VzdC52MS5CZWdpblVwbG9hZFJlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkJlZ2luVXBsb2FkUmVzcG9uc2USVwoKVXBsb2FkUGFydBIjLnNsdWljZS5pbmdlc3QudjEuVXBsb2FkUGFydFJlcXVlc3QaJC5zbHVpY2UuaW5nZXN0LnYxLlVwbG9hZFBhcnRSZXNwb25zZRJjCg5Db21wbGV0ZVVwbG9hZBInLnNsdWljZS5pbmdlc3QudjEuQ29tcGxldGVVcGxvYWRSZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5Db21wbGV0ZVVwbG9hZFJlc3BvbnNlEloKC0Fib3J0VXBsb2FkEiQuc2x1aWNlLmluZ2VzdC52MS5BYm9ydFVwbG9hZFJlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkFib3J0VXBsb2FkUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_failure, file_sluice_control_v1_source, file_sluice_control_v1_workflow_file, file_sluice_ingest_v1_inference, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to try a connection.
@@ -846,6 +846,259 @@ export const ReadDeleteEffectResponseSchema: GenMessage<ReadDeleteEffectResponse
   messageDesc(file_sluice_ingest_v1_inspect_service, 27);
 
 /**
+ * Asks for the versions of some objects.
+ *
+ * @generated from message sluice.ingest.v1.PinObjectsRequest
+ */
+export type PinObjectsRequest = Message<"sluice.ingest.v1.PinObjectsRequest"> & {
+  /**
+   * Which bucket.
+   *
+   * @generated from field: sluice.ingest.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+
+  /**
+   * By their keys.
+   *
+   * @generated from field: repeated string keys = 2;
+   */
+  keys: string[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.PinObjectsRequest.
+ * Use `create(PinObjectsRequestSchema)` to create a new message.
+ */
+export const PinObjectsRequestSchema: GenMessage<PinObjectsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 28);
+
+/**
+ * The versions that are there.
+ *
+ * @generated from message sluice.ingest.v1.PinObjectsResponse
+ */
+export type PinObjectsResponse = Message<"sluice.ingest.v1.PinObjectsResponse"> & {
+  /**
+   * Those that were found, with their bucket, key, ETag, version id and size.
+   *
+   * @generated from field: repeated sluice.ingest.v1.ManifestObject objects = 1;
+   */
+  objects: ManifestObject[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.PinObjectsResponse.
+ * Use `create(PinObjectsResponseSchema)` to create a new message.
+ */
+export const PinObjectsResponseSchema: GenMessage<PinObjectsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 29);
+
+/**
+ * Asks to begin an upload.
+ *
+ * @generated from message sluice.ingest.v1.BeginUploadRequest
+ */
+export type BeginUploadRequest = Message<"sluice.ingest.v1.BeginUploadRequest"> & {
+  /**
+   * The object's key in the bucket of uploads.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.BeginUploadRequest.
+ * Use `create(BeginUploadRequestSchema)` to create a new message.
+ */
+export const BeginUploadRequestSchema: GenMessage<BeginUploadRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 30);
+
+/**
+ * It has begun.
+ *
+ * @generated from message sluice.ingest.v1.BeginUploadResponse
+ */
+export type BeginUploadResponse = Message<"sluice.ingest.v1.BeginUploadResponse"> & {
+  /**
+   * Names it in the calls that follow.
+   *
+   * @generated from field: string upload_id = 1;
+   */
+  uploadId: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.BeginUploadResponse.
+ * Use `create(BeginUploadResponseSchema)` to create a new message.
+ */
+export const BeginUploadResponseSchema: GenMessage<BeginUploadResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 31);
+
+/**
+ * A part of an upload.
+ *
+ * @generated from message sluice.ingest.v1.UploadPartRequest
+ */
+export type UploadPartRequest = Message<"sluice.ingest.v1.UploadPartRequest"> & {
+  /**
+   * The object's key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The upload.
+   *
+   * @generated from field: string upload_id = 2;
+   */
+  uploadId: string;
+
+  /**
+   * From 1.
+   *
+   * @generated from field: int32 number = 3;
+   */
+  number: number;
+
+  /**
+   * Its bytes. All parts but the last have the same size, of at least 5 MiB.
+   *
+   * @generated from field: bytes content = 4;
+   */
+  content: Uint8Array;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.UploadPartRequest.
+ * Use `create(UploadPartRequestSchema)` to create a new message.
+ */
+export const UploadPartRequestSchema: GenMessage<UploadPartRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 32);
+
+/**
+ * The part is kept.
+ *
+ * @generated from message sluice.ingest.v1.UploadPartResponse
+ */
+export type UploadPartResponse = Message<"sluice.ingest.v1.UploadPartResponse"> & {
+  /**
+   * To be named when the upload is completed.
+   *
+   * @generated from field: string etag = 1;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.UploadPartResponse.
+ * Use `create(UploadPartResponseSchema)` to create a new message.
+ */
+export const UploadPartResponseSchema: GenMessage<UploadPartResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 33);
+
+/**
+ * Asks to make an upload an object.
+ *
+ * @generated from message sluice.ingest.v1.CompleteUploadRequest
+ */
+export type CompleteUploadRequest = Message<"sluice.ingest.v1.CompleteUploadRequest"> & {
+  /**
+   * The object's key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The upload.
+   *
+   * @generated from field: string upload_id = 2;
+   */
+  uploadId: string;
+
+  /**
+   * The ETags of the parts, in order.
+   *
+   * @generated from field: repeated string part_etags = 3;
+   */
+  partEtags: string[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.CompleteUploadRequest.
+ * Use `create(CompleteUploadRequestSchema)` to create a new message.
+ */
+export const CompleteUploadRequestSchema: GenMessage<CompleteUploadRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 34);
+
+/**
+ * It is an object.
+ *
+ * @generated from message sluice.ingest.v1.CompleteUploadResponse
+ */
+export type CompleteUploadResponse = Message<"sluice.ingest.v1.CompleteUploadResponse"> & {
+  /**
+   * As it is pinned.
+   *
+   * @generated from field: sluice.ingest.v1.ManifestObject object = 1;
+   */
+  object?: ManifestObject | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.CompleteUploadResponse.
+ * Use `create(CompleteUploadResponseSchema)` to create a new message.
+ */
+export const CompleteUploadResponseSchema: GenMessage<CompleteUploadResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 35);
+
+/**
+ * Asks to give an upload up.
+ *
+ * @generated from message sluice.ingest.v1.AbortUploadRequest
+ */
+export type AbortUploadRequest = Message<"sluice.ingest.v1.AbortUploadRequest"> & {
+  /**
+   * The object's key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The upload.
+   *
+   * @generated from field: string upload_id = 2;
+   */
+  uploadId: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.AbortUploadRequest.
+ * Use `create(AbortUploadRequestSchema)` to create a new message.
+ */
+export const AbortUploadRequestSchema: GenMessage<AbortUploadRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 36);
+
+/**
+ * It is given up.
+ *
+ * @generated from message sluice.ingest.v1.AbortUploadResponse
+ */
+export type AbortUploadResponse = Message<"sluice.ingest.v1.AbortUploadResponse"> & {
+};
+
+/**
+ * Describes the message sluice.ingest.v1.AbortUploadResponse.
+ * Use `create(AbortUploadResponseSchema)` to create a new message.
+ */
+export const AbortUploadResponseSchema: GenMessage<AbortUploadResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 37);
+
+/**
  * Looks at buckets, keys and tables for control, which touches no data itself. Served by ingest, called
  * by control. Every call is bounded and keeps nothing.
  *
@@ -1011,6 +1264,56 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof CheckIngestQueryRequestSchema;
     output: typeof CheckIngestQueryResponseSchema;
+  },
+  /**
+   * Tells which version of each object is in the bucket now.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.PinObjects
+   */
+  pinObjects: {
+    methodKind: "unary";
+    input: typeof PinObjectsRequestSchema;
+    output: typeof PinObjectsResponseSchema;
+  },
+  /**
+   * Begins an upload into the platform's own bucket.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.BeginUpload
+   */
+  beginUpload: {
+    methodKind: "unary";
+    input: typeof BeginUploadRequestSchema;
+    output: typeof BeginUploadResponseSchema;
+  },
+  /**
+   * Keeps one part of it. Repeating it changes nothing.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.UploadPart
+   */
+  uploadPart: {
+    methodKind: "unary";
+    input: typeof UploadPartRequestSchema;
+    output: typeof UploadPartResponseSchema;
+  },
+  /**
+   * Makes the parts one object.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.CompleteUpload
+   */
+  completeUpload: {
+    methodKind: "unary";
+    input: typeof CompleteUploadRequestSchema;
+    output: typeof CompleteUploadResponseSchema;
+  },
+  /**
+   * Gives an upload up.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.AbortUpload
+   */
+  abortUpload: {
+    methodKind: "unary";
+    input: typeof AbortUploadRequestSchema;
+    output: typeof AbortUploadResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_ingest_v1_inspect_service, 0);

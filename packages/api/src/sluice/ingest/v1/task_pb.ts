@@ -26,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/task.proto.
  */
 export const file_sluice_ingest_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEi7AMKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSAASPQoOcmVwbGF5X3JlamVjdHMYCSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrSAASOQoMaW5nZXN0X3F1ZXJ5GAogASgLMiEuc2x1aWNlLmluZ2VzdC52MS5Jbmdlc3RRdWVyeVdvcmtIABIwCgdjb21wYXJlGAsgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5Db21wYXJlV29ya0gAQgYKBHdvcmsiogEKCkNvbm5lY3Rpb24SDgoGYnVja2V0GAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIQCghlbmRwb2ludBgDIAEoCRIsCgRyb2xlGAQgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Sb2xlQWNjZXNzSAASKgoDa2V5GAUgASgLMhsuc2x1aWNlLmluZ2VzdC52MS5LZXlBY2Nlc3NIAEIICgZhY2Nlc3MiawoKUm9sZUFjY2VzcxIXCg90YXJnZXRfcm9sZV9hcm4YASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSGQoRcGxhdGZvcm1fcm9sZV9hcm4YAyABKAkSFAoMc2Vzc2lvbl9uYW1lGAQgASgJIj0KCUtleUFjY2VzcxIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJEhkKEXNlY3JldF9hY2Nlc3Nfa2V5GAIgASgJIlQKB1BncEtleXMSGQoRcHJpdmF0ZV9rZXlfYmxvY2sYASABKAkSEgoKcGFzc3BocmFzZRgCIAEoCRIaChJzaWduZXJfcHVibGljX2tleXMYAyADKAkieAoLRmVlZFZlcnNpb24SDwoHZmVlZF9pZBgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEikKBHNwZWMYBSABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYyK/AQoOTWFuaWZlc3RPYmplY3QSDgoGYnVja2V0GAEgASgJEgsKA2tleRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnZlcnNpb25faWQYBCABKAkSDAoEc2l6ZRgFIAEoAxIMCgRkYXRlGAYgASgJEg8KB29yZGluYWwYByABKAMSEAoIZmlsZV90YWcYCCABKAkSLwoLbW9kaWZ5X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItUCCghMaXN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEg4KBnByZWZpeBgCIAEoCRIvCgpzZWxlY3Rpb25zGAMgAygLMhsuc2x1aWNlLmluZ2VzdC52MS5TZWxlY3Rpb24SDQoFZGF0ZXMYBCADKAkSLAoFZmVlZHMYBSADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhYKDnJlcGxheV9yZWplY3RzGAYgASgIEjAKBnBpbm5lZBgHIAMoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSDgoGc2hhZG93GAggASgIEhgKEGV2ZXJ5dGhpbmdfdW50aWwYFCABKAkSFAoMbWF5X2JlX2VtcHR5GBUgASgIEg8KB2FueV9kYXkYFiABKAgiXgoJU2VsZWN0aW9uEhAKCGZpbGVfdGFnGAEgASgJEg0KA2tleRgCIAEoCUgAEhEKB3BhdHRlcm4YAyABKAlIABIQCghvcHRpb25hbBgEIAEoCEILCglzZWxlY3Rpb24i3AMKDkxvYWRPYmplY3RXb3JrEjAKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb24SMAoGb2JqZWN0GAIgASgLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIxCghzZXR0aW5ncxgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLkZpbGVTZXR0aW5ncxI/CghwZ3Bfa2V5cxgEIAMoCzItLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmsuUGdwS2V5c0VudHJ5EisKBGZlZWQYBSABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEjAKCmNoZWNrcG9pbnQYBiABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrcG9pbnQSEgoKZW50cnlfdGFncxgHIAMoCRI0Cgxpbmdlc3RfcXVlcnkYCCABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Jbmdlc3RRdWVyeRpJCgxQZ3BLZXlzRW50cnkSCwoDa2V5GAEgASgJEigKBXZhbHVlGAIgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzOgI4ASKqAQoPSW5nZXN0UXVlcnlXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEi0KBXF1ZXJ5GAIgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnkSDwoHb3JkaW5hbBgDIAEoAxIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0IpYBCgtDb21wYXJlV29yaxIsCgVkcmFmdBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SLQoGYWN0aXZlGAIgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIqCgRzZW50GAMgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0ImsKEVJlcGxheVJlamVjdHNXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhMKC3dvcmtmbG93X2lkGAIgASgJEhQKDGZyb21fb3JkaW5hbBgDIAEoAyJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDIuUCCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi8KBmludGVudBgDIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudBIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0EjMKBnJlcGxheRgFIAEoCzIjLnNsdWljZS5pbmdlc3QudjEuUmVwbGF5UmVqZWN0c1dvcmsSMwoMc3RpdGNoX2ZlZWRzGAYgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhItCgZjaGFuZ2UYByABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLlRhYmxlQ2hhbmdlIicKClNlbnRPYmplY3QSCwoDa2V5GAEgASgJEgwKBHJvd3MYAiABKAMiYgoNUHVibGlzaEludGVudBIUCgxzdGFnaW5nX3V1aWQYASABKAkSEQoJcm93c191dWlkGAIgASgJEhgKC3Jvd3NfYmVmb3JlGAMgASgDSACIAQFCDgoMX3Jvd3NfYmVmb3JlIjsKC0Rpc2NhcmRXb3JrEiwKBWZlZWRzGAEgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiIvCgpMaXN0UmVzdWx0Eg8KB29iamVjdHMYASABKAMSEAoId2FybmluZ3MYAiADKAkiZQoQTG9hZE9iamVjdFJlc3VsdBIwCgpjaGVja3BvaW50GAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Eg0KBXJvdXRlGAIgASgJEhAKCHdhcm5pbmdzGAMgAygJItgBCg1QdWJsaXNoUmVzdWx0EhkKEWFscmVhZHlfcHVibGlzaGVkGAEgASgIEhgKC3Jvd3NfYmVmb3JlGAIgASgDSACIAQESFwoKcm93c19hZnRlchgDIAEoA0gBiAEBEhAKCG93bl9yb3dzGAQgASgDEhwKFGtlZXBzX3JlcGxhY2VkX3RhYmxlGAUgASgIEioKB2NvbHVtbnMYBiADKAsyGS5zbHVpY2UuY29udHJvbC52MS5Db2x1bW5CDgoMX3Jvd3NfYmVmb3JlQg0KC19yb3dzX2FmdGVyIkYKDUNvbXBhcmVSZXN1bHQSNQoKY29tcGFyaXNvbhgBIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLkZlZWRDb21wYXJpc29uIg8KDURpc2NhcmRSZXN1bHQibwoMVGFza1Byb2dyZXNzEi0KCHByb2dyZXNzGAEgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuUHJvZ3Jlc3MSMAoKY2hlY2twb2ludBgCIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludGIGcHJvdG8z", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_domain_table, file_sluice_control_v1_feed, file_sluice_control_v1_feed_comparison, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow, file_sluice_ingest_v1_table_change]);
+  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEi7AMKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEbGlzdBgFIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtIABI3Cgtsb2FkX29iamVjdBgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTG9hZE9iamVjdFdvcmtIABIwCgdwdWJsaXNoGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5QdWJsaXNoV29ya0gAEjAKB2Rpc2NhcmQYCCABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkRpc2NhcmRXb3JrSAASPQoOcmVwbGF5X3JlamVjdHMYCSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrSAASOQoMaW5nZXN0X3F1ZXJ5GAogASgLMiEuc2x1aWNlLmluZ2VzdC52MS5Jbmdlc3RRdWVyeVdvcmtIABIwCgdjb21wYXJlGAsgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5Db21wYXJlV29ya0gAQgYKBHdvcmsi2AEKCkNvbm5lY3Rpb24SDgoGYnVja2V0GAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIQCghlbmRwb2ludBgDIAEoCRIsCgRyb2xlGAQgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Sb2xlQWNjZXNzSAASKgoDa2V5GAUgASgLMhsuc2x1aWNlLmluZ2VzdC52MS5LZXlBY2Nlc3NIABI0CghwbGF0Zm9ybRgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuUGxhdGZvcm1BY2Nlc3NIAEIICgZhY2Nlc3MiEAoOUGxhdGZvcm1BY2Nlc3MiawoKUm9sZUFjY2VzcxIXCg90YXJnZXRfcm9sZV9hcm4YASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSGQoRcGxhdGZvcm1fcm9sZV9hcm4YAyABKAkSFAoMc2Vzc2lvbl9uYW1lGAQgASgJIj0KCUtleUFjY2VzcxIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJEhkKEXNlY3JldF9hY2Nlc3Nfa2V5GAIgASgJIlQKB1BncEtleXMSGQoRcHJpdmF0ZV9rZXlfYmxvY2sYASABKAkSEgoKcGFzc3BocmFzZRgCIAEoCRIaChJzaWduZXJfcHVibGljX2tleXMYAyADKAkieAoLRmVlZFZlcnNpb24SDwoHZmVlZF9pZBgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEikKBHNwZWMYBSABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYyLlAQoOTWFuaWZlc3RPYmplY3QSDgoGYnVja2V0GAEgASgJEgsKA2tleRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnZlcnNpb25faWQYBCABKAkSDAoEc2l6ZRgFIAEoAxIMCgRkYXRlGAYgASgJEg8KB29yZGluYWwYByABKAMSEAoIZmlsZV90YWcYCCABKAkSLwoLbW9kaWZ5X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlYWRfa2V5GAogASgJEhIKCmdlbmVyYXRpb24YCyABKAUi1QIKCExpc3RXb3JrEjAKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb24SDgoGcHJlZml4GAIgASgJEi8KCnNlbGVjdGlvbnMYAyADKAsyGy5zbHVpY2UuaW5nZXN0LnYxLlNlbGVjdGlvbhINCgVkYXRlcxgEIAMoCRIsCgVmZWVkcxgFIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SFgoOcmVwbGF5X3JlamVjdHMYBiABKAgSMAoGcGlubmVkGAcgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIOCgZzaGFkb3cYCCABKAgSGAoQZXZlcnl0aGluZ191bnRpbBgUIAEoCRIUCgxtYXlfYmVfZW1wdHkYFSABKAgSDwoHYW55X2RheRgWIAEoCCJvCglTZWxlY3Rpb24SEAoIZmlsZV90YWcYASABKAkSDQoDa2V5GAIgASgJSAASEQoHcGF0dGVybhgDIAEoCUgAEhAKCG9wdGlvbmFsGAQgASgIEg8KB2FyY2hpdmUYBSABKAhCCwoJc2VsZWN0aW9uIuoDCg5Mb2FkT2JqZWN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEjAKBm9iamVjdBgCIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSPwoIcGdwX2tleXMYBCADKAsyLS5zbHVpY2UuaW5nZXN0LnYxLkxvYWRPYmplY3RXb3JrLlBncEtleXNFbnRyeRIrCgRmZWVkGAUgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIwCgpjaGVja3BvaW50GAYgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50EhIKCmVudHJ5X3RhZ3MYByADKAkSNAoMaW5nZXN0X3F1ZXJ5GAggASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnkSDAoEc2tpcBgJIAEoCBpJCgxQZ3BLZXlzRW50cnkSCwoDa2V5GAEgASgJEigKBXZhbHVlGAIgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzOgI4ASKqAQoPSW5nZXN0UXVlcnlXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEi0KBXF1ZXJ5GAIgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnkSDwoHb3JkaW5hbBgDIAEoAxIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0IpYBCgtDb21wYXJlV29yaxIsCgVkcmFmdBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SLQoGYWN0aXZlGAIgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIqCgRzZW50GAMgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0ImsKEVJlcGxheVJlamVjdHNXb3JrEisKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhMKC3dvcmtmbG93X2lkGAIgASgJEhQKDGZyb21fb3JkaW5hbBgDIAEoAyJCCgpDaGVja3BvaW50Eg8KB2JhdGNoZXMYASABKAMSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDIuUCCgtQdWJsaXNoV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIzCglvcGVyYXRpb24YAiABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uEi8KBmludGVudBgDIAEoCzIfLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaEludGVudBIqCgRzZW50GAQgAygLMhwuc2x1aWNlLmluZ2VzdC52MS5TZW50T2JqZWN0EjMKBnJlcGxheRgFIAEoCzIjLnNsdWljZS5pbmdlc3QudjEuUmVwbGF5UmVqZWN0c1dvcmsSMwoMc3RpdGNoX2ZlZWRzGAYgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhItCgZjaGFuZ2UYByABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLlRhYmxlQ2hhbmdlIicKClNlbnRPYmplY3QSCwoDa2V5GAEgASgJEgwKBHJvd3MYAiABKAMiYgoNUHVibGlzaEludGVudBIUCgxzdGFnaW5nX3V1aWQYASABKAkSEQoJcm93c191dWlkGAIgASgJEhgKC3Jvd3NfYmVmb3JlGAMgASgDSACIAQFCDgoMX3Jvd3NfYmVmb3JlIlAKC0Rpc2NhcmRXb3JrEiwKBWZlZWRzGAEgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhITCgt1cGxvYWRfa2V5cxgCIAMoCSIvCgpMaXN0UmVzdWx0Eg8KB29iamVjdHMYASABKAMSEAoId2FybmluZ3MYAiADKAkiZQoQTG9hZE9iamVjdFJlc3VsdBIwCgpjaGVja3BvaW50GAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50Eg0KBXJvdXRlGAIgASgJEhAKCHdhcm5pbmdzGAMgAygJItgBCg1QdWJsaXNoUmVzdWx0EhkKEWFscmVhZHlfcHVibGlzaGVkGAEgASgIEhgKC3Jvd3NfYmVmb3JlGAIgASgDSACIAQESFwoKcm93c19hZnRlchgDIAEoA0gBiAEBEhAKCG93bl9yb3dzGAQgASgDEhwKFGtlZXBzX3JlcGxhY2VkX3RhYmxlGAUgASgIEioKB2NvbHVtbnMYBiADKAsyGS5zbHVpY2UuY29udHJvbC52MS5Db2x1bW5CDgoMX3Jvd3NfYmVmb3JlQg0KC19yb3dzX2FmdGVyIkYKDUNvbXBhcmVSZXN1bHQSNQoKY29tcGFyaXNvbhgBIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLkZlZWRDb21wYXJpc29uIg8KDURpc2NhcmRSZXN1bHQibwoMVGFza1Byb2dyZXNzEi0KCHByb2dyZXNzGAEgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuUHJvZ3Jlc3MSMAoKY2hlY2twb2ludBgCIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludGIGcHJvdG8z", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_domain_table, file_sluice_control_v1_feed, file_sluice_control_v1_feed_comparison, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow, file_sluice_ingest_v1_table_change]);
 
 /**
  * A worker's time-bound right to work on a task, with all that the task needs, secrets included.
@@ -181,6 +181,14 @@ export type Connection = Message<"sluice.ingest.v1.Connection"> & {
      */
     value: KeyAccess;
     case: "key";
+  } | {
+    /**
+     * As the platform itself: the bucket of uploads.
+     *
+     * @generated from field: sluice.ingest.v1.PlatformAccess platform = 6;
+     */
+    value: PlatformAccess;
+    case: "platform";
   } | { case: undefined; value?: undefined };
 };
 
@@ -190,6 +198,21 @@ export type Connection = Message<"sluice.ingest.v1.Connection"> & {
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_sluice_ingest_v1_task, 1);
+
+/**
+ * The worker's own identity. The bucket is the one it is configured with.
+ *
+ * @generated from message sluice.ingest.v1.PlatformAccess
+ */
+export type PlatformAccess = Message<"sluice.ingest.v1.PlatformAccess"> & {
+};
+
+/**
+ * Describes the message sluice.ingest.v1.PlatformAccess.
+ * Use `create(PlatformAccessSchema)` to create a new message.
+ */
+export const PlatformAccessSchema: GenMessage<PlatformAccess> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 2);
 
 /**
  * A role to assume.
@@ -231,7 +254,7 @@ export type RoleAccess = Message<"sluice.ingest.v1.RoleAccess"> & {
  * Use `create(RoleAccessSchema)` to create a new message.
  */
 export const RoleAccessSchema: GenMessage<RoleAccess> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 2);
+  messageDesc(file_sluice_ingest_v1_task, 3);
 
 /**
  * Keys to sign with.
@@ -259,7 +282,7 @@ export type KeyAccess = Message<"sluice.ingest.v1.KeyAccess"> & {
  * Use `create(KeyAccessSchema)` to create a new message.
  */
 export const KeyAccessSchema: GenMessage<KeyAccess> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 3);
+  messageDesc(file_sluice_ingest_v1_task, 4);
 
 /**
  * The secrets of a credential of plugin "pgp".
@@ -294,7 +317,7 @@ export type PgpKeys = Message<"sluice.ingest.v1.PgpKeys"> & {
  * Use `create(PgpKeysSchema)` to create a new message.
  */
 export const PgpKeysSchema: GenMessage<PgpKeys> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 4);
+  messageDesc(file_sluice_ingest_v1_task, 5);
 
 /**
  * A feed as it was when the workflow began.
@@ -343,7 +366,7 @@ export type FeedVersion = Message<"sluice.ingest.v1.FeedVersion"> & {
  * Use `create(FeedVersionSchema)` to create a new message.
  */
 export const FeedVersionSchema: GenMessage<FeedVersion> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 5);
+  messageDesc(file_sluice_ingest_v1_task, 6);
 
 /**
  * One object of a frozen manifest: exactly this version is read.
@@ -413,6 +436,20 @@ export type ManifestObject = Message<"sluice.ingest.v1.ManifestObject"> & {
    * @generated from field: google.protobuf.Timestamp modify_time = 9;
    */
   modifyTime?: Timestamp | undefined;
+
+  /**
+   * Where its bytes lie when others stand in its place; empty for its own key. Its rows keep its key.
+   *
+   * @generated from field: string read_key = 10;
+   */
+  readKey: string;
+
+  /**
+   * How often it was begun from the start: above 0, what earlier times staged is removed first.
+   *
+   * @generated from field: int32 generation = 11;
+   */
+  generation: number;
 };
 
 /**
@@ -420,7 +457,7 @@ export type ManifestObject = Message<"sluice.ingest.v1.ManifestObject"> & {
  * Use `create(ManifestObjectSchema)` to create a new message.
  */
 export const ManifestObjectSchema: GenMessage<ManifestObject> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 6);
+  messageDesc(file_sluice_ingest_v1_task, 7);
 
 /**
  * Finds the objects of a run.
@@ -512,7 +549,7 @@ export type ListWork = Message<"sluice.ingest.v1.ListWork"> & {
  * Use `create(ListWorkSchema)` to create a new message.
  */
 export const ListWorkSchema: GenMessage<ListWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 7);
+  messageDesc(file_sluice_ingest_v1_task, 8);
 
 /**
  * One thing to look for.
@@ -556,6 +593,13 @@ export type Selection = Message<"sluice.ingest.v1.Selection"> & {
    * @generated from field: bool optional = 4;
    */
   optional: boolean;
+
+  /**
+   * Whether it has to be an archive.
+   *
+   * @generated from field: bool archive = 5;
+   */
+  archive: boolean;
 };
 
 /**
@@ -563,7 +607,7 @@ export type Selection = Message<"sluice.ingest.v1.Selection"> & {
  * Use `create(SelectionSchema)` to create a new message.
  */
 export const SelectionSchema: GenMessage<Selection> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 8);
+  messageDesc(file_sluice_ingest_v1_task, 9);
 
 /**
  * Brings one object into the staging table of a feed.
@@ -626,6 +670,13 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
    * @generated from field: sluice.control.v1.IngestQuery ingest_query = 8;
    */
   ingestQuery?: IngestQuery | undefined;
+
+  /**
+   * Set when somebody decided to go on without the object: what was staged of it is removed, and nothing is read.
+   *
+   * @generated from field: bool skip = 9;
+   */
+  skip: boolean;
 };
 
 /**
@@ -633,7 +684,7 @@ export type LoadObjectWork = Message<"sluice.ingest.v1.LoadObjectWork"> & {
  * Use `create(LoadObjectWorkSchema)` to create a new message.
  */
 export const LoadObjectWorkSchema: GenMessage<LoadObjectWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 9);
+  messageDesc(file_sluice_ingest_v1_task, 10);
 
 /**
  * Runs an ingest query over the rows that the workflow's loads staged for it, and stages its result for the feed.
@@ -675,7 +726,7 @@ export type IngestQueryWork = Message<"sluice.ingest.v1.IngestQueryWork"> & {
  * Use `create(IngestQueryWorkSchema)` to create a new message.
  */
 export const IngestQueryWorkSchema: GenMessage<IngestQueryWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 10);
+  messageDesc(file_sluice_ingest_v1_task, 11);
 
 /**
  * Compares what a shadow load staged of a feed's draft with the feed's domain table.
@@ -710,7 +761,7 @@ export type CompareWork = Message<"sluice.ingest.v1.CompareWork"> & {
  * Use `create(CompareWorkSchema)` to create a new message.
  */
 export const CompareWorkSchema: GenMessage<CompareWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 11);
+  messageDesc(file_sluice_ingest_v1_task, 12);
 
 /**
  * Casts rejected rows of a feed again, into the staging tables.
@@ -745,7 +796,7 @@ export type ReplayRejectsWork = Message<"sluice.ingest.v1.ReplayRejectsWork"> & 
  * Use `create(ReplayRejectsWorkSchema)` to create a new message.
  */
 export const ReplayRejectsWorkSchema: GenMessage<ReplayRejectsWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 12);
+  messageDesc(file_sluice_ingest_v1_task, 13);
 
 /**
  * How much of an object is durable in the staging table, from its start.
@@ -780,7 +831,7 @@ export type Checkpoint = Message<"sluice.ingest.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 13);
+  messageDesc(file_sluice_ingest_v1_task, 14);
 
 /**
  * Checks what was staged for a feed and makes it visible.
@@ -843,7 +894,7 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
  * Use `create(PublishWorkSchema)` to create a new message.
  */
 export const PublishWorkSchema: GenMessage<PublishWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 14);
+  messageDesc(file_sluice_ingest_v1_task, 15);
 
 /**
  * How many rows a load sent of one object.
@@ -871,7 +922,7 @@ export type SentObject = Message<"sluice.ingest.v1.SentObject"> & {
  * Use `create(SentObjectSchema)` to create a new message.
  */
 export const SentObjectSchema: GenMessage<SentObject> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 15);
+  messageDesc(file_sluice_ingest_v1_task, 16);
 
 /**
  * Which tables a publish is about to exchange, by ClickHouse's own ids: recorded before, so that after
@@ -907,7 +958,7 @@ export type PublishIntent = Message<"sluice.ingest.v1.PublishIntent"> & {
  * Use `create(PublishIntentSchema)` to create a new message.
  */
 export const PublishIntentSchema: GenMessage<PublishIntent> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 16);
+  messageDesc(file_sluice_ingest_v1_task, 17);
 
 /**
  * Removes the staging tables of a workflow.
@@ -921,6 +972,13 @@ export type DiscardWork = Message<"sluice.ingest.v1.DiscardWork"> & {
    * @generated from field: repeated sluice.ingest.v1.FeedVersion feeds = 1;
    */
   feeds: FeedVersion[];
+
+  /**
+   * What was uploaded for it, by the keys in the bucket of uploads.
+   *
+   * @generated from field: repeated string upload_keys = 2;
+   */
+  uploadKeys: string[];
 };
 
 /**
@@ -928,7 +986,7 @@ export type DiscardWork = Message<"sluice.ingest.v1.DiscardWork"> & {
  * Use `create(DiscardWorkSchema)` to create a new message.
  */
 export const DiscardWorkSchema: GenMessage<DiscardWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 17);
+  messageDesc(file_sluice_ingest_v1_task, 18);
 
 /**
  * How a listing ended. The objects went before, by AppendManifest.
@@ -956,7 +1014,7 @@ export type ListResult = Message<"sluice.ingest.v1.ListResult"> & {
  * Use `create(ListResultSchema)` to create a new message.
  */
 export const ListResultSchema: GenMessage<ListResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 18);
+  messageDesc(file_sluice_ingest_v1_task, 19);
 
 /**
  * How a load ended.
@@ -991,7 +1049,7 @@ export type LoadObjectResult = Message<"sluice.ingest.v1.LoadObjectResult"> & {
  * Use `create(LoadObjectResultSchema)` to create a new message.
  */
 export const LoadObjectResultSchema: GenMessage<LoadObjectResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 19);
+  messageDesc(file_sluice_ingest_v1_task, 20);
 
 /**
  * How a publish ended.
@@ -1047,7 +1105,7 @@ export type PublishResult = Message<"sluice.ingest.v1.PublishResult"> & {
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema: GenMessage<PublishResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 20);
+  messageDesc(file_sluice_ingest_v1_task, 21);
 
 /**
  * How a comparison ended.
@@ -1068,7 +1126,7 @@ export type CompareResult = Message<"sluice.ingest.v1.CompareResult"> & {
  * Use `create(CompareResultSchema)` to create a new message.
  */
 export const CompareResultSchema: GenMessage<CompareResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 21);
+  messageDesc(file_sluice_ingest_v1_task, 22);
 
 /**
  * How a discard ended.
@@ -1083,7 +1141,7 @@ export type DiscardResult = Message<"sluice.ingest.v1.DiscardResult"> & {
  * Use `create(DiscardResultSchema)` to create a new message.
  */
 export const DiscardResultSchema: GenMessage<DiscardResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 22);
+  messageDesc(file_sluice_ingest_v1_task, 23);
 
 /**
  * What a worker tells with a heartbeat.
@@ -1111,5 +1169,5 @@ export type TaskProgress = Message<"sluice.ingest.v1.TaskProgress"> & {
  * Use `create(TaskProgressSchema)` to create a new message.
  */
 export const TaskProgressSchema: GenMessage<TaskProgress> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 23);
+  messageDesc(file_sluice_ingest_v1_task, 24);
 
