@@ -16,7 +16,7 @@ export interface MatchingDays {
 }
 
 /** Keys that are looked at to tell for which days there are files. */
-const MAX_KEYS = 50_000;
+const MAX_KEYS = 10_000;
 
 const NEAREST = 6;
 

@@ -1,18 +1,12 @@
 import { StageError } from "@sluice/errors";
 import type { ManifestObject } from "@sluice/schema";
-import {
-  expandBelow,
-  type FilePattern,
-  type FilePatternExpansion,
-  parseFilePattern,
-} from "./file-pattern.ts";
 import { headObject } from "./head.ts";
 import { listAll, listPage } from "./list.ts";
-import { lastDayOf } from "./match-key.ts";
 import { createDayFinder, type MatchingDays } from "./matching-days.ts";
 import { fileNotFound } from "./missing-files.ts";
 import { archiveByAnotherName, nearestKeys } from "./nearest-keys.ts";
 import { pinVersions } from "./pin-versions.ts";
+import { type Target, toTargets } from "./plan-targets.ts";
 import type { Store } from "./store.ts";
 
 /** One file of a courier's fileset. Required unless it says that it is optional. */
@@ -65,7 +59,10 @@ export interface MissingFile {
   readonly nearest: readonly string[];
   /** The archive that surely was meant, where one had to be. */
   readonly archiveByAnotherName?: string;
-  /** For which days there are files; absent for keys, patterns without a date, and buckets that may not be listed. */
+  /**
+   * For which days there are files; absent for keys, patterns without a date, optional files of a run that found others,
+   * and buckets that may not be listed.
+   */
   readonly matchingDays?: MatchingDays;
 }
 
@@ -73,21 +70,6 @@ export interface Plan {
   /** In order of day, then key, then selection. */
   readonly objects: readonly PlannedObject[];
   readonly missing: readonly MissingFile[];
-}
-
-/** What one selection looks for, and the last of the days for which that is the same. */
-interface Target {
-  readonly selection: number;
-  readonly day: string;
-  readonly isOptional: boolean;
-  readonly pattern: FilePattern | undefined;
-  readonly expansion: Pick<FilePatternExpansion, "prefix" | "delimiter"> | undefined;
-  /** The day that a listed key is for; undefined when it is none of the target's. */
-  readonly dayOf: (key: string) => string | undefined;
-  readonly exactKey: string | undefined;
-  /** What all of its matches begin with, whatever the day. */
-  readonly literalPrefix: string;
-  readonly lookedFor: string;
 }
 
 type Unnumbered = Omit<ManifestObject, "ordinal"> & { readonly lastModified: Date };
@@ -105,22 +87,27 @@ const MAX_CANDIDATES = 1000;
  */
 export async function planObjects(store: Store, options: PlanRequest): Promise<Plan> {
   const found: { readonly selection: number; readonly object: Unnumbered }[] = [];
-  const missing: MissingFile[] = [];
+  const lacking: { readonly target: Target; readonly file: MissingFile }[] = [];
   const matchingDays = createDayFinder(store, options.prefix ?? "", options.signal);
   for (const target of toTargets(options)) {
     const { objects, seenKeys, seenCount } = await find(store, target, options.signal);
     found.push(...objects.map((object) => ({ selection: target.selection, object })));
     if (objects.length === 0) {
       const file = await explainMissing(store, target, seenKeys, seenCount, options.signal);
-      const days = await matchingDays(target.pattern, target.day);
       const isArchive = options.selections[target.selection]?.isArchive ?? false;
       const other = isArchive ? archiveByAnotherName(file) : undefined;
-      missing.push({
-        ...file,
-        ...(days === undefined ? {} : { matchingDays: days }),
-        ...(other === undefined ? {} : { archiveByAnotherName: other }),
+      lacking.push({
+        target,
+        file: { ...file, ...(other === undefined ? {} : { archiveByAnotherName: other }) },
       });
     }
+  }
+  const missing: MissingFile[] = [];
+  for (const { target, file } of lacking) {
+    // An optional file may be missing every day: only what fails a run is worth a listing of all its days.
+    const isWorthIt = !target.isOptional || found.length === 0;
+    const days = isWorthIt ? await matchingDays(target.pattern, target.day) : undefined;
+    missing.push({ ...file, ...(days === undefined ? {} : { matchingDays: days }) });
   }
   const required = missing.filter(({ isOptional }) => !isOptional);
   if (required.length > 0 && options.skipMissing !== true) {
@@ -145,68 +132,6 @@ export async function planObjects(store: Store, options: PlanRequest): Promise<P
       lastModified,
     })),
     missing,
-  };
-}
-
-function toTargets({ prefix = "", selections, days }: PlanRequest): readonly Target[] {
-  return selections.flatMap((selection, index) =>
-    "until" in days
-      ? [everyDayTarget(prefix, selection, index, days.until)]
-      : dayTargets(prefix, selection, index, days),
-  );
-}
-
-function dayTargets(
-  prefix: string,
-  selection: Selection,
-  index: number,
-  days: readonly string[],
-): Target[] {
-  const pattern = selection.kind === "pattern" ? parseFilePattern(selection.pattern) : undefined;
-  const byMeaning = new Map<string, Target>();
-  for (const day of [...new Set(days)].sort()) {
-    const expansion = pattern && expandBelow(prefix, pattern.expand(day));
-    const exactKey = selection.kind === "key" ? prefix + selection.key : expansion?.exactKey;
-    const lookedFor = expansion?.text ?? exactKey ?? "";
-    byMeaning.set(lookedFor, {
-      selection: index,
-      day,
-      isOptional: selection.isOptional ?? false,
-      pattern,
-      expansion,
-      dayOf: (key) => (expansion?.isMatch(key) === true ? day : undefined),
-      exactKey,
-      literalPrefix: pattern ? prefix + pattern.literalPrefix : (exactKey ?? ""),
-      lookedFor,
-    });
-  }
-  return [...byMeaning.values()];
-}
-
-function everyDayTarget(
-  prefix: string,
-  selection: Selection,
-  index: number,
-  until: string,
-): Target {
-  const of = { selection: index, day: until, isOptional: selection.isOptional ?? false };
-  if (selection.kind === "key") {
-    const exactKey = prefix + selection.key;
-    const nothing = { pattern: undefined, expansion: undefined, dayOf: () => undefined };
-    return { ...of, ...nothing, exactKey, literalPrefix: exactKey, lookedFor: exactKey };
-  }
-  const pattern = parseFilePattern(selection.pattern);
-  const literalPrefix = prefix + pattern.literalPrefix;
-  const { parts, isDated } = pattern;
-  return {
-    ...of,
-    pattern,
-    expansion: { prefix: literalPrefix, delimiter: undefined },
-    dayOf: (key) =>
-      key.startsWith(prefix) ? lastDayOf(parts, key.slice(prefix.length), until) : undefined,
-    exactKey: isDated ? undefined : expandBelow(prefix, pattern.expand(until)).exactKey,
-    literalPrefix,
-    lookedFor: `${prefix}${selection.pattern}`,
   };
 }
 

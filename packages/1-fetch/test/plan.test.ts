@@ -145,6 +145,50 @@ describe("planning", () => {
     expect(missing).toMatchObject([{ selection: 0, lookedFor: "none.csv", isOptional: false }]);
   });
 
+  test("says for which days a pattern that fails the run finds files, and for no optional one beside others", async () => {
+    const pattern = { kind: "pattern", pattern: ORDERS } as const;
+    const early = await failure({ selections: [pattern], days: ["2026-01-31"] });
+    expect(early.rawMessage).toContain(
+      "2026-01-31 is before the oldest file that the pattern finds, of 2026-03-01; the nearest days with files are 2026-03-01, 2026-03-02",
+    );
+    const always = { kind: "key", key: "static.csv" } as const;
+    const beside = await source.plan({
+      selections: [always, { ...pattern, isOptional: true }],
+      days: ["2026-01-31"],
+    });
+    expect(beside.missing).toMatchObject([{ selection: 1, isOptional: true }]);
+    expect(beside.missing[0]?.matchingDays).toBeUndefined();
+    const alone = await source.plan({
+      selections: [{ ...pattern, isOptional: true }],
+      days: ["2026-01-31"],
+    });
+    const days = ["2026-03-01", "2026-03-02"];
+    expect(alone.missing[0]?.matchingDays).toEqual({
+      oldest: days[0],
+      newest: days[1],
+      nearest: days,
+      isComplete: true,
+    });
+  });
+
+  test("takes every object for its own day when it is asked for everything", async () => {
+    const { objects, missing } = await source.plan({
+      selections: [
+        { kind: "pattern", pattern: ORDERS },
+        { kind: "key", key: "static.csv" },
+        { kind: "pattern", pattern: "'none-'yyyy", isOptional: true },
+      ],
+      days: { until: "2026-03-05" },
+    });
+    expect(objects.map(({ object }) => [object.date, object.key])).toEqual([
+      ["2026-03-01", "in/2026-03-01/orders-a.csv"],
+      ["2026-03-01", "in/2026-03-01/orders-b.csv"],
+      ["2026-03-02", "in/2026-03-02/orders-a.csv"],
+      ["2026-03-05", "static.csv"],
+    ]);
+    expect(missing).toMatchObject([{ selection: 2, lookedFor: "'none-'yyyy" }]);
+  });
+
   test("refuses a bad pattern before any request", async () => {
     const before = await customer.aws.requestCounts();
     const error = await failure({

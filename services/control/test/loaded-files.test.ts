@@ -142,6 +142,22 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       expect(await loadedBy(house, courier, objectsOf("orders", A, B))).toEqual([A, B]);
     });
 
+    test("a run that passed over a file which another run took away meanwhile says so", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders" } });
+      const operation = LoadOperation.TRUNCATE_AND_LOAD;
+      const replacing = await house.courier({ loads: { lines: "more" }, operation });
+      await loadedBy(house, courier, objectsOf("orders", A));
+      const id = await house.run(courier);
+      const slow = await upTo(house, "loadObject", objectsOf("orders", A, B));
+      expect(await loadedBy(house, replacing, objectsOf("more", C))).toEqual([C]);
+      await doWell(house, slow);
+      await doAll(house);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow?.warnings.at(-1)).toMatch(/^Of the files that were skipped, 1 have no rows/);
+      expect(await loadedBy(house, courier, objectsOf("orders", A, B))).toEqual([A]);
+    });
+
     test("what a feed forgets is loaded again: of one workflow, or all", async () => {
       await using house = openHouse(database);
       const courier = await house.courier({ loads: { lines: "orders" } });

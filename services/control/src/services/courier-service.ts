@@ -2,8 +2,6 @@ import { clone, create as createMessage, toBinary } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type Courier, CourierSchema } from "@sluice/api/control/v1/courier_pb";
 import {
-  type CopyCourierRequest,
-  CopyCourierRequestSchema,
   type CourierService,
   type CreateCourierRequest,
   CreateCourierRequestSchema,
@@ -18,33 +16,19 @@ import type { Schema } from "../database/schema.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { findMade, makeOnce } from "../resources/request-id.ts";
-import {
-  assertEtag,
-  inUse,
-  isViolationOf,
-  nameTaken,
-  notFound,
-} from "../resources/resource-errors.ts";
+import { assertEtag, inUse, notFound } from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import type { Tenant } from "../tenant.ts";
 import { backtestPattern } from "./backtest-pattern.ts";
+import { copyCourier } from "./copy-courier.ts";
 import { assertCourier } from "./courier-checks.ts";
-import {
-  courierToJson,
-  credentialsOf,
-  feedsOf,
-  readCourier,
-  selectCouriers,
-  toCourier,
-} from "./courier-rows.ts";
+import { courierToJson, readCourier, selectCouriers, toCourier } from "./courier-rows.ts";
+import { insertCourier, named, refer } from "./courier-writes.ts";
 import { importLegacyCourier } from "./import-legacy-courier.ts";
 import { planRun } from "./plan-run.ts";
 
 import { assertQueries } from "./query-checks.ts";
-
-/** Characters of a courier's name, by its proto. */
-const MAX_NAME = 200;
 
 const WRITABLE = ["name", "credential_id", "prefix", "files", "loads"];
 
@@ -61,7 +45,7 @@ export function createCourierService(context: ControlContext): CourierResources 
       }),
     planRun: async (request) => ({ plan: await planRun(context, request) }),
     backtestPattern: (request) => backtestPattern(context, request),
-    copyCourier: async (request) => ({ courier: await read(await copy(context, request)) }),
+    copyCourier: async (request) => ({ courier: await read(await copyCourier(context, request)) }),
     createCourier: async (request) => ({ courier: await read(await create(context, request)) }),
     getCourier: async ({ id }) => ({ courier: await read(id) }),
     listCouriers: (request) => list(context, request),
@@ -94,66 +78,8 @@ async function create(context: ControlContext, request: CreateCourierRequest): P
   await assertQueries(context, CreateCourierRequestSchema, courier);
   return await makeOnce(context, call, makeId("cour"), async (transaction, id) => {
     await assertCourier(CreateCourierRequestSchema, courier, transaction, tenant);
-    await insert(transaction, tenant, id, courier);
+    await insertCourier(transaction, tenant, id, courier);
   });
-}
-
-/** Makes a courier that loads the same files into the same feeds under another name. */
-async function copy(context: ControlContext, request: CopyCourierRequest): Promise<string> {
-  const tenant = context.tenant();
-  const call = {
-    method: "CopyCourier",
-    requestId: request.requestId,
-    body: toBinary(CopyCourierRequestSchema, { ...request, requestId: "" }),
-  };
-  return await makeOnce(context, call, makeId("cour"), async (transaction, id) => {
-    const original = await readCourier(transaction, tenant, request.id);
-    const name =
-      request.name === "" ? await freeName(transaction, tenant, original.name) : request.name;
-    await insert(transaction, tenant, id, { ...original, name });
-  });
-}
-
-/** "Copy of <name>", with the first number that makes it a name of its own. */
-async function freeName(
-  transaction: Transaction<Schema>,
-  tenant: string,
-  name: string,
-): Promise<string> {
-  for (let number = 1; ; number++) {
-    const suffix = number === 1 ? "" : ` (${number})`;
-    const candidate = `Copy of ${name}`.slice(0, MAX_NAME - suffix.length) + suffix;
-    const taken = await transaction
-      .selectFrom("courier")
-      .select("id")
-      .where("tenant", "=", tenant)
-      .where("name_key", "=", toNameKey(candidate))
-      .executeTakeFirst();
-    if (taken === undefined) return candidate;
-  }
-}
-
-async function insert(
-  transaction: Transaction<Schema>,
-  tenant: string,
-  id: string,
-  courier: Courier,
-): Promise<void> {
-  await named(courier.name, () =>
-    transaction
-      .insertInto("courier")
-      .values({
-        tenant,
-        id,
-        name: courier.name,
-        name_key: toNameKey(courier.name),
-        credential_id: courier.credentialId,
-        spec: courierToJson(courier),
-        etag: makeEtag(),
-      })
-      .execute(),
-  );
-  await refer(transaction, tenant, id, courier);
 }
 
 async function list(
@@ -293,34 +219,6 @@ async function lock(
     throw notFound("courier", id);
   }
   return await readCourier(transaction, tenant, id);
-}
-
-/** Records what the courier needs: what it names can't be removed under it. */
-async function refer(
-  transaction: Transaction<Schema>,
-  tenant: string,
-  id: string,
-  courier: Courier,
-): Promise<void> {
-  await transaction
-    .insertInto("courier_credential")
-    .values(credentialsOf(courier).map((each) => ({ tenant, courier_id: id, credential_id: each })))
-    .execute();
-  const feeds = feedsOf(courier);
-  if (feeds.length === 0) return;
-  await transaction
-    .insertInto("courier_feed")
-    .values(feeds.map((each) => ({ tenant, courier_id: id, feed_id: each })))
-    .execute();
-}
-
-/** Runs a write that may meet another courier of the same name. */
-async function named(name: string, write: () => Promise<unknown>): Promise<void> {
-  try {
-    await write();
-  } catch (error) {
-    throw isViolationOf(error, "courier_name_taken") ? nameTaken("courier", name) : error;
-  }
 }
 
 /** Requests are validated before they come here. */

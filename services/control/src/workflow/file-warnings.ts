@@ -51,16 +51,19 @@ export async function warnOfSameContent(change: Change, plan: Plan, feedId: stri
           where unchanged.tenant = object.tenant and unchanged.workflow_id = object.workflow_id
             and unchanged.feed_id = ${feedId} and unchanged.page = object.page
             and unchanged.position = object.position))
-    select found.key, other.key as other, to_char(other.load_time at time zone 'UTC', 'YYYY-MM-DD') as day
-    from found join loaded_file as other
-      on other.tenant = ${change.tenant} and other.feed_id = ${feedId}
-      and other.etag = found.etag and other.size = found.size
-      and (other.bucket <> found.bucket or other.key <> found.key)
+    select found.key, other.key as other,
+      to_char(other.load_time at time zone 'UTC', 'YYYY-MM-DD') as day
+    from found cross join lateral (
+      select loaded.key, loaded.load_time from loaded_file as loaded
+      where loaded.tenant = ${change.tenant} and loaded.feed_id = ${feedId}
+        and loaded.etag = found.etag and loaded.size = found.size
+        and (loaded.bucket <> found.bucket or loaded.key <> found.key)
+      limit 1) as other
     union all
-    select found.key, other.key, null
-    from found join found as other
-      on other.etag = found.etag and other.size = found.size and other.bucket = found.bucket
-      and other.key < found.key
+    select key, first, null from (
+      select key, first_value(key) over (partition by bucket, etag, size order by key) as first
+      from found) as told
+    where key <> first
     order by 1, 2`.execute(change.trx);
   for (const { key, other, day } of rows.slice(0, MAX_NAMED)) {
     const loaded = day === null ? "also loaded now" : `loaded on ${day}`;

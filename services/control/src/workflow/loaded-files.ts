@@ -118,29 +118,31 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
   if (!isOfCourier(plan)) return;
   const { feedId } = feedOf(plan, task.feed_id);
   const { tenant, workflow } = change;
+  await warnOfLost(change, plan, feedId);
   if (isReplaced(plan, feedId)) {
     await forgetLoadedFiles(change.trx, tenant, feedId);
   }
-  const objects = sql`
-    task join manifest_object as object
-      on object.tenant = task.tenant and object.workflow_id = task.workflow_id
-      and object.page = task.page and object.position = task.position
-    where task.tenant = ${tenant} and task.workflow_id = ${workflow.id} and task.feed_id = ${feedId}
-      and task.kind = 'load' and task.state = 'succeeded' and not task.is_skipped`;
+  const isLoaded = sql`
+    object.tenant = task.tenant and object.workflow_id = task.workflow_id
+    and object.page = task.page and object.position = task.position
+    and task.tenant = ${tenant} and task.workflow_id = ${workflow.id} and task.feed_id = ${feedId}
+    and task.kind = 'load' and task.state = 'succeeded' and not task.is_skipped`;
   // Another workflow may have listed later and published earlier: its rows are the newer ones.
   await sql`
-    delete from loaded_file
-    where tenant = ${tenant} and feed_id = ${feedId} and workflow_id <> ${workflow.id}
-      and (bucket, key) in (
-        select object.bucket, object.key from ${objects}
-          and task.object_ordinal > loaded_file.object_ordinal)`.execute(change.trx);
+    delete from loaded_file using task, manifest_object as object
+    where ${isLoaded}
+      and loaded_file.tenant = ${tenant} and loaded_file.feed_id = ${feedId}
+      and loaded_file.bucket = object.bucket and loaded_file.key = object.key
+      and loaded_file.workflow_id <> ${workflow.id}
+      and loaded_file.object_ordinal < task.object_ordinal`.execute(change.trx);
   await sql`
     insert into loaded_file (tenant, feed_id, bucket, key, reading, etag, version_id, size,
                              object_ordinal, workflow_id)
     select distinct on (object.bucket, object.key, reading) ${tenant}, ${feedId}, object.bucket, object.key,
       ${readingOf(plan, feedId)} as reading, object.etag, object.version_id, object.size,
       task.object_ordinal, ${workflow.id}
-    from ${objects}
+    from task, manifest_object as object
+    where ${isLoaded}
       -- What stood in a file's place says nothing about the file that lies in the bucket.
       and object.read_key = ''
       and not exists (
@@ -149,6 +151,27 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
           and later.key = object.key and later.workflow_id <> ${workflow.id})
     order by object.bucket, object.key, reading, task.object_ordinal desc
     on conflict do nothing`.execute(change.trx);
+}
+
+/** Says when rows for whose sake files were passed over are gone: another run replaced the table in the meantime. */
+async function warnOfLost(change: Change, plan: Plan, feedId: string): Promise<void> {
+  const { rows } = await sql<{ lost: number }>`
+    select count(*)::bigint as lost
+    from unchanged_object as unchanged join manifest_object as object
+      on object.tenant = unchanged.tenant and object.workflow_id = unchanged.workflow_id
+      and object.page = unchanged.page and object.position = unchanged.position
+    where unchanged.tenant = ${change.tenant} and unchanged.workflow_id = ${change.workflow.id}
+      and unchanged.feed_id = ${feedId}
+      and not exists (
+        select 1 from loaded_file as loaded
+        where loaded.tenant = unchanged.tenant and loaded.feed_id = ${feedId}
+          and loaded.bucket = object.bucket and loaded.key = object.key)`.execute(change.trx);
+  const lost = rows[0]?.lost ?? 0;
+  if (lost === 0) return;
+  const { source, name } = feedOf(plan, feedId);
+  change.set.warnings.push(
+    `Of the files that were skipped, ${lost} have no rows in ${source}.${name} any more, because another run replaced or removed them meanwhile: run again to load them.`,
+  );
 }
 
 /**
