@@ -8,6 +8,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type FeedLoadSchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { CourierService } from "@sluice/api/control/v1/courier_service_pb";
 import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
+import { CustomDomainTableService } from "@sluice/api/control/v1/custom_domain_table_service_pb";
 import { DomainTableService } from "@sluice/api/control/v1/domain_table_service_pb";
 import type { FeedSpecSchema } from "@sluice/api/control/v1/feed_pb";
 import { FeedService } from "@sluice/api/control/v1/feed_service_pb";
@@ -39,6 +40,7 @@ export interface Story extends AsyncDisposable {
   readonly couriers: Client<typeof CourierService>;
   readonly workflows: Client<typeof WorkflowService>;
   readonly tables: Client<typeof DomainTableService>;
+  readonly customTables: Client<typeof CustomDomainTableService>;
   /** ClickHouse behind the product, with all rights: to look, and to break things. */
   readonly clickhouse: ClickHouseClient;
   /** Makes and activates a feed, and gives its id. */
@@ -120,6 +122,7 @@ export async function startStory(options: Omit<LocalOptions, "dataDir"> = {}): P
     couriers,
     workflows,
     tables: createClient(DomainTableService, transport),
+    customTables: createClient(CustomDomainTableService, transport),
     clickhouse,
     async feed(source, name, spec) {
       const { feed } = await feeds.createFeed({ feed: { source, name, spec } });

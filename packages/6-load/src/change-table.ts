@@ -4,15 +4,18 @@ import { IS_OPEN_REJECT, REJECT_COLUMNS } from "./columns.ts";
 import { type DeleteRule, deleteCondition } from "./delete-rule.ts";
 import { differencesFrom, prepareDomainTable, readColumns } from "./domain-table.ts";
 import { uuidOf } from "./publish.ts";
+import { type CustomQuery, fillFromQuery } from "./query/custom-query.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { listKept, STAGING_ONLY_SETTINGS } from "./staging.ts";
 import {
   buildTable,
   domainTable,
   keptTable,
+  queryView,
   rejectsTable,
   rowsTable,
   stagingTable,
+  type TableAddress,
   type TableName,
 } from "./table-names.ts";
 import { countMatching, readTableState, type TableState } from "./table-state.ts";
@@ -89,6 +92,32 @@ export async function stageReplacedTable(
   }
   await withStagingSettings(warehouse, kept);
   await renameOnce(warehouse, kept, staging);
+}
+
+/**
+ * Stages the rows of a custom domain table's query, and makes the table, empty, if it is not there: so that the first
+ * publish, too, is an exchange.
+ */
+export async function stageQuery(
+  { warehouse, feed, workflowId, attempt }: ChangeOptions,
+  query: CustomQuery,
+): Promise<void> {
+  const staging = stagingTable(feed, workflowId);
+  if ((await uuidOf(warehouse, staging)) === undefined) {
+    const build = buildTable(feed, workflowId, attempt);
+    // An attempt of this number may have died before it could say so.
+    await warehouse.execute(`DROP TABLE IF EXISTS ${build.sql} SYNC`);
+    await fillFromQuery(warehouse, query, build, queryView(feed, workflowId, attempt));
+    await withStagingSettings(warehouse, build);
+    await renameOnce(warehouse, build, staging);
+  }
+  const table = domainTable(feed).sql;
+  await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${table} AS ${staging.sql}`);
+}
+
+/** Drops the table of a custom domain table. Repeating it changes nothing. */
+export async function dropCustomTable(warehouse: Warehouse, at: TableAddress): Promise<void> {
+  await warehouse.execute(`DROP TABLE IF EXISTS ${domainTable(at).sql} SYNC`);
 }
 
 /** The view names every column of the feed: a table from before a column came gets it, empty. */

@@ -7,9 +7,11 @@ export {
 } from "./cast-sample.ts";
 export {
   type ChangeOptions,
+  dropCustomTable,
   hideRejects,
   purgeDomainTable,
   stageNothing,
+  stageQuery,
   stageReplacedTable,
   stageWithoutRows,
   stageWithoutWorkflow,
@@ -55,6 +57,8 @@ export {
   toFileFeed,
 } from "./query/query-files.ts";
 export { type QueryTotals, type RunQueryOptions, runIngestQuery } from "./query/run-query.ts";
+export { type CustomQuery, checkCustomQuery, findKeys } from "./query/custom-query.ts";
+export type { QueryFault } from "./query/query-fault.ts";
 export { quoteIdentifier, quoteText } from "./quoting.ts";
 export {
   countRows,

@@ -49,6 +49,9 @@ export const buildTable = (at: TableAddress, workflowId: string, attempt: number
   named(at.source, `${buildPrefix(at, workflowId)}${attempt}`);
 export const buildPrefix = (at: TableAddress, workflowId: string): string =>
   `${at.name}__stg_${workflowId}__build_`;
+/** A custom domain table's query while one attempt runs it. */
+export const queryView = (at: TableAddress, workflowId: string, attempt: number): TableName =>
+  named(at.source, `${buildPrefix(at, workflowId)}${attempt}_query`);
 /** The rows that a workflow replaced, for as long as they can come back. */
 export const keptTable = (at: TableAddress, workflowId: string): TableName =>
   named(at.source, `${keptPrefix(at)}${workflowId}`);

@@ -92,6 +92,8 @@ const LOADER_GRANTS: readonly string[] = [
   `GRANT ${LOADER_RIGHTS} ON *.*`,
   ...OWN_DATABASES.map((database) => `REVOKE ${LOADER_RIGHTS} ON ${database}.*`),
   "GRANT CREATE TEMPORARY TABLE ON *.*",
+  // The query of a custom domain table runs as a view of the reader: with its rights, and no others.
+  `GRANT SET DEFINER ON ${NAMES.reader}`,
   ...TABLE_ENGINES.map((engine) => `GRANT TABLE ENGINE ON ${engine}`),
   ...SYSTEM_TABLES.map((table) => `GRANT SELECT ON system.${table}`),
 ];

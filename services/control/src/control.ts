@@ -3,6 +3,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { CourierGroupService } from "@sluice/api/control/v1/courier_group_service_pb";
 import { CourierService } from "@sluice/api/control/v1/courier_service_pb";
 import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
+import { CustomDomainTableService } from "@sluice/api/control/v1/custom_domain_table_service_pb";
 import { DomainTableService } from "@sluice/api/control/v1/domain_table_service_pb";
 import { FeedService } from "@sluice/api/control/v1/feed_service_pb";
 import { NotificationService } from "@sluice/api/control/v1/notification_service_pb";
@@ -33,6 +34,7 @@ import {
 } from "./services/courier-service.ts";
 import { connectionOf, pgpKeysOf } from "./services/credential-access.ts";
 import { createCredentialService, updateCredential } from "./services/credential-service.ts";
+import { createCustomTableService } from "./services/custom-table-service.ts";
 import { createDomainTableService } from "./services/domain-table-service.ts";
 import { createFeedService } from "./services/feed-service.ts";
 import { pinObjects } from "./services/pin-objects.ts";
@@ -60,6 +62,7 @@ const SERVICES = [
   WorkflowService,
   NotificationService,
   DomainTableService,
+  CustomDomainTableService,
   TaskService,
 ];
 
@@ -219,6 +222,10 @@ function route(
     deleteRows: (request) => engine.deleteRows(request),
     truncateDomainTable: (request) => engine.truncateDomainTable(request),
     purgeDomainTable: (request) => engine.purgeDomainTable(request),
+  });
+  router.service(CustomDomainTableService, {
+    ...createCustomTableService(context),
+    publishCustomDomainTable: (request) => engine.publishCustomTable(request),
   });
   router.service(WorkflowService, engine.workflowService);
   router.service(TaskService, engine.taskService);

@@ -7,11 +7,15 @@ import {
   type ChangeOptions,
   countRows,
   type DeleteRule,
+  describeDomainTable,
+  domainTable,
   hideRejects,
   prepareStitchView,
   publish,
   purgeDomainTable,
+  rowsTable,
   stageNothing,
+  stageQuery,
   stageReplacedTable,
   stageWithoutRows,
   stageWithoutWorkflow,
@@ -46,6 +50,9 @@ export async function changeTable(
     await purgeDomainTable(warehouse, feed);
     return {};
   }
+  const isCustom = change.change.case === "customTable";
+  // A custom domain table is the table itself: columns come and go, and no view could follow an exchange at once.
+  const rows = isCustom ? domainTable(feed) : rowsTable(feed);
   const options: ChangeOptions = { warehouse, feed, workflowId, attempt };
   let recorded = work.intent;
   if (recorded === undefined) {
@@ -55,18 +62,23 @@ export async function changeTable(
       feed,
       operation: "truncate_and_load",
       rowsBefore,
+      rows,
     });
   }
   const { stagingUuid, rowsUuid, rowsBefore } = recorded;
-  const keepReplaced = change.change.case !== "undo" && context.config.keepReplacedTables;
+  const keepReplaced =
+    !isCustom && change.change.case !== "undo" && context.config.keepReplacedTables;
   const outcome = await publish({
     ...options,
     intent: { operation: "truncate_and_load", stagingUuid, rowsUuid },
     keepReplaced,
+    rows,
   });
   if (change.change.case === "undo") await hideRejects(options, change.change.value.workflowId);
+  const columns = isCustom ? await describeDomainTable(warehouse, feed) : [];
   await prepareStitchView(warehouse, feed.source, stitchFeeds);
   return {
+    columns: columns.map(({ name, type }) => ({ name, type })),
     alreadyPublished: outcome === "already_published",
     rowsAfter: BigInt(await countRows(warehouse, feed)),
     keepsReplacedTable: keepReplaced,
@@ -90,6 +102,10 @@ async function stage(options: ChangeOptions, { change }: TableChange): Promise<v
       return change.value.restoresReplacedTable
         ? await stageReplacedTable(options, change.value.workflowId)
         : await stageWithoutWorkflow(options, change.value.workflowId);
+    case "customTable": {
+      const { query, readableTables } = change.value;
+      return await stageQuery(options, { sql: query, readableTables });
+    }
     default:
       throw new StageError("load", "rejected", "control sent work that this worker does not know");
   }

@@ -4,15 +4,20 @@ import {
   ConnectionCheck_Outcome,
 } from "@sluice/api/control/v1/credential_pb";
 import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
+import type { CustomTableChange } from "@sluice/api/ingest/v1/table_change_pb";
 import type { Connection, FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import { inspectPrivateKeys, inspectSignerKeys } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
 import type { ConnectionCheck, ObjectHead } from "@sluice/fetch";
 import {
+  type CustomQuery,
+  checkCustomQuery,
   checkQuery,
   countRejects,
   countRows,
   describeDomainTable,
+  dropCustomTable,
+  findKeys,
   listRejects,
   prepareStitchView,
   readDeleteEffect,
@@ -156,6 +161,33 @@ export function inspectHandlers(
       };
     },
 
+    async checkCustomQuery({ query }) {
+      const { faults, columns } = await checkCustomQuery(warehouse, LOOKS, toCustomQuery(query));
+      return {
+        problems: faults.map(({ message, line, column }) => ({ message, line, column })),
+        columns: columns.map(({ name, type }) => ({ name, type })),
+      };
+    },
+
+    async findKeys({ query }) {
+      const { faults, rows, candidates } = await findKeys(warehouse, LOOKS, toCustomQuery(query));
+      return {
+        problems: faults.map(({ message, line, column }) => ({ message, line, column })),
+        rows: BigInt(rows),
+        candidates: candidates.map(({ columns, distinct, empty }) => ({
+          columns: [...columns],
+          distinctValues: BigInt(distinct),
+          uniqueShare: rows === 0 ? 0 : distinct / rows,
+          emptyRows: BigInt(empty),
+        })),
+      };
+    },
+
+    async dropCustomTable({ source, name }) {
+      await dropCustomTable(warehouse, { source, name });
+      return {};
+    },
+
     async measureTables({ feeds }) {
       const sizes = [];
       for (const feed of feeds.map(toFeed)) {
@@ -264,6 +296,14 @@ async function testConnection(
     if (!(error instanceof StageError)) throw error;
     return [{ check: "REACH_BUCKET", outcome: "failed", error }];
   }
+}
+
+/** Where queries are looked at: a database of the service's own, whose name no source has. */
+const LOOKS = "sluice";
+
+function toCustomQuery(message: CustomTableChange | undefined): CustomQuery {
+  if (message === undefined) throw new Error("the call came without a query");
+  return { sql: message.query, readableTables: message.readableTables };
 }
 
 function given(feed: FeedVersion | undefined): FeedVersion {

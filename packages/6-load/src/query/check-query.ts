@@ -4,7 +4,7 @@ import { type ParsedQuery, parseQuery } from "./parsed-query.ts";
 import { type QueryFault, queryFaultOf } from "./query-fault.ts";
 
 /** Table functions that read nothing but what stands in the SQL. */
-const TABLE_FUNCTIONS = new Set([
+export const TABLE_FUNCTIONS: ReadonlySet<string> = new Set([
   "numbers",
   "numbers_mt",
   "generate_series",
@@ -16,7 +16,7 @@ const TABLE_FUNCTIONS = new Set([
  * Functions that read what is no file of the query. The user that runs it has no right to most of it; `file`
  * asks for none in the embedded engine.
  */
-const FUNCTIONS =
+export const FUNCTIONS: RegExp =
   /^(file|dict.*|joinGet.*|sleep.*|filesystem.*|getSetting.*|getServerSetting|getMacro|catboostEvaluate|hasColumnInTable|addressTo.*|demangle|initializeAggregation)$/i;
 
 /**
@@ -94,7 +94,7 @@ export function faultsOf(parsed: ParsedQuery, sql: string, tags: readonly string
 }
 
 /** Whether the SQL gives the name to a subquery: the tree does not show the names of WITH. */
-function isNamedByWith(sql: string, name: string): boolean {
+export function isNamedByWith(sql: string, name: string): boolean {
   const quoted = name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   return new RegExp(`["\`]?${quoted}["\`]?\\s+AS\\s*(MATERIALIZED\\s*)?\\(`, "i").test(sql);
 }

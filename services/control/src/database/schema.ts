@@ -461,8 +461,17 @@ export interface WebhookDeliveryTable {
   create_time: CreateTime;
 }
 
+export interface CustomDomainTableTable extends ResourceColumns {
+  source_id: string;
+  /** A CustomDomainTable as proto JSON, without what stands beside it. */
+  spec: Json;
+  /** A list of Columns as proto JSON. */
+  columns: ColumnType<JsonValue, string | undefined, string>;
+}
+
 /** Every table by its name. */
 export interface Schema {
+  custom_domain_table: CustomDomainTableTable;
   tenant: TenantTable;
   credential: CredentialTable;
   secret: SecretTable;

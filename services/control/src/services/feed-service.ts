@@ -23,6 +23,7 @@ import {
   notFound,
 } from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
+import { assertNoCustomTable } from "./custom-table-rows.ts";
 import { assertFeed, nameFields } from "./feed-checks.ts";
 import { assertNoConflict } from "./feed-conflicts.ts";
 import { type FeedRow, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
@@ -128,6 +129,7 @@ async function create(context: ControlContext, request: CreateFeedRequest): Prom
   const tenant = context.tenant();
   return await makeOnce(context, call, makeId("feed"), async (transaction, id) => {
     const sourceId = await ensureSource(transaction, tenant, feed.source);
+    await assertNoCustomTable(transaction, { tenant, sourceId, name: feed.name });
     try {
       await transaction
         .insertInto("feed")

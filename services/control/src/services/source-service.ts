@@ -110,6 +110,9 @@ async function remove(context: ControlContext, request: DeleteSourceRequest): Pr
       .where("id", "=", request.id)
       .execute();
   } catch (error) {
+    if (isViolationOf(error, "custom_domain_table_source")) {
+      throw inUse("source", request.id, ["a custom domain table"]);
+    }
     if (!isViolationOf(error, "feed_source")) {
       throw error;
     }

@@ -4,9 +4,10 @@ import type { Schema } from "../database/schema.ts";
 import { toNameKey } from "../resources/identity.ts";
 import type { Tenant } from "../tenant.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
+import { stitchCustomTables } from "./custom-table-rows.ts";
 import { selectFeeds, toFeed } from "./feed-rows.ts";
 
-/** The active feeds of a source that are made available to Stitch, by name: what its semantic view shows. */
+/** The active feeds of a source, and its custom domain tables, that are made available to Stitch, by name: what its semantic view shows. */
 export async function stitchFeedsOf(
   kysely: Kysely<Schema>,
   tenant: Tenant,
@@ -17,8 +18,10 @@ export async function stitchFeedsOf(
     .where("feed.version", ">", 0)
     .orderBy("feed.name_key")
     .execute();
-  return rows
+  const customs = await stitchCustomTables(kysely, tenant, toNameKey(source));
+  const feeds = rows
     .map((row) => activeVersionOf(toFeed(row)))
     .filter((feed) => feed !== undefined)
     .filter(({ spec }) => spec?.makeAvailableToStitch === true);
+  return [...feeds, ...customs];
 }

@@ -1,4 +1,6 @@
+import { toJson } from "@bufbuild/protobuf";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import { ColumnSchema } from "@sluice/api/control/v1/domain_table_pb";
 import type { TableChange } from "@sluice/api/ingest/v1/table_change_pb";
 import type { PublishResult } from "@sluice/api/ingest/v1/task_pb";
 import { type Kysely, type Selectable, sql } from "kysely";
@@ -109,6 +111,14 @@ export async function recordOutcome(
     .where("feed_id", "=", feedId)
     .where("workflow_id", "=", task.workflow_id)
     .execute();
+  if (wanted?.case === "customTable") {
+    await trx
+      .updateTable("custom_domain_table")
+      .set({ columns: JSON.stringify(result.columns.map((each) => toJson(ColumnSchema, each))) })
+      .where("tenant", "=", tenant)
+      .where("id", "=", feedId)
+      .execute();
+  }
   if (result.keepsReplacedTable) {
     // One replaced table is kept, the last one.
     await trx

@@ -2,6 +2,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CourierSchema } from "@sluice/api/control/v1/courier_pb";
 import {
+  type PublishCustomDomainTableRequest,
+  PublishCustomDomainTableRequestSchema,
+} from "@sluice/api/control/v1/custom_domain_table_service_pb";
+import {
   type DeleteRowsRequest,
   DeleteRowsRequestSchema,
   type PurgeDomainTableRequest,
@@ -11,10 +15,20 @@ import {
   type UndoLoadRequest,
   UndoLoadRequestSchema,
 } from "@sluice/api/control/v1/domain_table_service_pb";
-import { type TableChange, TableChangeSchema } from "@sluice/api/ingest/v1/table_change_pb";
+import {
+  CustomTableChangeSchema,
+  type TableChange,
+  TableChangeSchema,
+} from "@sluice/api/ingest/v1/table_change_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import { findMade } from "../resources/request-id.ts";
 import { refuseField } from "../server/field-violations.ts";
+import {
+  readableTables,
+  readCustomTableRow,
+  toCustomTable,
+  toFeedVersion,
+} from "../services/custom-table-rows.ts";
 import { activeVersion, beginOnce, type NewWorkflow } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
 import { nextDay } from "./days.ts";
@@ -135,6 +149,28 @@ export async function truncateDomainTable(
       value: { $typeName: "sluice.ingest.v1.TruncateChange" },
     }),
   );
+  return { workflowId };
+}
+
+/** CustomDomainTableService.PublishCustomDomainTable. */
+export async function publishCustomTable(
+  context: EngineContext,
+  request: PublishCustomDomainTableRequest,
+): Begun {
+  const call = {
+    method: "PublishCustomDomainTable",
+    requestId: request.requestId,
+    body: toBinary(PublishCustomDomainTableRequestSchema, { ...request, requestId: "" }),
+  };
+  const workflowId = await beginOnce(context, call, async (trx, tenant) => {
+    const table = toCustomTable(await readCustomTableRow(trx, tenant, request.id));
+    const { id, query } = table;
+    const value = create(CustomTableChangeSchema, {
+      query,
+      readableTables: await readableTables(trx, tenant, id),
+    });
+    return changeWorkflow(toFeedVersion(table), { case: "customTable", value });
+  });
   return { workflowId };
 }
 

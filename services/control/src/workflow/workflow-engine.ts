@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { RunCourierRequest } from "@sluice/api/control/v1/courier_service_pb";
+import type { PublishCustomDomainTableRequest } from "@sluice/api/control/v1/custom_domain_table_service_pb";
 import type {
   DeleteRowsRequest,
   ListLoadsRequest,
@@ -40,7 +41,13 @@ import { listLoads } from "./list-loads.ts";
 import { replayRejects } from "./replay-rejects.ts";
 import { runCourier } from "./run-courier.ts";
 import { DEFAULT_RETRY_POLICY, type RetryPolicy } from "./state-machine.ts";
-import { deleteRows, purgeDomainTable, truncateDomainTable, undoLoad } from "./table-changes.ts";
+import {
+  deleteRows,
+  publishCustomTable,
+  purgeDomainTable,
+  truncateDomainTable,
+  undoLoad,
+} from "./table-changes.ts";
 import { takeLostLeases } from "./task-outcome.ts";
 import { createTaskService } from "./task-service.ts";
 import { cancelWorkflow, createWorkflowService } from "./workflow-service.ts";
@@ -110,6 +117,10 @@ export interface WorkflowEngine {
   /** DomainTableService.TruncateDomainTable. */
   truncateDomainTable(
     request: TruncateDomainTableRequest,
+  ): Promise<{ readonly workflowId: string }>;
+  /** CustomDomainTableService.PublishCustomDomainTable. */
+  publishCustomTable(
+    request: PublishCustomDomainTableRequest,
   ): Promise<{ readonly workflowId: string }>;
   /** DomainTableService.PurgeDomainTable. */
   purgeDomainTable(request: PurgeDomainTableRequest): Promise<{ readonly workflowId: string }>;
@@ -198,6 +209,7 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     undoLoad: (request) => undoLoad(context, request),
     deleteRows: (request) => deleteRows(context, request),
     truncateDomainTable: (request) => truncateDomainTable(context, request),
+    publishCustomTable: (request) => publishCustomTable(context, request),
     purgeDomainTable: (request) => purgeDomainTable(context, request),
     listLoads: (request) => listLoads(context, request),
     compareFeedVersions: (request) => compareFeedVersions(context, request),
