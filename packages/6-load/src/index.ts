@@ -48,6 +48,8 @@ export {
   showRejects,
 } from "./publish.ts";
 export { checkQuery } from "./query/check-query.ts";
+export { type CustomQuery, checkCustomQuery, findKeys } from "./query/custom-query.ts";
+export type { QueryFault } from "./query/query-fault.ts";
 export {
   dropQuery,
   prepareFileTables,
@@ -57,8 +59,6 @@ export {
   toFileFeed,
 } from "./query/query-files.ts";
 export { type QueryTotals, type RunQueryOptions, runIngestQuery } from "./query/run-query.ts";
-export { type CustomQuery, checkCustomQuery, findKeys } from "./query/custom-query.ts";
-export type { QueryFault } from "./query/query-fault.ts";
 export { quoteIdentifier, quoteText } from "./quoting.ts";
 export {
   countRows,

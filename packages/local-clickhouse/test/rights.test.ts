@@ -20,6 +20,8 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
       "CREATE DATABASE acme",
       "CREATE TABLE acme.orders__rows (id Int64, _updated UInt128) ENGINE = ReplacingMergeTree(_updated) ORDER BY id SETTINGS non_replicated_deduplication_window = 1000",
       "INSERT INTO acme.orders__rows VALUES (1, 1)",
+      // The loader may read system.parts; the reader, whose rights the view has, may not.
+      "CREATE VIEW acme.beyond (file String) DEFINER = sluice_reader SQL SECURITY DEFINER AS SELECT name AS file FROM system.parts",
     ]) {
       await answered(server, loader, sql);
     }
@@ -32,6 +34,9 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
   test.each([
     "CREATE VIEW acme.orders AS SELECT * FROM acme.orders__rows FINAL",
     "CREATE OR REPLACE VIEW acme.orders AS SELECT id FROM acme.orders__rows FINAL",
+    "CREATE VIEW acme.lent DEFINER = sluice_reader SQL SECURITY DEFINER AS SELECT count() AS n FROM acme.orders",
+    "SELECT n FROM acme.lent",
+    "DROP VIEW acme.lent",
     "CREATE TABLE acme.staged AS acme.orders__rows",
     "CREATE TABLE acme.made ENGINE = MergeTree ORDER BY n AS SELECT number AS n FROM numbers(2)",
     "CREATE TABLE acme.split (a String) ENGINE = Null",
@@ -114,6 +119,7 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
     "CREATE DATABASE fs ENGINE = Filesystem('/')",
     "CREATE DICTIONARY acme.d (a UInt64) PRIMARY KEY a SOURCE(HTTP(URL 'http://127.0.0.1:1/' FORMAT TSV)) LAYOUT(FLAT()) LIFETIME(1)",
     "CREATE VIEW acme.stolen DEFINER = admin SQL SECURITY DEFINER AS SELECT * FROM system.users",
+    "SELECT file FROM acme.beyond",
     "DELETE FROM acme.orders__rows WHERE 1",
     "ALTER TABLE acme.orders__rows UPDATE _updated = 0 WHERE 1",
     "ALTER TABLE acme.orders__rows FREEZE",
