@@ -41,7 +41,7 @@ function sections(guide: string): string[] {
 const MARK = "=== section";
 
 test.skipIf(noBash)(
-  "a reader who pastes the guide's commands goes the whole way, and sets a failure right (SC-8, CO-5, CR-5, CR-23, RU-4, WF-4)",
+  "a reader who pastes the guide's commands goes the whole way, and sets a failure right (SC-8, CO-5, CR-5, CR-23, PV-1, PV-4, CO-10, FE-4, RU-4, WF-4)",
   async () => {
     const script = sections(await readFile(GUIDE, "utf8"))
       .map((commands, index) => `echo "${MARK} ${index}"\n${commands}`)
@@ -64,9 +64,11 @@ test.skipIf(noBash)(
     expect(look).toContain("customers/2026-11-20.csv");
     expect(look).toMatch(/^1 +1 +Ada Lovelace/m);
     expect(look).toContain('2,"Smith, Jr.",smith@example.com,2025-11-20,7');
+    expect(look).toMatch(/^delimited\.delimiter +, +100 % /m);
+    expect(look).toMatch(/^since +date +yyyy-MM-dd /m);
     expect(feed).toContain("state: STATE_DRAFT");
     expect(feed).toMatch(/^ +integer +string +string +date +integer$/m);
-    expect(feed).toContain("state: STATE_ACTIVE");
+    expect(feed).toMatch(/^none$.*^state: STATE_ACTIVE$.*^matches: true$/ms);
     expect(courier).toContain("Connection successful");
     expect(run).toMatch(/^rows +3, 0 rejected$/m);
     expect(run).toMatch(/^3 +日向 +hinata@example.com/m);

@@ -21,7 +21,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-it("a client made of the .proto files by gRPC's own tooling goes through the whole procedure (SC-8, CO-5, CO-6, CO-7, CR-14, CR-20, CR-22, CR-24, CR-25, RU-1)", async () => {
+it("a client made of the .proto files by gRPC's own tooling goes through the whole procedure (SC-8, CO-5, CO-6, CO-7, CR-14, CR-20, CR-22, CR-24, CR-25, PV-4, RU-1)", async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, product.url, PROTO], {
     timeout: 120_000,
   });

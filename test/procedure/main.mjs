@@ -117,6 +117,25 @@ await step("show the file as a table and in a raw format", async () => {
   return `${table.rows.length} rows, ${raw.byteCount} bytes`;
 });
 
+await step(
+  "review what was inferred: delimiter, compression, escape, quote, header row",
+  async () => {
+    const key = `customers/${DAY}.csv`;
+    const { inferred } = await api.SourceService.inferFileSettings({ credentialId, key });
+    assert.equal(inferred.settings.format, "delimited");
+    const paths = inferred.guesses.map(({ fieldPath }) => fieldPath);
+    for (const path of ["compression", "delimited.delimiter", "delimited.header_rows"]) {
+      assert.ok(paths.includes(path), `${path} is not among ${paths}`);
+    }
+    const chosen = { delimited: { delimiter: ";" } };
+    const mine = await api.SourceService.inferFileSettings({ credentialId, key, settings: chosen });
+    assert.equal(mine.inferred.settings.delimited.delimiter, ";");
+    return inferred.fields
+      .map(({ incomingName, type }) => `${incomingName} ${type.type}`)
+      .join(", ");
+  },
+);
+
 await step("define the feed: names, types, tags, primary key, last updated", async () => {
   const { feed } = await api.FeedService.createFeed({
     feed: {

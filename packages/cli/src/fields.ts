@@ -42,8 +42,7 @@ export function positionalsOf(request: DescMessage): RequestField[] {
 export function flagsOf(request: DescMessage): RequestField[] {
   const resource = resourceOf(request);
   const taken = new Set(positionalsOf(request).map((field) => field.path.at(-1)));
-  const ofResource =
-    resource === undefined ? [] : below([resource], resource.message?.fields ?? [], "", taken);
+  const ofResource = resource === undefined ? [] : ofResourceOf(request, resource, taken);
   const names = new Set(ofResource.map((field) => field.flag));
   const others = below(
     [],
@@ -56,6 +55,20 @@ export function flagsOf(request: DescMessage): RequestField[] {
       ? { ...field, flag: `${field.path.length > 1 ? "its" : "request"}-${field.flag}` }
       : field,
   );
+}
+
+/** Of a resource that may be there already, the id is one more flag. */
+function ofResourceOf(
+  request: DescMessage,
+  resource: DescField,
+  taken: ReadonlySet<DescField | undefined>,
+): RequestField[] {
+  const fields = resource.message?.fields ?? [];
+  const id = fields.filter(({ name }) => name === "id" && request.name.startsWith("Validate"));
+  return [
+    ...id.map((field) => ({ path: [resource, field], flag: "id" })),
+    ...below([resource], fields, "", taken),
+  ];
 }
 
 function below(

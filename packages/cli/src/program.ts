@@ -50,7 +50,9 @@ function addService(program: Command, terminal: Terminal, noun: string, typeName
     }
   }
   for (const method of METHODS) {
-    if (method.noun === noun) addApiCommand(parent, terminal, method, { name: method.verb });
+    const isMade = parent.commands.some((command) => command.name() === method.verb);
+    if (method.noun === noun && !isMade)
+      addApiCommand(parent, terminal, method, { name: method.verb });
   }
 }
 

@@ -73,8 +73,8 @@ function assertValid(desc: DescMessage, message: Message): void {
   const result = createValidator().validate(desc, message);
   if (result.kind === "error") throw result.error;
   if (result.kind === "valid") return;
-  // An update holds a part of its resource: only the service knows the rest.
-  const part = desc.name.startsWith("Update") ? resourceOf(desc) : undefined;
+  // It may hold a part of its resource: only the service knows the rest.
+  const part = /^(Update|Validate)/.test(desc.name) ? resourceOf(desc) : undefined;
   const violations = result.violations.filter(
     ({ field }) => part === undefined || field[0] !== part || field.length === 1,
   );

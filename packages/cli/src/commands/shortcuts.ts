@@ -73,6 +73,17 @@ export const SHORTCUTS: readonly Shortcut[] = [
     ],
   },
   {
+    noun: "feed",
+    name: "validate",
+    method: "FeedService/ValidateFeed",
+    words: ["id"],
+    description: "Say all that is wrong with a feed's draft, or with one that is not kept yet",
+    examples: [
+      ["sluice feed validate example.customers", "the draft that is kept"],
+      ["sluice feed validate -f customers.yaml", "a feed that may be made"],
+    ],
+  },
+  {
     name: "browse",
     method: "SourceService/BrowseObjects",
     group: LOOK,
@@ -94,10 +105,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
     method: "SourceService/InferFileSettings",
     group: LOOK,
     examples: [
-      ["sluice infer Acme customers/2026-11-20.csv.gz", "settings with their evidence, and fields"],
       [
-        "sluice infer Acme export.csv --json | jq .inferred.draft",
-        "a specification for a new feed, made of the file",
+        "sluice infer Acme customers/2026-11-20.csv",
+        "how the file is written, and why we think so",
       ],
     ],
   },
@@ -105,9 +115,11 @@ export const SHORTCUTS: readonly Shortcut[] = [
     name: "check",
     method: "FeedService/CheckFile",
     group: LOOK,
-    words: ["feed-id", "credential-id", "key"],
     examples: [
-      ["sluice check Customers Acme customers/2026-11-20.csv", "all that differs from the feed"],
+      [
+        "sluice check example.customers Acme customers/2026-11-21.csv",
+        "every difference between a file and a feed",
+      ],
     ],
   },
   {

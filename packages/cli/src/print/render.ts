@@ -8,9 +8,11 @@ import {
 } from "@bufbuild/protobuf";
 import { isReflectList, isReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Row, RowSchema } from "@sluice/api/control/v1/domain_table_pb";
+import { InferredSettingsSchema } from "@sluice/api/control/v1/inference_pb";
 import { PreviewSchema } from "@sluice/api/control/v1/preview_pb";
 import { WorkflowSchema } from "@sluice/api/control/v1/workflow_pb";
 import { stringify } from "yaml";
+import { renderInference } from "./inference.ts";
 import { renderPreview } from "./preview.ts";
 import { toTable, visible } from "./table.ts";
 import { toCell } from "./value.ts";
@@ -34,6 +36,7 @@ const MAX_COLUMNS = 9;
 export function render(desc: DescMessage, message: Message): string {
   if (isMessage(message, WorkflowSchema)) return renderWorkflow(message);
   if (isMessage(message, PreviewSchema)) return renderPreview(message);
+  if (isMessage(message, InferredSettingsSchema)) return renderInference(message);
   const set = reflect(desc, message).fields.filter((field) => reflect(desc, message).isSet(field));
   const [only, ...others] = desc.fields;
   if (only?.fieldKind === "message" && others.length === 0 && set.length === 1) {
