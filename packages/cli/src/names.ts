@@ -40,7 +40,16 @@ export async function namesToIds(
     if (Array.isArray(value)) {
       return await Promise.all(value.map(async (item) => await idsOf(field, item, depth)));
     }
-    if (field.message !== undefined && typeof value === "object" && value !== null) {
+    if (field.fieldKind === "map" && field.message === undefined && isObject(value)) {
+      const entries = Object.entries(value).map(
+        async ([key, inner]): Promise<[string, JsonValue]> => [
+          key,
+          await idsOf(field, inner, depth),
+        ],
+      );
+      return Object.fromEntries(await Promise.all(entries));
+    }
+    if (field.message !== undefined && isObject(value)) {
       return await walk(field.message, value, depth + 1);
     }
     if (typeof value !== "string" || value === "" || ID.test(value)) return value;
@@ -111,7 +120,10 @@ function identityOf(item: JsonObject): { id: string; names: string[] } {
   return { id: String(item.id ?? ""), names: [...source, name] };
 }
 
-function asObject(value: unknown): JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
-  return Object.fromEntries(Object.entries(value));
+function asObject(value: JsonValue): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
-import { toJson } from "@bufbuild/protobuf";
+import { createRegistry, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { ViolationsSchema } from "@sluice/api/buf/validate/validate_pb";
+import { SERVICES } from "@sluice/api/control/v1/catalog";
 import {
   type Coordinate,
   RetrySchema,
@@ -8,6 +9,7 @@ import {
   StageFailureSchema,
   StageSchema,
 } from "@sluice/api/control/v1/failure_pb";
+import { stringify } from "yaml";
 import { shortEnum } from "../values.ts";
 import { visible } from "./table.ts";
 
@@ -54,15 +56,30 @@ export function renderError(error: ConnectError, url: string): string {
     return `${url} does not answer: ${error.rawMessage}\n  what to do    start it (npm start), or name another by --url, SLUICE_URL or a profile\n`;
   }
   const failures = error.findDetails(StageFailureSchema).map(renderFailure);
+  const others = otherDetails(error).map((json) => stringify(json, { lineWidth: 0 }));
   const fields = error
     .findDetails(ViolationsSchema)
     .flatMap(({ violations }) => violations)
     .map(({ field, message }) => `  ${fieldPath(field?.elements ?? [])}: ${visible(message)}\n`);
   const code = codeName(error.code, " ");
-  if (failures.length > 0) return [...failures, ...fields].join("");
+  if (failures.length > 0) return [...failures, ...fields, ...others].join("");
   return fields.length > 0
-    ? `${code}:\n${fields.join("")}`
-    : `${code}: ${visible(error.rawMessage)}\n`;
+    ? `${code}:\n${fields.join("")}${others.join("")}`
+    : `${code}: ${visible(error.rawMessage)}\n${others.join("")}`;
+}
+
+const KNOWN: readonly string[] = [StageFailureSchema.typeName, ViolationsSchema.typeName];
+const registry = createRegistry(...SERVICES.map(({ file }) => file));
+
+/** What else an error says, in messages of the API: the findings of an import, ... */
+function otherDetails(error: ConnectError): JsonValue[] {
+  return error
+    .findDetails(registry)
+    .filter(({ $typeName }) => !KNOWN.includes($typeName))
+    .flatMap((detail) => {
+      const desc = registry.getMessage(detail.$typeName);
+      return desc === undefined ? [] : [toJson(desc, detail)];
+    });
 }
 
 /** The same for machines: one line of JSON. */
@@ -79,6 +96,7 @@ export function errorJson(error: ConnectError): string {
         rule: ruleId,
         message,
       })),
+    details: otherDetails(error),
   });
 }
 
