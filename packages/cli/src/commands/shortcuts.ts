@@ -136,6 +136,12 @@ export const SHORTCUTS: readonly Shortcut[] = [
     ],
   },
   {
+    name: "plan",
+    method: "CourierService/PlanRun",
+    group: RUN,
+    examples: [["sluice plan Customers --date 2026-11-20", "what a run would do; writes nothing"]],
+  },
+  {
     name: "run",
     method: "CourierService/RunCourier",
     group: RUN,
@@ -172,6 +178,19 @@ export const SHORTCUTS: readonly Shortcut[] = [
     examples: [["sluice rows example.customers 10", "ten rows of the feed's domain table"]],
   },
   { name: "rejects", method: "DomainTableService/ListRejects", group: AFTER },
+  {
+    name: "import",
+    method: "CourierService/ImportLegacyCourier",
+    group: "Setting up:",
+    words: ["load-operations-json"],
+    description: "Make a courier of a legacy configuration as it is, and say what should be known",
+    examples: [
+      [
+        "sluice import Customers Acme @entities.json @loads.json --feed-ids '{df-1: crm.customers}' --validate-only",
+        "look for problems first",
+      ],
+    ],
+  },
   {
     name: "notifications",
     method: "NotificationService/ListNotifications",
