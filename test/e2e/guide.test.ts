@@ -41,7 +41,7 @@ function sections(guide: string): string[] {
 const MARK = "=== section";
 
 test.skipIf(noBash)(
-  "a reader who pastes the guide's commands goes the whole way, and sets a failure right (SC-8, CO-5, CR-5, CR-23, PV-1, PV-4, CO-10, FE-4, RU-4, WF-4)",
+  "a reader who pastes the guide's commands goes the whole way, and sets a failure right (SC-8, CO-5, CR-5, CR-23, PV-1, PV-4, CO-10, FE-4, RU-4, WF-4, WF-9, WF-10, WF-14)",
   async () => {
     const script = sections(await readFile(GUIDE, "utf8"))
       .map((commands, index) => `echo "${MARK} ${index}"\n${commands}`)
@@ -76,6 +76,9 @@ test.skipIf(noBash)(
     expect(failure).toContain("it ended with exit code 3");
     expect(failure).toContain("connect.bucket_not_found: ");
     expect(failure).toMatch(/workflow-failed/);
+    expect(failure).toMatch(
+      /^connect\.bucket_not_found: .*^1\. .*^update_credential +\S.*^state +succeeded$/ms,
+    );
     expect(group).toContain("nextFireTime:");
     expect(group).toMatch(/^state: STATE_SUCCEEDED$/m);
   },

@@ -229,6 +229,40 @@ await step("a notification tells of it, and names the workflow", async () => {
   return ours.message;
 });
 
+let action;
+await step("show resolutions: the actions of the workflow, each with its steps", async () => {
+  const { actions } = await api.WorkflowService.listActions({ workflowId: failed.id });
+  action = actions.find(({ state }) => state === "STATE_OPEN");
+  assert.equal(action.kind, "ACTION_KIND_INVALID_BUCKET_NAME");
+  assert.ok(action.steps.length > 0);
+  const offered = action.resolutions.map(({ id }) => id);
+  for (const id of ["retry_task", "restart_workflow", "update_credential"]) {
+    assert.ok(offered.includes(id), `${id} is not among ${offered}`);
+  }
+  return offered.join(", ");
+});
+
+await step(
+  "correct the bucket's name, and resolve the action: the same workflow goes on",
+  async () => {
+    const { workflowId } = await api.WorkflowService.resolveAction({
+      id: action.id,
+      resolutionId: "update_credential",
+      etag: action.etag,
+      requestId: `resolve ${stamp}`,
+      credential: {
+        credential: { id: credentialId, iamRoleToRole: { bucket: "example-customer" } },
+        updateMask: { paths: ["iam_role_to_role.bucket"] },
+      },
+    });
+    assert.equal(workflowId, failed.id);
+    for await (const _ of api.WorkflowService.watchWorkflow({ id: workflowId }));
+    const { workflow } = await api.WorkflowService.getWorkflow({ id: workflowId });
+    assert.equal(workflow.state, "STATE_SUCCEEDED", workflow.failure?.message);
+    return `${workflow.totals.rows} rows`;
+  },
+);
+
 await step("add the courier to a group that runs on a schedule", async () => {
   const { courierGroup } = await api.CourierGroupService.createCourierGroup({
     courierGroup: {

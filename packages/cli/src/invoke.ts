@@ -12,7 +12,7 @@ export function connect({ url }: Profile): Transport {
 export async function* invoke(
   transport: Transport,
   method: DescMethod,
-  requests: readonly Message[],
+  requests: Iterable<Message> | AsyncIterable<Message>,
   signal: AbortSignal,
 ): AsyncIterable<Message> {
   if (isStreaming(method)) {
@@ -25,7 +25,7 @@ export async function* invoke(
     );
     yield* message;
   } else if (isUnary(method)) {
-    for (const request of requests) {
+    for await (const request of requests) {
       const { message } = await transport.unary(method, signal, undefined, undefined, request);
       yield message;
     }
@@ -40,6 +40,6 @@ function isStreaming(method: DescMethod): method is DescMethodStreaming {
   return method.methodKind !== "unary";
 }
 
-async function* toAsync<T>(values: Iterable<T>): AsyncIterable<T> {
+async function* toAsync<T>(values: Iterable<T> | AsyncIterable<T>): AsyncIterable<T> {
   yield* values;
 }

@@ -5,6 +5,7 @@ import { addCall } from "./commands/call.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addProfile } from "./commands/profile.ts";
 import { SHORTCUTS } from "./commands/shortcuts.ts";
+import { addUpload } from "./commands/upload.ts";
 import { EXIT } from "./exit-codes.ts";
 import { commentOf, findMethod, METHODS, nounOf } from "./methods.ts";
 import type { Terminal } from "./terminal.ts";
@@ -24,6 +25,7 @@ export function createProgram(terminal: Terminal): Command {
     const method = findMethod(name);
     if (method !== undefined && noun === undefined) addApiCommand(program, terminal, method, shape);
   }
+  addUpload(program, terminal);
   const services = SERVICES.toSorted((a, b) => placeOf(nounOf(a)) - placeOf(nounOf(b)));
   for (const service of services) addService(program, terminal, nounOf(service), service.typeName);
   addCall(program, terminal);

@@ -165,6 +165,38 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { name: "workflows", method: "WorkflowService/ListWorkflows", group: RUN },
   { name: "cancel", method: "WorkflowService/CancelWorkflow", group: RUN },
   {
+    name: "actions",
+    method: "WorkflowService/ListActions",
+    group: AFTER,
+    words: ["workflow-id"],
+    description: "Show what people are asked to do about failures",
+    examples: [
+      ["sluice actions", "the open ones of all workflows"],
+      ["sluice actions wf_...", "all of one workflow"],
+    ],
+  },
+  {
+    name: "action",
+    method: "WorkflowService/GetAction",
+    group: AFTER,
+    description: "Show one action: what happened, the steps to read, and the ways out",
+  },
+  {
+    name: "resolve",
+    method: "WorkflowService/ResolveAction",
+    group: AFTER,
+    waits: true,
+    description: "Resolve an action, and show how far its workflow is until it has ended",
+    examples: [
+      ["sluice resolve act_... retry_task", "the file is there now"],
+      [
+        "sluice resolve act_... attach_object --replacement-key fixed/a.zip",
+        "another object of the bucket",
+      ],
+      ["sluice resolve act_... raise_threshold_once --error-threshold-percent 5", "this once"],
+    ],
+  },
+  {
     name: "tables",
     method: "DomainTableService/ListDomainTables",
     group: AFTER,

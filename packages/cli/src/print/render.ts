@@ -7,11 +7,13 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { isReflectList, isReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { ActionSchema } from "@sluice/api/control/v1/action_pb";
 import { type Row, RowSchema } from "@sluice/api/control/v1/domain_table_pb";
 import { InferredSettingsSchema } from "@sluice/api/control/v1/inference_pb";
 import { PreviewSchema } from "@sluice/api/control/v1/preview_pb";
 import { WorkflowSchema } from "@sluice/api/control/v1/workflow_pb";
 import { stringify } from "yaml";
+import { renderAction } from "./action.ts";
 import { renderInference } from "./inference.ts";
 import { renderPreview } from "./preview.ts";
 import { toTable, visible } from "./table.ts";
@@ -36,6 +38,7 @@ const MAX_COLUMNS = 9;
 export function render(desc: DescMessage, message: Message): string {
   if (isMessage(message, WorkflowSchema)) return renderWorkflow(message);
   if (isMessage(message, PreviewSchema)) return renderPreview(message);
+  if (isMessage(message, ActionSchema)) return renderAction(message);
   if (isMessage(message, InferredSettingsSchema)) return renderInference(message);
   const set = reflect(desc, message).fields.filter((field) => reflect(desc, message).isSet(field));
   const [only, ...others] = desc.fields;
