@@ -141,7 +141,7 @@ describe("from a credential to rows, by names instead of ids (SC-3, SC-8, CR-23,
 
   it("draws a progress bar for a person", async () => {
     let err = "";
-    const code = await runCli(["run", "people", "--date", DAY], {
+    const code = await runCli(["run", "people", "--date", DAY, "--reload-unchanged"], {
       env,
       isInteractive: true,
       columns: 100,
