@@ -22,7 +22,7 @@ for (const file of readdirSync(TESTS, { recursive: true }).filter((name) =>
 }
 
 const unnamed = known.filter((id) => filesOf.get(id).size === 0);
-for (const [id, files] of filesOf) {
+for (const [id, files] of process.argv.includes("--brief") ? [] : filesOf) {
   console.log(`${id.padEnd(6)} ${files.size === 0 ? "NO TEST" : [...files].sort().join(", ")}`);
 }
 for (const line of unknown) console.error(line);
