@@ -95,7 +95,7 @@ test("the documented entities list imports as it is, truncate first wherever it 
   expect(await story.rows("SELECT id, name FROM legacy.inside")).toEqual([{ id: 2, name: "Two" }]);
 });
 
-test("the documented ingest query imports with its SQL given in ClickHouse's words (b3)", async () => {
+test("the documented ingest query imports with its SQL given in ClickHouse's words, and runs (b3)", async () => {
   const [plain, queried] = [
     await story.feed("legacy", "plain", NAMES),
     await story.feed("legacy", "queried", NAMES),
@@ -126,6 +126,14 @@ test("the documented ingest query imports with its SQL given in ClickHouse's wor
   expect(report?.findings.map(({ code }) => code)).toEqual(["option_useless", "schema_left_out"]);
   expect(courier?.loads[1]?.ingestQuery?.fileTags).toEqual(["FILE_TAG"]);
   expect(courier?.files[0]?.settings?.format.value).toMatchObject({ escape: "\\" });
+
+  await story.customer.put("legacy/orders_20261120.csv", "id,name\n1,One\n2,Two\n3,Three\n");
+  expect((await story.run(courier?.id ?? "")).state).toBe(Workflow_State.SUCCEEDED);
+  expect(await story.rows("SELECT count() AS n FROM legacy.plain")).toEqual([{ n: 3 }]);
+  expect(await story.rows("SELECT id, name FROM legacy.queried ORDER BY id")).toEqual([
+    { id: 1, name: "ONE" },
+    { id: 3, name: "THREE" },
+  ]);
 });
 
 test("{} imports a courier that loads nothing, and a made-up feed id is explained (b3)", async () => {
