@@ -41,7 +41,7 @@ function sections(guide: string): string[] {
 const MARK = "=== section";
 
 test.skipIf(noBash)(
-  "a reader who pastes the guide's commands goes the whole way, and sets a failure right (SC-8, CO-5, CR-5, CR-23, PV-1, PV-4, CO-10, FE-4, RU-4, WF-4, WF-9, WF-10, WF-14)",
+  "a reader who pastes the guide's commands goes the whole way, and sets a failure right (SC-8, CO-5, CR-5, CR-23, PV-1, PV-4, CO-10, FE-4, RU-4, WF-4, WF-9, WF-10, WF-14, RU-5, RU-6)",
   async () => {
     const script = sections(await readFile(GUIDE, "utf8"))
       .map((commands, index) => `echo "${MARK} ${index}"\n${commands}`)
@@ -56,7 +56,7 @@ test.skipIf(noBash)(
       },
     });
     const outputs = stdout.split(new RegExp(`^${MARK} \\d+\\n`, "m")).slice(1);
-    const [help, identity, credential, look, feed, courier, run, failure, group] = outputs;
+    const [help, identity, credential, look, feed, courier, run, failure, group, own] = outputs;
     expect(help).toContain("Usage: sluice");
     expect(identity).toContain("sts:ExternalId");
     expect(credential).toMatch(/^amazon-s3/m);
@@ -81,5 +81,6 @@ test.skipIf(noBash)(
     );
     expect(group).toContain("nextFireTime:");
     expect(group).toMatch(/^state: STATE_SUCCEEDED$/m);
+    expect(own).toMatch(/^state +succeeded$/m);
   },
 );

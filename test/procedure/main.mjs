@@ -275,5 +275,22 @@ await step("add the courier to a group that runs on a schedule", async () => {
   return `fires next at ${new Date(courierGroup.nextFireTime.seconds * 1000).toISOString()}`;
 });
 
+await step("build a table of one's own by SQL over the domain table", async () => {
+  const { customDomainTable } = await api.CustomDomainTableService.createCustomDomainTable({
+    customDomainTable: {
+      source: "procedure",
+      name: `best_${stamp}`,
+      query: `SELECT id, name, points FROM procedure.customers_${stamp} WHERE points > 100`,
+      primaryKey: ["id"],
+    },
+  });
+  const { id } = customDomainTable;
+  const { workflowId } = await api.CustomDomainTableService.publishCustomDomainTable({ id });
+  for await (const _ of api.WorkflowService.watchWorkflow({ id: workflowId }));
+  const { workflow } = await api.WorkflowService.getWorkflow({ id: workflowId });
+  assert.equal(workflow.state, "STATE_SUCCEEDED", workflow.failure?.message);
+  return `published by ${workflowId}`;
+});
+
 api.close();
 console.log(`${steps} steps, all as they should be`);
