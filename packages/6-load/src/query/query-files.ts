@@ -208,7 +208,7 @@ export async function dropQuery(
   warehouse: Warehouse,
   place: Pick<QueryPlace, "workflowId" | "feed">,
 ): Promise<void> {
-  await warehouse.execute(`DROP DATABASE IF EXISTS ${quoteIdentifier(queryDatabase(place))} SYNC`);
+  await warehouse.execute(`DROP DATABASE IF EXISTS ${quoteIdentifier(queryDatabase(place))}`);
 }
 
 /** Rows of each file that are staged for the query, refused ones included. */

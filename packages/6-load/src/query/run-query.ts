@@ -125,13 +125,16 @@ function tryTables(options: RunQueryOptions, attempt: number): TryTables {
   return { result: named("result"), rows: named("rows"), rejects: named("rejects") };
 }
 
-/** A worker that lost its lease finds its tables gone, and can exchange nothing any more. */
+/**
+ * A worker that lost its lease finds its tables gone, and can exchange nothing any more. Not waited for: the server may
+ * still fill one of them, for as long as its query takes.
+ */
 async function dropEarlierTries(options: RunQueryOptions): Promise<void> {
   const { warehouse } = options;
   const database = queryDatabase(options);
   for (const name of await tryNames(options)) {
     await warehouse.execute(
-      `DROP TABLE IF EXISTS ${quoteIdentifier(database)}.${quoteIdentifier(name)} SYNC`,
+      `DROP TABLE IF EXISTS ${quoteIdentifier(database)}.${quoteIdentifier(name)}`,
     );
   }
 }
