@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { zip } from "./layers.ts";
 import {
   CSV,
+  DAY,
   type FeedSpec,
   type FileSettings,
   INTEGER,
@@ -16,7 +17,8 @@ import {
 
 let story: Story;
 beforeAll(async () => {
-  story = await startStory();
+  // A worker that is killed is replaced soon.
+  story = await startStory({ controlEnvironment: { SLUICE_LEASE_MS: "3000" } });
 });
 afterAll(async () => await story[Symbol.asyncDispose]());
 
@@ -262,6 +264,37 @@ test("entries of one archive are tables of their own, and what cannot be read of
   expect(rejects).toMatchObject([
     { key: "both.zip", entry: "people.csv", row: 2n, code: "malformed" },
   ]);
+});
+
+test("a worker killed while the query runs: another runs it anew, and every row is there once", async () => {
+  const ids = Array.from({ length: 1_000 }, (_, i) => `${i + 1},name`);
+  await story.customer.put("killed.csv", `id,name\n${ids.join("\n")}\n`);
+  const feedId = await story.feed("killed", "people", PAID);
+  const id = await courierOf({
+    feedId,
+    sql: `SELECT id AS customer_id, name, 1 AS total
+      FROM people CROSS JOIN (SELECT max(sipHash64(number)) AS slow FROM numbers(1500000000)) AS s WHERE slow > 0`,
+    files: { people: "killed.csv" },
+  });
+  const { workflowId } = await story.couriers.runCourier({
+    id,
+    scope: { case: "date", value: DAY },
+  });
+  const tries =
+    "SELECT count() AS n FROM system.tables WHERE database LIKE 'sluice_query%' AND name LIKE 'try%result' AND total_rows = 0";
+  await expect.poll(() => story.rows(tries), { timeout: 60_000, interval: 50 }).toEqual([{ n: 1 }]);
+  await story.local.ingest.kill();
+  await story.local.startIngest();
+  for await (const _ of story.workflows.watchWorkflow({ id: workflowId }));
+  const { workflow } = await story.workflows.getWorkflow({ id: workflowId });
+  expect(workflow?.failure).toBeUndefined();
+  const query = workflow?.tasks.find(({ kind }) => kind === Task_Kind.INGEST_QUERY);
+  expect(query?.attempts.length).toBeGreaterThan(1);
+  expect(
+    await story.rows(
+      "SELECT count() AS n, toInt64(sum(customer_id)) AS sum FROM killed.people__rows",
+    ),
+  ).toEqual([{ n: 1_000, sum: 500_500 }]);
 });
 
 test("a primary key that stands in two rows of the result is told, and nothing is loaded", async () => {
