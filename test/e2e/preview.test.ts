@@ -367,6 +367,34 @@ describe("only the head is read", () => {
     if (name === "PGP") expect(seen.warnings.join()).toContain("integrity");
   });
 
+  it("goes by the entries that the settings select, by name or by pattern and day (PV-1, PV-5)", async () => {
+    const files = [
+      ["readme.txt", Buffer.from("hello")],
+      ["orders_20240229.csv", Buffer.from("id\n29\n")],
+    ] as const;
+    await story.customer.put("dated.zip", zip(files));
+    const archive = {
+      kind: ArchiveSettings_Kind.ZIP,
+      entries: [
+        {
+          tag: "orders",
+          selection: { case: "pattern" as const, value: "'orders_'yyyyMMdd'.csv'" },
+          settings: CSV,
+        },
+      ],
+    };
+    const seen = await preview("dated.zip", { archive }, { date: "2024-02-29" });
+    expect([seen.entry, valuesOf(seen)]).toEqual(["orders_20240229.csv", [["29"]]]);
+    const other = await preview("dated.zip", { archive }, { date: "2024-03-01" });
+    expect(other.failure).toMatchObject({ code: "entry_missing" });
+    const unselected = await preview(
+      "dated.zip",
+      { archive },
+      { date: "2024-02-29", entry: "readme.txt" },
+    );
+    expect(unselected.failure?.message).toContain("settings select no entry");
+  });
+
   it("shows one file of an archive, and the names of all (PV-1)", async () => {
     const files = [
       ["a.csv", Buffer.from("id\n1\n")],

@@ -30,7 +30,7 @@ export async function previewObject(
   context: ControlContext,
   request: PreviewObjectRequest,
 ): Promise<PreviewObjectResponse> {
-  const { credentialId, key, settings, entry, view, maxRows, maxBytes } = request;
+  const { credentialId, key, settings, entry, view, maxRows, maxBytes, date } = request;
   assertSettings(PreviewObjectRequestSchema, settings);
   const connection = await connectionOf(context, credentialId);
   const pgpKeys = await pgpKeysToTry(context, settings);
@@ -45,6 +45,7 @@ export async function previewObject(
         view,
         maxRows,
         maxBytes,
+        date,
         ...(settings && { settings }),
         ...(feed && { feed }),
       },
@@ -81,14 +82,14 @@ export async function checkFile(
   context: ControlContext,
   request: CheckFileRequest,
 ): Promise<CheckFileResponse> {
-  const { feedId, draft, credentialId, key, settings, entry } = request;
+  const { feedId, draft, credentialId, key, settings, entry, date } = request;
   assertSettings(CheckFileRequestSchema, settings);
   const feed = await feedVersionOf(context, feedId, draft);
   const connection = await connectionOf(context, credentialId);
   const pgpKeys = await pgpKeysToTry(context, settings);
   const { check } = await context.inspect.call((client, options) =>
     client.checkFile(
-      { connection, key, pgpKeys, entry, feed, ...(settings && { settings }) },
+      { connection, key, pgpKeys, entry, date, feed, ...(settings && { settings }) },
       { ...options, timeoutMs: LOOK_TIMEOUT_MS },
     ),
   );

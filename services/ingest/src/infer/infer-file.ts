@@ -78,10 +78,18 @@ async function infer(
     ...inferred,
     ...describe(fields),
     entry: text.entry,
-    warnings: [...text.warnings],
+    warnings: [...text.warnings, ...unseenEntries(text)],
     sampledRows: BigInt(text.seen?.rows.length ?? 0),
     ...(text.failure && { failure: toStageFailure(text.failure) }),
   };
+}
+
+/** Settings around an archive are those of every file in it, and only one of them was looked into. */
+function unseenEntries({ layers, entry }: Look<TableSeen>): readonly string[] {
+  const others = layers.flatMap(({ entries }) => entries).filter((name) => name !== entry).length;
+  if (entry === "" || others === 0) return [];
+  const files = others === 1 ? "file" : "files";
+  return [`the archive has ${others} more ${files}: only ${entry} was looked into`];
 }
 
 async function lookAtTable(

@@ -57,20 +57,15 @@ const isLimit = (error: unknown): boolean =>
 
 const isArchive = (kind: string): boolean => kind === "zip" || kind === "tar";
 
-/** Throws `decompress.entry_missing` when nothing of that name was shown. */
-export function assertEntrySeen(entry: string, layers: readonly SeenLayer[]): void {
+/** Throws `decompress.entry_missing`: what was asked for by name was not shown. */
+export function throwNotShown(entry: string, layers: readonly SeenLayer[]): never {
   const names = layers.flatMap(({ entries }) => entries);
-  if (entry === "" || names.includes(entry)) return;
-  const message = names.length === 0 ? "is no archive, and has" : "has";
-  throw new StageError(
-    "decompress",
-    "entry_missing",
-    `The file ${message} no entry of this name.`,
-    {
-      entry,
-      expected: entry,
-    },
-  );
+  const message = names.includes(entry)
+    ? "The settings select no entry of this name."
+    : names.length === 0
+      ? "The file is no archive, and has no entry of this name."
+      : "The file has no entry of this name.";
+  throw new StageError("decompress", "entry_missing", message, { entry, expected: entry });
 }
 
 function compressionOf(head: Uint8Array, compression: Compression): string | undefined {

@@ -8,7 +8,7 @@ import type { EntrySink, StreamedFormat } from "../entry-sink.ts";
 import { openFile, type SeekableFile, type WrappedFile } from "../pipeline.ts";
 import { createSpoolArea, type SpoolArea } from "../spool-area.ts";
 import { ENOUGH } from "./enough.ts";
-import { assertEntrySeen, createLayerWatch, type SeenLayer } from "./layer-watch.ts";
+import { createLayerWatch, type SeenLayer, throwNotShown } from "./layer-watch.ts";
 
 /** What a look works with. */
 export interface LookContext {
@@ -118,7 +118,7 @@ export async function lookAtObject<T>(
   try {
     const spools = createPreviewSpools(config, object, signal);
     await openFile(file, settings, { object, config, signal, spools, sink });
-    assertEntrySeen(wanted, watch.layers);
+    if (wanted !== "" && shown === undefined) throwNotShown(wanted, watch.layers);
     isComplete = true;
   } catch (error) {
     signal.throwIfAborted();

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/preview.proto.
  */
 export const file_sluice_ingest_v1_preview: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zbHVpY2UvaW5nZXN0L3YxL3ByZXZpZXcucHJvdG8SEHNsdWljZS5pbmdlc3QudjEisQMKFFByZXZpZXdPYmplY3RSZXF1ZXN0EjgKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb25CBrpIA8gBARILCgNrZXkYAiABKAkSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSRQoIcGdwX2tleXMYBCADKAsyMy5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXF1ZXN0LlBncEtleXNFbnRyeRINCgVlbnRyeRgFIAEoCRIsCgR2aWV3GAYgASgOMh4uc2x1aWNlLmNvbnRyb2wudjEuUHJldmlld1ZpZXcSEAoIbWF4X3Jvd3MYByABKAUSEQoJbWF4X2J5dGVzGAggASgFEisKBGZlZWQYCSABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uGkkKDFBncEtleXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5zbHVpY2UuaW5nZXN0LnYxLlBncEtleXM6AjgBIkQKFVByZXZpZXdPYmplY3RSZXNwb25zZRIrCgdwcmV2aWV3GAEgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuUHJldmlld2IGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_file_settings, file_sluice_control_v1_preview, file_sluice_ingest_v1_task]);
+  fileDesc("Ch5zbHVpY2UvaW5nZXN0L3YxL3ByZXZpZXcucHJvdG8SEHNsdWljZS5pbmdlc3QudjEivwMKFFByZXZpZXdPYmplY3RSZXF1ZXN0EjgKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb25CBrpIA8gBARILCgNrZXkYAiABKAkSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSRQoIcGdwX2tleXMYBCADKAsyMy5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXF1ZXN0LlBncEtleXNFbnRyeRINCgVlbnRyeRgFIAEoCRIsCgR2aWV3GAYgASgOMh4uc2x1aWNlLmNvbnRyb2wudjEuUHJldmlld1ZpZXcSEAoIbWF4X3Jvd3MYByABKAUSEQoJbWF4X2J5dGVzGAggASgFEisKBGZlZWQYCSABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEgwKBGRhdGUYCiABKAkaSQoMUGdwS2V5c0VudHJ5EgsKA2tleRgBIAEoCRIoCgV2YWx1ZRgCIAEoCzIZLnNsdWljZS5pbmdlc3QudjEuUGdwS2V5czoCOAEiRAoVUHJldmlld09iamVjdFJlc3BvbnNlEisKB3ByZXZpZXcYASABKAsyGi5zbHVpY2UuY29udHJvbC52MS5QcmV2aWV3YgZwcm90bzM", [file_buf_validate_validate, file_sluice_control_v1_file_settings, file_sluice_control_v1_preview, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to see the head of an object.
@@ -87,6 +87,13 @@ export type PreviewObjectRequest = Message<"sluice.ingest.v1.PreviewObjectReques
    * @generated from field: sluice.ingest.v1.FeedVersion feed = 9;
    */
   feed?: FeedVersion | undefined;
+
+  /**
+   * The day for patterns of entries, yyyy-mm-dd; today when empty.
+   *
+   * @generated from field: string date = 10;
+   */
+  date: string;
 };
 
 /**
