@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Action, Action_State } from "@sluice/api/control/v1/action_pb";
 import { ActionKind } from "@sluice/api/control/v1/failure_pb";
@@ -407,6 +408,20 @@ describe("unable to decompress", () => {
 });
 
 describe("every action", () => {
+  it("that changes settings on the way leaves no file on record as read by them that was not (WF-22)", async () => {
+    await freshFeed();
+    await story.customer.put("mixed/a", gzipSync(csv("1,One")));
+    await story.customer.put("mixed/b", csv("2,Two"));
+    const settings: FileSettings = { compression: Compression.GZIP, ...DELIMITED };
+    const courierId = await story.courier({ feedId, pattern: "'mixed/'*", settings });
+    const { id } = await story.run(courierId);
+    await resolved(await actionOf(id, ActionKind.UNABLE_TO_DECOMPRESS), "patch_courier");
+    expect(await names()).toEqual(["One", "Two"]);
+    // By the settings as they are now, the first file does not open: it must not pass for loaded.
+    const { failure } = await story.run(courierId);
+    expect(failure).toMatchObject({ coordinate: { key: "mixed/a" } });
+  });
+
   it("is refused when it is stale, and resolved once by a request id (WF-7, WF-10)", async () => {
     await freshFeed();
     await story.customer.put("again.csv.gz", csv("1,One"));

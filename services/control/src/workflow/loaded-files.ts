@@ -145,6 +145,8 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
     where ${isLoaded}
       -- What stood in a file's place says nothing about the file that lies in the bucket.
       and object.read_key = ''
+      -- Which settings a reopened file's objects were read by is not known: they count as not loaded.
+      and object.file_tag <> all(${[...(plan.reopenedTags ?? [])]}::text[])
       and not exists (
         select 1 from loaded_file as later
         where later.tenant = ${tenant} and later.feed_id = ${feedId} and later.bucket = object.bucket

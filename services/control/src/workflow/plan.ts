@@ -22,6 +22,11 @@ export interface Plan {
   readonly comparison?: Comparison;
   /** Set for a run over several days that needs each required file on one of them, whichever. */
   readonly anyDay?: boolean;
+  /**
+   * Tags of files whose settings were changed on the way: some of their objects may have been loaded by the settings
+   * before.
+   */
+  readonly reopenedTags?: readonly string[];
 }
 
 /** What a shadow load is made of and compared with. */
@@ -37,6 +42,7 @@ export function planToJson(plan: Plan): string {
     feeds: plan.feeds.map((feed) => toJson(FeedVersionSchema, feed)),
     replayOf: plan.replayOf,
     anyDay: plan.anyDay,
+    reopenedTags: plan.reopenedTags,
     ...(plan.comparison === undefined
       ? {}
       : {
@@ -53,7 +59,7 @@ export function planFromJson(json: JsonValue): Plan {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error("a workflow's plan is not an object");
   }
-  const { courier, feeds, replayOf, comparison, change, anyDay } = json;
+  const { courier, feeds, replayOf, comparison, change, anyDay, reopenedTags } = json;
   if (courier === undefined || !Array.isArray(feeds)) {
     throw new Error("a workflow's plan lacks its courier or its feeds");
   }
@@ -63,6 +69,7 @@ export function planFromJson(json: JsonValue): Plan {
     feeds: feeds.map((feed) => fromJson(FeedVersionSchema, feed, options)),
     ...(typeof replayOf === "string" ? { replayOf } : {}),
     ...(anyDay === true ? { anyDay } : {}),
+    ...(Array.isArray(reopenedTags) ? { reopenedTags: reopenedTags.map(String) } : {}),
     ...(comparison === undefined ? {} : { comparison: comparisonFromJson(comparison) }),
     ...(change === undefined ? {} : { change: fromJson(TableChangeSchema, change, options) }),
   };

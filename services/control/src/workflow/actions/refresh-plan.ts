@@ -24,7 +24,8 @@ export async function refreshPlan(change: Change, plan: Plan, courier: Courier):
   const reopened = found.flatMap(({ file_tag }) =>
     isOpenedAlike(plan.courier, courier, file_tag) ? [] : [file_tag],
   );
-  change.set.plan = planToJson({ ...plan, courier });
+  const reopenedTags = [...new Set([...(plan.reopenedTags ?? []), ...reopened])];
+  change.set.plan = planToJson({ ...plan, courier, reopenedTags });
   if (reopened.length === 0) return;
   if (change.condition.state !== "failed") {
     throw new ConnectError(
