@@ -5,7 +5,11 @@ import type { ManifestObject } from "@sluice/schema";
 /** The version of an object that is there now; `date` is the day for patterns of entries, today when empty. */
 export async function headOf(
   source: S3Source,
-  request: { readonly key: string; readonly connection?: Connection | undefined; readonly date?: string },
+  request: {
+    readonly key: string;
+    readonly connection?: Connection | undefined;
+    readonly date?: string;
+  },
   signal: AbortSignal,
 ): Promise<ManifestObject> {
   const { key, connection } = request;
