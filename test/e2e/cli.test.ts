@@ -128,8 +128,21 @@ describe("from a credential to rows, by names instead of ids (SC-3, SC-8, CR-23,
     expect(out).toMatch(/^ +what to do +\S/m);
   });
 
+  it("ends with 0 when there was nothing to load", async () => {
+    const { code, out } = await sluice(["run", "people", "--date", DAY]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^state +skipped$/m);
+  });
+
   it("prints a JSON for every change, the last one with the end", async () => {
-    const { code, out } = await sluice(["run", "people", "--date", DAY, "--json"]);
+    const { code, out } = await sluice([
+      "run",
+      "people",
+      "--date",
+      DAY,
+      "--reload-unchanged",
+      "--json",
+    ]);
     expect(code).toBe(0);
     const states = out
       .trim()
