@@ -19,12 +19,21 @@ export async function readTableState(warehouse: Warehouse, at: TableAddress): Pr
   return { rows: Number(found?.n ?? 0), fingerprint: found?.print ?? "" };
 }
 
-/** How many rows readers see, and how many of them a workflow loaded. */
+/** Rows of a table, old versions included, up to which a publish counts them: of more it would be a second load. */
+const MAX_COUNTED_ROWS = 5_000_000;
+
+/** How many rows readers see, and how many of them a workflow loaded; undefined for a table that is too large to count. */
 export async function countVisible(
   warehouse: Warehouse,
   at: TableAddress,
   workflowId: string,
-): Promise<{ readonly rows: number; readonly own: number }> {
+): Promise<{ readonly rows: number; readonly own: number } | undefined> {
+  const { database, table } = rowsTable(at);
+  const [kept] = await warehouse.query<{ n: string }>(
+    "SELECT toString(sum(rows)) AS n FROM system.parts WHERE active AND database = {database:String} AND table = {table:String}",
+    { database, table },
+  );
+  if (Number(kept?.n ?? 0) > MAX_COUNTED_ROWS) return undefined;
   const [found] = await warehouse.query<{ n: string; own: string }>(
     `SELECT toString(count()) AS n, toString(countIf(_workflow = {workflowId:String})) AS own FROM ${domainTable(at).sql}`,
     { workflowId },

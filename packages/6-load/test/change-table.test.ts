@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
+  countVisible,
   dropStaging,
   prepareDomainTable,
   publish,
@@ -157,4 +158,13 @@ test("the rows of a workflow go, and the last replaced table alone is kept", asy
     expect(await visible()).toEqual([]);
   }
   expect((await tables()).filter((name) => name.includes("kept"))).toEqual(["customers__kept_t2"]);
+});
+
+test("rows are counted in passing, of one workflow and of all, and not in a table of many millions", async () => {
+  const count = async (): Promise<unknown> => await countVisible(server.warehouse, at, "first");
+  expect(await count()).toEqual({ rows: 2, own: 1 });
+  await server.admin(
+    "INSERT INTO change.customers__rows (id, v) SELECT number, 'x' FROM numbers(5000000)",
+  );
+  expect(await count()).toBeUndefined();
 });

@@ -2,7 +2,6 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Lease, PublishResultSchema, PublishWork } from "@sluice/api/ingest/v1/task_pb";
 import { StageError } from "@sluice/errors";
 import {
-  countRows,
   countVisible,
   prepareStitchView,
   publish,
@@ -53,7 +52,7 @@ export async function publishFeed(
       }
       throw error;
     }
-    const rowsBefore = await countRows(warehouse, feed);
+    const rowsBefore = (await countVisible(warehouse, feed, workflowId))?.rows;
     recorded = await recordIntent(lease, context, signal, { feed, operation, rowsBefore });
   }
   const { stagingUuid, rowsUuid, rowsBefore } = recorded;
@@ -62,12 +61,13 @@ export async function publishFeed(
   const outcome = await publish({ warehouse, feed, workflowId, attempt, intent, keepReplaced });
   if (work.replay !== undefined) await publishReplayedRejects(warehouse, feed, workflowId);
   await prepareStitchView(warehouse, feed.source, work.stitchFeeds.map(toFeed));
-  const { rows, own } = await countVisible(warehouse, feed, workflowId);
+  const visible = await countVisible(warehouse, feed, workflowId);
   return {
     alreadyPublished: outcome === "already_published",
     ...(rowsBefore === undefined ? {} : { rowsBefore }),
-    rowsAfter: BigInt(rows),
-    ownRows: BigInt(own),
+    ...(visible === undefined
+      ? {}
+      : { rowsAfter: BigInt(visible.rows), ownRows: BigInt(visible.own) }),
     keepsReplacedTable: keepReplaced,
   };
 }

@@ -12,7 +12,8 @@ export async function recordIntent(
   about: {
     readonly feed: Feed;
     readonly operation: LoadOperation;
-    readonly rowsBefore: number;
+    /** Rows that readers see; undefined where there are too many to count. */
+    readonly rowsBefore: number | undefined;
     /** The table that changes places with the staged one; the feed's rows when not set. */
     readonly rows?: TableName;
   },
@@ -27,7 +28,15 @@ export async function recordIntent(
   );
   const { intent } = await client.call(
     TaskService.method.recordPublishIntent,
-    { taskId, attempt, intent: { stagingUuid, rowsUuid, rowsBefore: BigInt(rowsBefore) } },
+    {
+      taskId,
+      attempt,
+      intent: {
+        stagingUuid,
+        rowsUuid,
+        ...(rowsBefore === undefined ? {} : { rowsBefore: BigInt(rowsBefore) }),
+      },
+    },
     { timeoutMs: 30_000, signal },
   );
   if (intent === undefined) throw new Error("control recorded no publish intent");

@@ -65,7 +65,7 @@ export function undoRefusal(record: LoadRecord, newest: LoadRecord | undefined):
   }
   const { rows_before: before, rows_after: after, own_rows: own } = record;
   if (before === null || after === null) {
-    return "the rows before it were not counted, so nobody knows whether it replaced some";
+    return "the table was too large to count its rows, so nobody knows whether the load replaced some";
   }
   const replaced = own - (after - before);
   return replaced === 0

@@ -1457,7 +1457,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "sluice.control.v1.Load.rejected_rows": "Rows rejected.",
   "sluice.control.v1.Load.publish_time": "When the rows became visible.",
   "sluice.control.v1.Load.change": "What changed the table.",
-  "sluice.control.v1.Load.rows_before": "Rows that readers saw before; not set where nobody counted.",
+  "sluice.control.v1.Load.rows_before": "Rows that readers saw before; not set where nobody counted: tables of more than 5,000,000 rows are not counted.",
   "sluice.control.v1.Load.rows_after": "Rows that readers saw after it; not set where nobody counted.",
   "sluice.control.v1.Load.visible_rows": "Rows of the load that readers saw after it: the others were older than what was there.",
   "sluice.control.v1.Load.undone_by": "The workflow that took it back; empty when none did.",

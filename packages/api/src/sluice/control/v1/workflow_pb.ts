@@ -646,7 +646,7 @@ export type Load = Message<"sluice.control.v1.Load"> & {
   change: Load_Change;
 
   /**
-   * Rows that readers saw before; not set where nobody counted.
+   * Rows that readers saw before; not set where nobody counted: tables of more than 5,000,000 rows are not counted.
    *
    * @generated from field: optional int64 rows_before = 7;
    */
