@@ -25,24 +25,32 @@ const NAMES = {
   query: "sluice_query",
 } as const;
 
+/** Users that came after the first release: a data directory of before them lacks their passwords. */
+const LATER_ROLES: readonly string[] = ["query"];
+
 /** Passwords are made once per data directory, so that what a client stored outlives a restart. */
 export function ensurePasswords(path: string): LocalUsers {
-  let kept: Partial<Record<string, unknown>> = {};
-  try {
-    kept = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  const kept = readPasswords(path);
+  const missing = ROLES.filter((role) => typeof kept?.[role] !== "string");
+  // Other passwords that are missing were lost: making new ones would lock out who has them.
+  const isMade = kept === undefined || missing.every((role) => LATER_ROLES.includes(role));
+  if (missing.length > 0 && isMade) {
+    const made = missing.map((role) => [role, randomBytes(24).toString("base64url")]);
+    // Renamed into place: a crash in between leaves no half a file behind.
+    const passwords = { ...kept, ...Object.fromEntries(made) };
+    writeFileSync(`${path}.new`, JSON.stringify(passwords), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
   }
-  // A directory of an older release lacks the users that came since.
-  const isComplete = ROLES.every((role) => typeof kept[role] === "string");
-  if (isComplete) return readUsers(path);
-  const made = Object.fromEntries(
-    ROLES.map((role) => [role, kept[role] ?? randomBytes(24).toString("base64url")]),
-  );
-  // Renamed into place: a crash in between leaves no half a file behind.
-  writeFileSync(`${path}.new`, JSON.stringify(made), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
   return readUsers(path);
+}
+
+function readPasswords(path: string): Partial<Record<string, unknown>> | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** The users of a data directory whose passwords exist. */

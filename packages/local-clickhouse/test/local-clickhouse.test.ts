@@ -247,6 +247,16 @@ describe("a start that fails", { timeout: START_LIMIT_MS }, () => {
     });
   });
 
+  test("gives a data directory of an older release the users that came since, and keeps its passwords", async () => {
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "passwords.json");
+    writeFileSync(path, JSON.stringify({ admin: "a", loader: "l", reader: "r" }));
+    await using server = await startLocalClickHouse({ dataDir: directory.path });
+    const { admin, loader, reader, query } = server.users;
+    expect([admin, loader, reader].map(({ password }) => password)).toEqual(["a", "l", "r"]);
+    expect(query.password.length).toBeGreaterThan(20);
+  });
+
   test("names the package that a platform needs, and the way around it", () => {
     const seen = { code: "engine_missing", message: expect.stringContaining("CLICKHOUSE_URL") };
     expect(() => engineLibraryPath("win32", "x64")).toThrow(expect.objectContaining(seen));

@@ -120,7 +120,6 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
     "CREATE DICTIONARY acme.d (a UInt64) PRIMARY KEY a SOURCE(HTTP(URL 'http://127.0.0.1:1/' FORMAT TSV)) LAYOUT(FLAT()) LIFETIME(1)",
     "CREATE VIEW acme.stolen DEFINER = admin SQL SECURITY DEFINER AS SELECT * FROM system.users",
     "SELECT file FROM acme.beyond",
-    "DELETE FROM acme.orders__rows WHERE 1",
     "ALTER TABLE acme.orders__rows UPDATE _updated = 0 WHERE 1",
     "ALTER TABLE acme.orders__rows FREEZE",
     "ALTER TABLE acme.orders__rows FETCH PARTITION tuple() FROM '/x'",

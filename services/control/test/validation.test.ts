@@ -184,7 +184,6 @@ const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
     "courier.name",
     "courier.credential_id",
     "courier.files",
-    "courier.loads",
   ],
   [
     "CourierService/CreateCourier",
