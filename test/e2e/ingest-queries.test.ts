@@ -297,6 +297,34 @@ test("a worker killed while the query runs: another runs it anew, and every row 
   ).toEqual([{ n: 1_000, sum: 500_500 }]);
 });
 
+test("a workflow that is canceled while its query runs ends the SELECT in ClickHouse too", async () => {
+  await story.customer.put("canceled.csv", "id,name\n1,Ann\n");
+  const feedId = await story.feed("canceled", "people", PAID);
+  const id = await courierOf({
+    feedId,
+    sql: `SELECT id AS customer_id, name, slow % 100 AS total
+      FROM people CROSS JOIN (SELECT max(sipHash64(number)) AS slow FROM numbers(10000000000000)) AS canceled`,
+    files: { people: "canceled.csv" },
+  });
+  const { workflowId } = await story.couriers.runCourier({
+    id,
+    scope: { case: "date", value: DAY },
+  });
+  const running = async () =>
+    await story.rows(
+      "SELECT 1 AS runs FROM system.processes WHERE user = 'sluice_query' AND query LIKE 'INSERT%AS canceled%'",
+    );
+  await expect.poll(running, { timeout: 60_000, interval: 100 }).toEqual([{ runs: 1 }]);
+  await story.workflows.cancelWorkflow({ id: workflowId });
+  for await (const _ of story.workflows.watchWorkflow({ id: workflowId }));
+  const { workflow } = await story.workflows.getWorkflow({ id: workflowId });
+  expect(workflow?.state).toBe(Workflow_State.STOPPED);
+  await expect.poll(running, { timeout: 60_000, interval: 500 }).toEqual([]);
+  // What it read and filled is gone with it.
+  const databases = "SELECT name FROM system.databases WHERE name LIKE 'sluice_query%'";
+  await expect.poll(() => story.rows(databases), { timeout: 60_000 }).toEqual([]);
+});
+
 test("a primary key that stands in two rows of the result is told, and nothing is loaded", async () => {
   await story.customer.put("twice.csv", "id,name\n1,Ann\n1,Bo\n2,Cy\n");
   const feedId = await story.feed("keys", "people", PAID);

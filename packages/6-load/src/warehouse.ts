@@ -32,6 +32,11 @@ export interface Warehouse {
   execute(statement: string): Promise<void>;
   /** A statement that must not be carried out twice; its caller resolves an unknown outcome. */
   executeOnce(statement: string): Promise<void>;
+  /**
+   * One try of a statement that may take long: the server ends it within seconds after its caller gave it up by the
+   * signal, closed the warehouse, or died.
+   */
+  executeLong(statement: string, signal?: AbortSignal): Promise<void>;
   /** One try of an insert. */
   insert(request: InsertRequest): Promise<InsertAnswer>;
   /** Statements that share temporary tables, of which nothing is left when `run` has ended. One try of each. */
@@ -47,6 +52,16 @@ export interface WarehouseSession {
   execute(statement: string): Promise<void>;
   insert(request: Omit<InsertRequest, "queryId" | "deduplicationToken">): Promise<InsertAnswer>;
 }
+
+/**
+ * A server that writes nothing until its end does not see that its client is gone. Each header is some 200 bytes, for
+ * every ten seconds of an hour.
+ */
+const PROGRESS_SETTINGS = {
+  send_progress_in_http_headers: 1,
+  http_headers_progress_interval_ms: "10000",
+} as const;
+const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** Opens no connection by itself; close it to give its connections back. */
 export function createWarehouse(options: WarehouseOptions): Warehouse {
@@ -66,6 +81,7 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     request_timeout: requestTimeoutMs,
     max_open_connections: maxOpenConnections,
     compression: { request: false, response: false },
+    max_response_headers_size: MAX_HEADER_BYTES,
     application: "sluice",
     // Its log would quote what the server says, which may be row data; errors are thrown anyway.
     log: { level: ClickHouseLogLevel.OFF },
@@ -82,6 +98,18 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     try {
       await client.command({ query: statement });
     } catch (error) {
+      throw translateClickHouseError(error);
+    }
+  };
+  const executeLong = async (statement: string, signal?: AbortSignal): Promise<void> => {
+    try {
+      await client.command({
+        query: statement,
+        clickhouse_settings: PROGRESS_SETTINGS,
+        ...(signal === undefined ? {} : { abort_signal: signal }),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
       throw translateClickHouseError(error);
     }
   };
@@ -113,6 +141,7 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     execute: async (statement) =>
       await retrying(policy, undefined, async () => await executeOnce(statement)),
     executeOnce,
+    executeLong,
     async insert(request) {
       try {
         return await inserts.send(request);

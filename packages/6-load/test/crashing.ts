@@ -25,5 +25,7 @@ export function crashing(warehouse: Warehouse, at: RegExp, when: "before" | "aft
       await guard(statement, async () => await warehouse.execute(statement)),
     executeOnce: async (statement) =>
       await guard(statement, async () => await warehouse.executeOnce(statement)),
+    executeLong: async (statement, signal) =>
+      await guard(statement, async () => await warehouse.executeLong(statement, signal)),
   };
 }

@@ -47,8 +47,9 @@ export async function ingestQuery(
       attempt,
       ordinal: Number(work.ordinal),
       sent: work.sent.map(({ key, rows: sentRows }) => ({ key, rows: Number(sentRows) })),
+      signal,
     });
-    // Whoever is told to stop stops at once: what the server still does is in tables that the discard removes.
+    // Whoever is told to stop stops at once; the server ends what it still does soon after.
     const { rows, rejected, warnings } = await Promise.race([running, aborted(signal)]);
     return {
       checkpoint: { batches: 1n, rows: BigInt(rows), rejectedRows: BigInt(rejected) },

@@ -32,6 +32,8 @@ export interface RunQueryOptions extends QueryPlace {
   readonly ordinal: number;
   /** What the loads of the files have sent. */
   readonly sent: readonly { readonly key: string; readonly rows: number }[];
+  /** Ends what runs, in the server too. */
+  readonly signal?: AbortSignal;
 }
 
 export interface QueryTotals {
@@ -63,7 +65,7 @@ export async function runIngestQuery(options: RunQueryOptions): Promise<QueryTot
     feed,
     columns.map(({ source }) => source),
   );
-  const done = await warehouse.retrying(undefined, async (attempt) => {
+  const done = await warehouse.retrying(options.signal, async (attempt) => {
     const tables = tryTables(options, attempt);
     return { tables, ...(await fill(options, tables, plan, columns)) };
   });
@@ -163,7 +165,7 @@ async function fill(
   plan: ColumnPlan,
   columns: readonly ResultColumn[],
 ): Promise<{ readonly rows: number; readonly rejected: number }> {
-  const { warehouse, queryWarehouse, feed, workflowId, sql, ordinal } = options;
+  const { warehouse, queryWarehouse, feed, workflowId, sql, ordinal, signal } = options;
   const at = { source: feed.source, name: feed.name };
   const chosen = plan.chosen.flatMap((index) => {
     const column = columns[index];
@@ -180,11 +182,13 @@ async function fill(
   await keepStaged(warehouse, rows, rejects);
   const values = chosen.map(({ sql: value }) => value);
   try {
-    await queryWarehouse.executeOnce(
+    await queryWarehouse.executeLong(
       `INSERT INTO ${result.sql} (${["_row", ...chosen.map(({ index }) => `c${index}`)].join(", ")})\n` +
         `SELECT ${["rowNumberInAllBlocks() + 1", ...values].join(", ")} FROM (\n${sql}\n) SETTINGS ${settings(QUERY_SETTINGS)}`,
+      signal,
     );
   } catch (error) {
+    signal?.throwIfAborted();
     throw translateQueryError(error, sql);
   }
   const total = await count(warehouse, result.sql);
@@ -195,10 +199,13 @@ async function fill(
     "toUInt64(0) AS _offset, CAST(NULL, 'Nullable(String)') AS _fault_code, " +
     `CAST(NULL, 'Nullable(String)') AS _fault_message, CAST(NULL, 'Nullable(String)') AS _fault_raw FROM ${result.sql}`;
   const statements = splitRows(place, "native", from, { rows, rejects });
-  await warehouse.executeOnce(`${statements.rows} SETTINGS ${settings(COPY_SETTINGS)}`);
+  await warehouse.executeLong(`${statements.rows} SETTINGS ${settings(COPY_SETTINGS)}`, signal);
   const staged = await count(warehouse, rows.sql);
   if (staged < total) {
-    await warehouse.executeOnce(`${statements.rejects} SETTINGS ${settings(COPY_SETTINGS)}`);
+    await warehouse.executeLong(
+      `${statements.rejects} SETTINGS ${settings(COPY_SETTINGS)}`,
+      signal,
+    );
   }
   const rejected = await count(warehouse, rejects.sql);
   if (staged + rejected !== total) {
