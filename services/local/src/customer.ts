@@ -1,4 +1,4 @@
-import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { LocalAws } from "@sluice/local-aws";
 
 /** A customer's side of AWS: a bucket in an account of their own, and the role that may read it. */
@@ -7,6 +7,8 @@ export interface Customer {
   readonly roleArn: string;
   /** Puts an object there, and gives its size in bytes. */
   put(key: string, body: Uint8Array | string): Promise<number>;
+  /** What lies there, the first thousand of it. */
+  keys(): Promise<string[]>;
 }
 
 /** Makes the bucket, and a role that demands the external id of whoever assumes it. */
@@ -55,6 +57,10 @@ export async function createCustomer(
     async put(key, body) {
       await owner.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
       return Buffer.byteLength(body);
+    },
+    async keys() {
+      const { Contents = [] } = await owner.send(new ListObjectsV2Command({ Bucket: bucket }));
+      return Contents.map(({ Key = "" }) => Key);
     },
   };
 }
