@@ -6,6 +6,7 @@ import { CourierGroupService } from "@sluice/api/control/v1/courier_group_servic
 import {
   type GroupRun,
   GroupRunMember_State as Member,
+  GroupRunRefresh_State as Refresh,
   GroupRun_State as Run,
 } from "@sluice/api/control/v1/group_run_pb";
 import { Notification_Kind as Kind } from "@sluice/api/control/v1/notification_pb";
@@ -284,5 +285,93 @@ describe("a courier group", () => {
     await groups.cancelCourierGroupRun({ id: runId });
     expect((await end(runId)).state).toBe(Run.STOPPED);
     expect(await kinds()).toEqual([Kind.STOPPED, Kind.RUNTIME_EXCEEDED]);
+  });
+
+  it("refreshes custom domain tables once its couriers have ended well (RU-5, RU-6)", async () => {
+    const buyers = await courier("buyers");
+    const sales = await courier("sales");
+    const table = async (name: string, query: string): Promise<string> => {
+      const made = await story.customTables.createCustomDomainTable({
+        customDomainTable: { source: "web", name, query },
+      });
+      return made.customDomainTable?.id ?? "";
+    };
+    await put("buyers", DAY, 1);
+    await put("sales", DAY, 1);
+    const members = [{ courierId: buyers }, { courierId: sales }];
+    const first = await group("before", { members });
+    const startRun = async (id: string, ingestOnly = false): Promise<string> =>
+      (await groups.runCourierGroup({ id, date: DAY, ingestOnly })).groupRun?.id ?? "";
+    expect((await end(await startRun(first))).state).toBe(Run.SUCCEEDED);
+    const joined = await table(
+      "joined",
+      "SELECT b.id AS id FROM crm.buyers AS b JOIN crm.sales AS s ON s.id = b.id",
+    );
+    const { workflowId } = await story.customTables.publishCustomDomainTable({ id: joined });
+    for await (const _ of story.workflows.watchWorkflow({ id: workflowId }));
+    // It reads the first: the order is the group's.
+    const counted = await table("counted", "SELECT count() AS n FROM web.joined");
+    const id = await group("refreshing", { members, customDomainTableIds: [joined, counted] });
+    const ids = (): Promise<unknown> => story.rows("SELECT id FROM web.joined ORDER BY id");
+    const loads = async (): Promise<number> =>
+      (await story.tables.listLoads({ feedId: joined })).loads.length;
+    expect(await ids()).toEqual([{ id: 1 }]);
+
+    await put("buyers", DAY, 2);
+    await put("sales", DAY, 2);
+    const runId = await startRun(id);
+    // Wherever the run is when control dies, each table is published once.
+    await story.local.control.kill();
+    await story.local.startControl();
+    const run = await end(runId);
+    expect(run).toMatchObject({
+      state: Run.SUCCEEDED,
+      refreshes: [
+        { customDomainTableId: joined, source: "web", name: "joined", state: Refresh.SUCCEEDED },
+        { customDomainTableId: counted, name: "counted", state: Refresh.SUCCEEDED },
+      ],
+    });
+    expect(await ids()).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await story.rows("SELECT toInt32(n) AS n FROM web.counted")).toEqual([{ n: 2 }]);
+    expect(await loads()).toBe(2);
+    const refresh = await story.workflows.getWorkflow({ id: run.refreshes[0]?.workflowId ?? "" });
+    expect(refresh.workflow?.groupRunId).toBe(runId);
+
+    await put("buyers", DAY, 3);
+    await put("sales", DAY, 3);
+    const loadedOnly = await end(await startRun(id, true));
+    const skipped = { state: Refresh.SKIPPED, workflowId: "" };
+    expect(loadedOnly).toMatchObject({
+      state: Run.SUCCEEDED,
+      ingestOnly: true,
+      members: [{ state: Member.SUCCEEDED }, { state: Member.SUCCEEDED }],
+      refreshes: [skipped, skipped],
+    });
+    expect(await story.rows("SELECT id FROM crm.buyers ORDER BY id")).toContainEqual({ id: 3 });
+    expect(await ids()).toEqual([{ id: 1 }, { id: 2 }]);
+
+    await story.customer.put(`sales-${DAY}.csv`, "id,name\nnone,x\n");
+    const failed = await end(await startRun(id));
+    expect(failed).toMatchObject({
+      state: Run.FAILED,
+      members: [
+        { state: Member.SUCCEEDED },
+        { state: Member.FAILED, courierName: expect.any(String) },
+      ],
+    });
+    const problem = `courier ${failed.members[1]?.courierName} failed`;
+    expect(failed.refreshes).toMatchObject([
+      { ...skipped, problem },
+      { ...skipped, problem },
+    ]);
+    expect(await ids()).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await loads()).toBe(2);
+
+    const error = await story.customTables
+      .deleteCustomDomainTable({ id: joined })
+      .catch(ConnectError.from);
+    expect(error).toMatchObject({ code: Code.FailedPrecondition });
+    expect(String(error)).toContain("courier group refreshing");
+    expect(await ids()).toHaveLength(2);
   });
 });

@@ -17,6 +17,7 @@ import { type ControlConfig, controlDirectory } from "./config.ts";
 import type { ControlContext } from "./context.ts";
 import { type Database, openDatabase } from "./database/database.ts";
 import { createGroups } from "./groups/groups.ts";
+import { recordRunEnding } from "./groups/run-refreshes.ts";
 import { createInspector } from "./inspect.ts";
 import { createNotifications } from "./notifications/notifications.ts";
 import { recordEnding } from "./notifications/workflow-ending.ts";
@@ -125,7 +126,10 @@ async function serve(
     retry: { maxAttempts: config.maxAttempts, firstDelayMs: config.retryDelayMs },
     fileWaitPauseMs: config.fileWaitPauseMs,
     endings: {
-      record: (trx, workflowId) => recordEnding(trx, currentTenant(), workflowId),
+      record: async (trx, workflowId) => {
+        await recordRunEnding(trx, currentTenant(), workflowId);
+        await recordEnding(trx, currentTenant(), workflowId);
+      },
       ring: () => {
         notifications.ring();
         groups.ring();

@@ -366,6 +366,13 @@ export interface CourierGroupMemberTable {
   courier_id: string;
 }
 
+/** Which custom domain tables a group's runs publish anew: what keeps them from being removed. */
+export interface CourierGroupRefreshTable {
+  tenant: string;
+  group_id: string;
+  custom_table_id: string;
+}
+
 export interface GroupRunTable {
   tenant: string;
   id: string;
@@ -379,6 +386,7 @@ export interface GroupRunTable {
   runtime_alert_ms: number | null;
   stop_reason: Generated<"asked" | "missing" | null>;
   settled: Generated<boolean>;
+  ingest_only: Generated<boolean>;
 }
 
 export interface GroupRunMemberTable {
@@ -392,6 +400,18 @@ export interface GroupRunMemberTable {
   wait_until: Date;
   notify_when_missing: boolean;
   stop_when_missing: boolean;
+  workflow_id: string | null;
+  problem: string | null;
+}
+
+/** A custom domain table that a run publishes anew, with its workflow once it has one. */
+export interface GroupRunRefreshTable {
+  tenant: string;
+  run_id: string;
+  position: number;
+  custom_table_id: string;
+  source: string;
+  name: string;
   workflow_id: string | null;
   problem: string | null;
 }
@@ -497,8 +517,10 @@ export interface Schema {
   object_ordinal: ObjectOrdinalTable;
   courier_group: CourierGroupTable;
   courier_group_member: CourierGroupMemberTable;
+  courier_group_refresh: CourierGroupRefreshTable;
   group_run: GroupRunTable;
   group_run_member: GroupRunMemberTable;
+  group_run_refresh: GroupRunRefreshTable;
   feed_comparison: FeedComparisonTable;
   notification_log: NotificationLogTable;
   notification: NotificationTable;

@@ -9,7 +9,7 @@ import { scheduleFault } from "./schedule.ts";
 
 /**
  * Throws INVALID_ARGUMENT naming every field of the request's `courier_group` that refers to nothing, or can't be
- * kept. The couriers stay until the transaction ends.
+ * kept. Couriers and tables stay until the transaction ends.
  */
 export async function assertGroup(
   request: DescMessage,
@@ -18,7 +18,11 @@ export async function assertGroup(
   tenant: Tenant,
   now: Date,
 ): Promise<void> {
-  const faults = [...scheduleFaults(group, now), ...(await memberFaults(group, trx, tenant))];
+  const faults = [
+    ...scheduleFaults(group, now),
+    ...(await memberFaults(group, trx, tenant)),
+    ...(await tableFaults(group, trx, tenant)),
+  ];
   if (faults.length > 0) throw invalidRequest(faults.map((fault) => toViolation(request, fault)));
 }
 
@@ -52,5 +56,31 @@ async function memberFaults(
       ];
     }
     return [];
+  });
+}
+
+async function tableFaults(
+  { customDomainTableIds: ids }: CourierGroup,
+  trx: Kysely<Schema>,
+  tenant: Tenant,
+): Promise<FieldFault[]> {
+  if (ids.length === 0) return [];
+  const rows = await trx
+    .selectFrom("custom_domain_table")
+    .select("id")
+    .where("tenant", "=", tenant)
+    .where("id", "in", ids)
+    .forKeyShare()
+    .execute();
+  const known = new Set(rows.map((row) => row.id));
+  return ids.flatMap((id, index) => {
+    const path = `courier_group.custom_domain_table_ids[${index}]`;
+    if (!known.has(id)) {
+      return [{ path, rule: "refresh.unknown", message: "names no custom domain table" }];
+    }
+    if (ids.indexOf(id) === index) return [];
+    return [
+      { path, rule: "refresh.twice", message: "names a table that the group refreshes already" },
+    ];
   });
 }

@@ -51,12 +51,14 @@ export function groupToJson({
   members,
   runtimeAlert,
   onlyPastDay,
+  customDomainTableIds,
 }: CourierGroup): string {
   return toJsonString(
     CourierGroupSchema,
     create(CourierGroupSchema, {
       members,
       onlyPastDay,
+      customDomainTableIds,
       ...(schedule === undefined ? {} : { schedule }),
       ...(runtimeAlert === undefined ? {} : { runtimeAlert }),
     }),

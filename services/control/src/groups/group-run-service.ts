@@ -17,7 +17,7 @@ import { readGroupRow, toGroup } from "./group-rows.ts";
 import { beginRun } from "./group-run.ts";
 import type { GroupContext } from "./groups.ts";
 import { momentOf } from "./run-moment.ts";
-import { readMembers, toGroupRun } from "./run-rows.ts";
+import { readRuns, toGroupRun } from "./run-rows.ts";
 import { stopRun } from "./scheduler.ts";
 
 /** Runs of groups, and running them by hand. */
@@ -55,6 +55,7 @@ async function runNow(context: GroupContext, request: RunCourierGroupRequest): P
     await beginRun(context, trx, tenant, runId, {
       group,
       fireTime: undefined,
+      ingestOnly: request.ingestOnly,
       moment:
         request.date === ""
           ? momentOf(group, new Date(), row.last_fire_time)
@@ -94,8 +95,9 @@ async function readRun(context: GroupContext, id: string): Promise<GroupRun> {
     .where("id", "=", id)
     .executeTakeFirst();
   if (row === undefined) throw notFound("group run", id);
-  const members = await readMembers(context.kysely, tenant, [id]);
-  return toGroupRun(row, members.get(id) ?? []);
+  const [run] = await readRuns(context.kysely, tenant, [row]);
+  if (run === undefined) throw notFound("group run", id);
+  return toGroupRun(run);
 }
 
 async function list(
@@ -115,10 +117,6 @@ async function list(
     .limit(page.size + 1)
     .execute();
   const { rows, nextPageToken } = page.cut(found, (row) => [String(row.number)]);
-  const ids = rows.map(({ id }) => id);
-  const members = await readMembers(context.kysely, tenant, ids);
-  return {
-    groupRuns: rows.map((row) => toGroupRun(row, members.get(row.id) ?? [])),
-    nextPageToken,
-  };
+  const runs = await readRuns(context.kysely, tenant, rows);
+  return { groupRuns: runs.map(toGroupRun), nextPageToken };
 }

@@ -3,6 +3,7 @@ import type { CourierGroup, GroupMember } from "@sluice/api/control/v1/courier_g
 import { Notification_Kind } from "@sluice/api/control/v1/notification_pb";
 import { sql } from "kysely";
 import { type NewNotification, notify } from "../notifications/notify.ts";
+import { selectCustomTables } from "../services/custom-table-rows.ts";
 import type { Tenant } from "../tenant.ts";
 import type { Trx } from "../workflow/context.ts";
 import { toMs } from "./group-rows.ts";
@@ -15,6 +16,8 @@ export interface RunStart {
   /** The time that the schedule named; undefined for a run that somebody asked for. */
   readonly fireTime: Date | undefined;
   readonly moment: RunMoment;
+  /** Whether the run only loads, and refreshes nothing. */
+  readonly ingestOnly: boolean;
 }
 
 /**
@@ -26,7 +29,7 @@ export async function beginRun(
   trx: Trx,
   tenant: Tenant,
   runId: string,
-  { group, fireTime, moment }: RunStart,
+  { group, fireTime, moment, ingestOnly }: RunStart,
 ): Promise<void> {
   const runtimeAlertMs = group.runtimeAlert === undefined ? undefined : toMs(group.runtimeAlert);
   const run = await trx
@@ -37,6 +40,7 @@ export async function beginRun(
       group_id: group.id,
       group_name: group.name,
       fire_time: fireTime ?? null,
+      ingest_only: ingestOnly,
       runtime_alert_ms: runtimeAlertMs ?? null,
       alert_time:
         runtimeAlertMs === undefined
@@ -58,6 +62,7 @@ export async function beginRun(
         anyDay: moment.isAnyDayEnough,
         groupRunId: runId,
         filesWaitUntil: waitUntil,
+        ingestOnly,
       }),
     );
     await trx
@@ -88,10 +93,41 @@ export async function beginRun(
       groupName: group.name,
     });
   }
+  await writeRefreshes(trx, tenant, runId, group);
   for (const problem of problems) await notify(trx, tenant, problem);
 }
 
-async function startOrExplain(
+/** The tables that the run publishes anew when its couriers have ended well. */
+async function writeRefreshes(
+  trx: Trx,
+  tenant: Tenant,
+  runId: string,
+  { customDomainTableIds: ids }: CourierGroup,
+): Promise<void> {
+  if (ids.length === 0) return;
+  const rows = await selectCustomTables(trx, tenant)
+    .where("custom_domain_table.id", "in", ids)
+    .execute();
+  const tables = new Map(rows.map((row) => [row.id, row]));
+  await trx
+    .insertInto("group_run_refresh")
+    .values(
+      ids.map((id, position) => ({
+        tenant,
+        run_id: runId,
+        position,
+        custom_table_id: id,
+        source: tables.get(id)?.source ?? "",
+        name: tables.get(id)?.name ?? "",
+        workflow_id: null,
+        problem: null,
+      })),
+    )
+    .execute();
+}
+
+/** Starts a workflow, or says why it can't be. */
+export async function startOrExplain(
   start: () => Promise<string>,
 ): Promise<{ readonly workflowId?: string; readonly problem?: string }> {
   try {

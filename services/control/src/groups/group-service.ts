@@ -20,11 +20,19 @@ import { applyMask, isMasked } from "../resources/update-mask.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import type { Tenant } from "../tenant.ts";
 import { assertGroup } from "./group-checks.ts";
+import { refer } from "./group-references.ts";
 import { groupToJson, readGroupRow, toCronSchedule, toGroup } from "./group-rows.ts";
 import type { GroupContext } from "./groups.ts";
 import { nextFire } from "./schedule.ts";
 
-const WRITABLE = ["name", "schedule", "members", "runtime_alert", "only_past_day"];
+const WRITABLE = [
+  "name",
+  "schedule",
+  "members",
+  "runtime_alert",
+  "only_past_day",
+  "custom_domain_table_ids",
+];
 
 /** Groups as resources; their runs are group-run-service.ts. */
 export type GroupResources = Pick<
@@ -148,11 +156,6 @@ async function update(context: GroupContext, request: UpdateCourierGroupRequest)
     await named(group.name, () =>
       write(trx, tenant, group, isRescheduled ? nextFireOf(group, now) : row.next_fire_time),
     );
-    await trx
-      .deleteFrom("courier_group_member")
-      .where("tenant", "=", tenant)
-      .where("group_id", "=", asked.id)
-      .execute();
     await refer(trx, tenant, asked.id, group);
   });
   return asked.id;
@@ -212,19 +215,6 @@ async function write(
     })
     .where("tenant", "=", tenant)
     .where("id", "=", group.id)
-    .execute();
-}
-
-/** Records which couriers the group runs: they can't be removed under it. */
-async function refer(
-  trx: Transaction<Schema>,
-  tenant: Tenant,
-  id: string,
-  { members }: CourierGroup,
-): Promise<void> {
-  await trx
-    .insertInto("courier_group_member")
-    .values(members.map(({ courierId }) => ({ tenant, group_id: id, courier_id: courierId })))
     .execute();
 }
 

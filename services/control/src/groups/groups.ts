@@ -12,7 +12,7 @@ import { scheduleRound } from "./scheduler.ts";
 /** What every part of the groups works with. */
 export interface GroupContext extends RequestContext {
   readonly log: Logger;
-  readonly engine: Pick<WorkflowEngine, "beginMember" | "cancel" | "ringTasks">;
+  readonly engine: Pick<WorkflowEngine, "beginMember" | "beginRefresh" | "cancel" | "ringTasks">;
   /** Rung when the scheduler has something to look at. */
   readonly scheduleBell: Bell;
   /** Wakes whoever waits for notifications. */

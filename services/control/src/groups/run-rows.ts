@@ -4,18 +4,28 @@ import {
   type GroupRun,
   type GroupRunMember,
   GroupRunMemberSchema,
+  type GroupRunRefresh,
+  GroupRunRefreshSchema,
   GroupRunSchema,
 } from "@sluice/api/control/v1/group_run_pb";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type {
   GroupRunMemberTable,
+  GroupRunRefreshTable,
   GroupRunTable,
   Schema,
   WorkflowTable,
 } from "../database/schema.ts";
 import { failureFromJson } from "../workflow/failure.ts";
 import { isMissingFile } from "../workflow/file-wait.ts";
-import { isSettled, type MemberFacts, memberState, runState } from "./run-state.ts";
+import {
+  isSettled,
+  type RefreshFacts,
+  type RunFacts,
+  refreshOutcomes,
+  runState,
+} from "./refresh-state.ts";
+import { type MemberFacts, memberState } from "./run-state.ts";
 
 export type RunRow = Selectable<GroupRunTable>;
 
@@ -24,6 +34,24 @@ export interface RunMember extends MemberFacts {
   readonly row: MemberRow;
 }
 
+/** A custom domain table of a run with what its workflow has come to. */
+export interface RunRefresh extends RefreshFacts {
+  readonly row: RefreshRow;
+}
+
+/** A run with all that decides how far it is. */
+export interface Run extends RunFacts {
+  readonly row: RunRow;
+  readonly members: readonly RunMember[];
+  readonly refreshes: readonly RunRefresh[];
+}
+
+type RefreshRow = Selectable<GroupRunRefreshTable> & {
+  readonly state: Selectable<WorkflowTable>["state"] | null;
+  readonly failure: Selectable<WorkflowTable>["failure"];
+  readonly end_time: Date | null;
+};
+
 type MemberRow = Selectable<GroupRunMemberTable> & {
   readonly state: Selectable<WorkflowTable>["state"] | null;
   readonly failure: Selectable<WorkflowTable>["failure"];
@@ -31,8 +59,26 @@ type MemberRow = Selectable<GroupRunMemberTable> & {
   readonly is_waiting: boolean | null;
 };
 
+/** Runs, each with all that decides how far it is. */
+export async function readRuns(
+  kysely: Kysely<Schema>,
+  tenant: string,
+  rows: readonly RunRow[],
+): Promise<Run[]> {
+  const ids = rows.map(({ id }) => id);
+  const members = await readMembers(kysely, tenant, ids);
+  const refreshes = await readRefreshes(kysely, tenant, ids);
+  return rows.map((row) => ({
+    row,
+    members: members.get(row.id) ?? [],
+    refreshes: refreshes.get(row.id) ?? [],
+    stopReason: row.stop_reason,
+    ingestOnly: row.ingest_only,
+  }));
+}
+
 /** The couriers of runs, by the run's id, in the group's order. */
-export async function readMembers(
+async function readMembers(
   kysely: Kysely<Schema>,
   tenant: string,
   runIds: readonly string[],
@@ -63,9 +109,42 @@ export async function readMembers(
   return members;
 }
 
+/** The custom domain tables of runs, by the run's id, in the group's order. */
+async function readRefreshes(
+  kysely: Kysely<Schema>,
+  tenant: string,
+  runIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly RunRefresh[]>> {
+  const refreshes = new Map<string, RunRefresh[]>(runIds.map((id) => [id, []]));
+  if (runIds.length === 0) return refreshes;
+  const rows = await kysely
+    .selectFrom("group_run_refresh")
+    .leftJoin("workflow", (join) =>
+      join
+        .onRef("workflow.tenant", "=", "group_run_refresh.tenant")
+        .onRef("workflow.id", "=", "group_run_refresh.workflow_id"),
+    )
+    .selectAll("group_run_refresh")
+    .select(["workflow.state", "workflow.failure", "workflow.end_time"])
+    .where("group_run_refresh.tenant", "=", tenant)
+    .where("group_run_refresh.run_id", "in", runIds)
+    .orderBy("group_run_refresh.position")
+    .execute();
+  for (const row of rows) {
+    refreshes.get(row.run_id)?.push({
+      row,
+      table: `${row.source}.${row.name}`,
+      workflowState: row.state ?? undefined,
+      problem: row.problem,
+    });
+  }
+  return refreshes;
+}
+
 function toMember(row: MemberRow): RunMember {
   return {
     row,
+    name: row.courier_name,
     workflowState: row.state ?? undefined,
     isWaitingForFiles: row.is_waiting === true,
     isMissingFiles: row.failure !== null && isMissingFile(failureFromJson(row.failure)),
@@ -74,19 +153,36 @@ function toMember(row: MemberRow): RunMember {
 }
 
 /** A run as the API gives it. */
-export function toGroupRun(row: RunRow, members: readonly RunMember[]): GroupRun {
-  const ends = members.flatMap((member) => member.row.end_time?.getTime() ?? []);
+export function toGroupRun(run: Run): GroupRun {
+  const { row, members, refreshes } = run;
+  const ends = [...members, ...refreshes].flatMap((part) => part.row.end_time?.getTime() ?? []);
   const end = Math.max(row.create_time.getTime(), ...ends);
   return create(GroupRunSchema, {
     id: row.id,
     groupId: row.group_id,
     groupName: row.group_name,
-    state: runState(members, row.stop_reason),
+    state: runState(run),
     members: members.map(toMemberMessage),
+    refreshes: toRefreshMessages(run),
+    ingestOnly: row.ingest_only,
     createTime: timestampFromDate(row.create_time),
     ...(row.fire_time === null ? {} : { fireTime: timestampFromDate(row.fire_time) }),
-    ...(isSettled(members) ? { endTime: timestampFromDate(new Date(end)) } : {}),
+    ...(isSettled(run) ? { endTime: timestampFromDate(new Date(end)) } : {}),
   });
+}
+
+function toRefreshMessages(run: Run): GroupRunRefresh[] {
+  const outcomes = refreshOutcomes(run);
+  return run.refreshes.map(({ row }, index) =>
+    create(GroupRunRefreshSchema, {
+      customDomainTableId: row.custom_table_id,
+      source: row.source,
+      name: row.name,
+      workflowId: row.workflow_id ?? "",
+      ...outcomes[index],
+      ...(row.failure === null ? {} : { failure: failureFromJson(row.failure) }),
+    }),
+  );
 }
 
 function toMemberMessage(member: RunMember): GroupRunMember {

@@ -6,6 +6,8 @@ const Member = GroupRunMember_State;
 
 /** What decides how far a courier of a run is. */
 export interface MemberFacts {
+  /** The courier's, when the run began. */
+  readonly name: string;
   /** Of its workflow; undefined when it could not be started. */
   readonly workflowState: WorkflowState | undefined;
   /** Whether its list waits for files that may still come. */
@@ -32,13 +34,13 @@ export function memberState(member: MemberFacts): GroupRunMember_State {
   }
 }
 
-/** How far a run is, from its couriers alone; `stopReason` is why it is being stopped, if it is. */
-export function runState(
+/** How far the couriers of a run are; `stopReason` is why it is being stopped, if it is. */
+export function couriersState(
   members: readonly MemberFacts[],
   stopReason: "asked" | "missing" | null,
 ): GroupRun_State {
   const hasFailed = members.some(isFailure);
-  if (!isSettled(members)) {
+  if (!areCouriersSettled(members)) {
     if (stopReason !== null) return Run.STOPPING;
     return hasFailed ? Run.RUNNING_WITH_FAILURES : Run.RUNNING;
   }
@@ -49,8 +51,8 @@ export function runState(
   return isStopped ? Run.STOPPED : Run.SUCCEEDED;
 }
 
-/** Whether nothing of a run goes on. */
-export function isSettled(members: readonly MemberFacts[]): boolean {
+/** Whether no courier of a run goes on. */
+export function areCouriersSettled(members: readonly MemberFacts[]): boolean {
   return members.every(
     ({ workflowState }) => workflowState === undefined || isEnded(workflowState),
   );

@@ -5,9 +5,11 @@ import { makeId } from "../resources/identity.ts";
 import { readGroupRow, toCronSchedule, toGroup } from "./group-rows.ts";
 import { beginRun } from "./group-run.ts";
 import type { GroupContext } from "./groups.ts";
+import { isSettled, nextRefresh } from "./refresh-state.ts";
 import { momentOf } from "./run-moment.ts";
-import { readMembers } from "./run-rows.ts";
-import { isSettled, mustStop } from "./run-state.ts";
+import { beginNextRefresh, settle } from "./run-refreshes.ts";
+import { readRuns } from "./run-rows.ts";
+import { mustStop } from "./run-state.ts";
 import { latestFire, nextFire } from "./schedule.ts";
 
 /** Groups and runs that one round looks at; the next round follows at once when there are more. */
@@ -75,6 +77,7 @@ async function fire(context: GroupContext, groupId: string): Promise<void> {
     await beginRun(context, trx, tenant, makeId("grun"), {
       group,
       fireTime,
+      ingestOnly: group.schedule.ingestOnly,
       moment: momentOf(group, fireTime, row.last_fire_time),
     });
     await trx
@@ -115,8 +118,8 @@ async function alertLate(context: GroupContext): Promise<void> {
         .returningAll()
         .executeTakeFirst();
       if (run === undefined) return;
-      const members = (await readMembers(trx, tenant, [id])).get(id) ?? [];
-      if (isSettled(members)) return;
+      const [current] = await readRuns(trx, tenant, [run]);
+      if (current === undefined || isSettled(current)) return;
       const minutes = ((run.runtime_alert_ms ?? 0) / 60_000).toLocaleString("en");
       await notify(trx, tenant, {
         kind: Notification_Kind.RUNTIME_EXCEEDED,
@@ -130,29 +133,29 @@ async function alertLate(context: GroupContext): Promise<void> {
   }
 }
 
-/** Stops runs that lack files they can't go on without, and leaves alone those whose couriers have all ended. */
+/**
+ * Stops runs that lack files they can't go on without, refreshes custom domain tables of those whose couriers have ended
+ * well, and leaves alone those of which nothing goes on.
+ */
 async function lookAfterRuns(context: GroupContext): Promise<void> {
   const tenant = context.tenant();
-  const runs = await context.kysely
+  const rows = await context.kysely
     .selectFrom("group_run")
-    .select(["id", "stop_reason"])
+    .selectAll()
     .where("tenant", "=", tenant)
     .where("settled", "=", false)
     .orderBy("number")
     .execute();
-  const ids = runs.map(({ id }) => id);
-  const members = await readMembers(context.kysely, tenant, ids);
-  for (const { id, stop_reason: stopReason } of runs) {
-    const ofRun = members.get(id) ?? [];
-    if (isSettled(ofRun)) {
-      await context.kysely
-        .updateTable("group_run")
-        .set({ settled: true })
-        .where("tenant", "=", tenant)
-        .where("id", "=", id)
-        .execute();
-    } else if (stopReason !== null || mustStop(ofRun)) {
-      await stopRun(context, id, "missing");
+  for (const run of await readRuns(context.kysely, tenant, rows)) {
+    const { id } = run.row;
+    try {
+      if (isSettled(run)) await settle(context, id);
+      else if (run.stopReason !== null || mustStop(run.members)) {
+        await stopRun(context, id, "missing");
+      } else if (nextRefresh(run) !== undefined) await beginNextRefresh(context, id);
+    } catch (error) {
+      // The others are looked after all the same, and this one in the next round.
+      context.log.error({ err: error, groupRunId: id }, "a group's run could not be looked after");
     }
   }
 }
@@ -170,13 +173,11 @@ export async function stopRun(
       .selectAll()
       .where("tenant", "=", tenant)
       .where("id", "=", runId)
-      .where("settled", "=", false)
       .where("stop_reason", "is", null)
       .forUpdate()
       .executeTakeFirst();
-    if (run === undefined) return;
-    const members = (await readMembers(trx, tenant, [runId])).get(runId) ?? [];
-    if (isSettled(members)) return;
+    const [current] = run === undefined ? [] : await readRuns(trx, tenant, [run]);
+    if (run === undefined || current === undefined || isSettled(current)) return;
     await trx
       .updateTable("group_run")
       .set({ stop_reason: reason })
@@ -192,11 +193,22 @@ export async function stopRun(
       groupName: run.group_name,
     });
   });
-  const members = (await readMembers(context.kysely, tenant, [runId])).get(runId) ?? [];
-  for (const { row } of members) {
-    if (row.workflow_id !== null) await context.engine.cancel(row.workflow_id);
-  }
+  await cancelParts(context, runId);
   context.newsRing();
+}
+
+/** Asks every workflow of a run to stop: what was begun before the stop was written, as nothing begins after it. */
+async function cancelParts(context: GroupContext, runId: string): Promise<void> {
+  for (const table of ["group_run_member", "group_run_refresh"] as const) {
+    const parts = await context.kysely
+      .selectFrom(table)
+      .select("workflow_id")
+      .where("tenant", "=", context.tenant())
+      .where("run_id", "=", runId)
+      .orderBy("position")
+      .execute();
+    for (const { workflow_id: id } of parts) if (id !== null) await context.engine.cancel(id);
+  }
 }
 
 /** The time until a group fires or a run is late, by the database's clock. */

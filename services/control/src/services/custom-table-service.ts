@@ -14,10 +14,11 @@ import { type Column, ColumnSchema } from "@sluice/api/control/v1/domain_table_p
 import type { CustomTableChange } from "@sluice/api/ingest/v1/table_change_pb";
 import { CustomTableChangeSchema } from "@sluice/api/ingest/v1/table_change_pb";
 import type { ControlContext } from "../context.ts";
+import { groupsThatRefresh } from "../groups/group-references.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { findMade, makeOnce } from "../resources/request-id.ts";
-import { assertEtag, isViolationOf, nameTaken } from "../resources/resource-errors.ts";
+import { assertEtag, inUse, isViolationOf, nameTaken } from "../resources/resource-errors.ts";
 import { databaseNameFault, sqlNameFault } from "../resources/sql-name.ts";
 import { applyMask } from "../resources/update-mask.ts";
 import {
@@ -201,6 +202,7 @@ export function createCustomTableService(context: ControlContext): CustomTables 
       const tenant = context.tenant();
       const table = await read(id);
       assertEtag("custom domain table", etag, table.etag);
+      await assertNotRefreshed(context, id);
       await assertIdle(context, id);
       const { source, name } = table;
       // First out of the semantic view, then the table: a row without a table can be deleted again.
@@ -226,6 +228,17 @@ export function createCustomTableService(context: ControlContext): CustomTables 
       return {};
     },
   };
+}
+
+/** A group that refreshes it is told first, as the groups of a courier are. */
+async function assertNotRefreshed({ kysely, tenant }: ControlContext, id: string): Promise<void> {
+  const groups = await groupsThatRefresh(kysely, tenant(), id);
+  if (groups.length === 0) return;
+  throw inUse(
+    "custom domain table",
+    id,
+    groups.map((name) => `courier group ${name}`),
+  );
 }
 
 async function assertIdle({ kysely, tenant }: ControlContext, id: string): Promise<void> {

@@ -13,20 +13,22 @@ export interface NewMember {
   readonly groupRunId: string;
   /** Until then, a list that misses files is tried again. */
   readonly filesWaitUntil: Date;
+  /** Whether the run only loads. */
+  readonly ingestOnly: boolean;
 }
 
 /** Writes the workflow of a group's courier into the group's own transaction, and gives its id. */
 export async function beginMember(
   context: EngineContext,
   trx: Trx,
-  { courierId, days, anyDay, groupRunId, filesWaitUntil }: NewMember,
+  { courierId, days, anyDay, groupRunId, filesWaitUntil, ingestOnly }: NewMember,
 ): Promise<string> {
   const tenant = context.tenant();
   const plan = { ...(await readPlan(trx, tenant, courierId)), anyDay };
   const id = makeId("wf");
   await insertWorkflow(trx, tenant, id, {
     days,
-    options: {},
+    options: { ingestOnly },
     plan,
     groupRun: { id: groupRunId, filesWaitUntil },
   });

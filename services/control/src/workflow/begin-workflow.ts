@@ -31,8 +31,8 @@ export interface NewWorkflow {
   /** Set when a group's run begins it. */
   readonly groupRun?: {
     readonly id: string;
-    /** Until then, a list that misses files is tried again. */
-    readonly filesWaitUntil: Date;
+    /** Until then, a list that misses files is tried again; not set for what lists nothing. */
+    readonly filesWaitUntil?: Date;
   };
 }
 

@@ -29,6 +29,7 @@ import {
   toCustomTable,
   toFeedVersion,
 } from "../services/custom-table-rows.ts";
+import type { Tenant } from "../tenant.ts";
 import { activeVersion, beginOnce, type NewWorkflow } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
 import { nextDay } from "./days.ts";
@@ -162,16 +163,25 @@ export async function publishCustomTable(
     requestId: request.requestId,
     body: toBinary(PublishCustomDomainTableRequestSchema, { ...request, requestId: "" }),
   };
-  const workflowId = await beginOnce(context, call, async (trx, tenant) => {
-    const table = toCustomTable(await readCustomTableRow(trx, tenant, request.id));
-    const { id, query } = table;
-    const value = create(CustomTableChangeSchema, {
-      query,
-      readableTables: await readableTables(trx, tenant, id),
-    });
-    return changeWorkflow(toFeedVersion(table), { case: "customTable", value });
-  });
+  const workflowId = await beginOnce(context, call, (trx, tenant) =>
+    customTableWorkflow(trx, tenant, request.id),
+  );
   return { workflowId };
+}
+
+/** What publishes a custom domain table, with its query as it is now; NOT_FOUND when there is none of this id. */
+export async function customTableWorkflow(
+  trx: Trx,
+  tenant: Tenant,
+  tableId: string,
+): Promise<NewWorkflow> {
+  const table = toCustomTable(await readCustomTableRow(trx, tenant, tableId));
+  const { id, query } = table;
+  const value = create(CustomTableChangeSchema, {
+    query,
+    readableTables: await readableTables(trx, tenant, id),
+  });
+  return changeWorkflow(toFeedVersion(table), { case: "customTable", value });
 }
 
 /** DomainTableService.PurgeDomainTable. */

@@ -26,6 +26,7 @@ import { currentTenant, type Tenant } from "../tenant.ts";
 import { recordWorker } from "../workers.ts";
 import { giveUpExpired } from "./actions/expire.ts";
 import { beginMember, type NewMember } from "./begin-member.ts";
+import { beginRefresh, type NewRefresh } from "./begin-refresh.ts";
 import { createBell, createWorkflowBells } from "./bell.ts";
 import { compareFeedVersions } from "./compare-feed-versions.ts";
 import type {
@@ -102,6 +103,8 @@ export interface WorkflowEngine {
    * NOT_FOUND and FAILED_PRECONDITION, as RunCourier gives them, leave the transaction usable.
    */
   beginMember(trx: Trx, member: NewMember): Promise<string>;
+  /** Begins the publish of a custom domain table in the same way; NOT_FOUND when there is none. */
+  beginRefresh(trx: Trx, refresh: NewRefresh): Promise<string>;
   /** Wakes workers that wait for tasks. */
   ringTasks(): void;
   /** WorkflowService.CancelWorkflow. */
@@ -202,6 +205,7 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     workflowService: createWorkflowService(context),
     taskService: createTaskService(context),
     beginMember: (trx, member) => beginMember(context, trx, member),
+    beginRefresh: (trx, refresh) => beginRefresh(context, trx, refresh),
     ringTasks: () => taskBell.ring(),
     cancel: (workflowId) => cancelWorkflow(context, workflowId),
     runCourier: (request) => runCourier(context, request),

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/courier_group.proto.
  */
 export const file_sluice_control_v1_courier_group: GenFile = /*@__PURE__*/
-  fileDesc("CiVzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX2dyb3VwLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKeAwoMQ291cmllckdyb3VwEgoKAmlkGAEgASgJEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYyAESLQoIc2NoZWR1bGUYAyABKAsyGy5zbHVpY2UuY29udHJvbC52MS5TY2hlZHVsZRI7CgdtZW1iZXJzGAQgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBNZW1iZXJCCrpIB5IBBAgBEGQSQQoNcnVudGltZV9hbGVydBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgL2jASoAEhUKDW9ubHlfcGFzdF9kYXkYBiABKAgSMgoObmV4dF9maXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJQCghTY2hlZHVsZRIYCgRjcm9uGAEgASgJQgq6SAdyBRABGMgBEhoKCXRpbWVfem9uZRgCIAEoCUIHukgEcgIYZBIOCgZhY3RpdmUYAyABKAgi2AEKC0dyb3VwTWVtYmVyEhsKCmNvdXJpZXJfaWQYASABKAlCB7pIBHICEAESOAoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgL2jATIAEjoKBm9mZnNldBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgIqKDzIAEhsKE25vdGlmeV93aGVuX21pc3NpbmcYBCABKAgSGQoRc3RvcF93aGVuX21pc3NpbmcYBSABKAhiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiVzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX2dyb3VwLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSLJAwoMQ291cmllckdyb3VwEgoKAmlkGAEgASgJEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYyAESLQoIc2NoZWR1bGUYAyABKAsyGy5zbHVpY2UuY29udHJvbC52MS5TY2hlZHVsZRI7CgdtZW1iZXJzGAQgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBNZW1iZXJCCrpIB5IBBAgBEGQSQQoNcnVudGltZV9hbGVydBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgL2jASoAEhUKDW9ubHlfcGFzdF9kYXkYBiABKAgSMgoObmV4dF9maXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpChdjdXN0b21fZG9tYWluX3RhYmxlX2lkcxgLIAMoCUIIukgFkgECEGQiZQoIU2NoZWR1bGUSGAoEY3JvbhgBIAEoCUIKukgHcgUQARjIARIaCgl0aW1lX3pvbmUYAiABKAlCB7pIBHICGGQSDgoGYWN0aXZlGAMgASgIEhMKC2luZ2VzdF9vbmx5GAQgASgIItgBCgtHcm91cE1lbWJlchIbCgpjb3VyaWVyX2lkGAEgASgJQge6SARyAhABEjgKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIC9owEyABI6CgZvZmZzZXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICKig8yABIbChNub3RpZnlfd2hlbl9taXNzaW5nGAQgASgIEhkKEXN0b3Bfd2hlbl9taXNzaW5nGAUgASgIYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Couriers that run together, on a schedule or when somebody asks.
@@ -92,6 +92,13 @@ export type CourierGroup = Message<"sluice.control.v1.CourierGroup"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Custom domain tables that a run publishes anew once its couriers have ended well, one after the other in this order.
+   *
+   * @generated from field: repeated string custom_domain_table_ids = 11;
+   */
+  customDomainTableIds: string[];
 };
 
 /**
@@ -129,6 +136,13 @@ export type Schedule = Message<"sluice.control.v1.Schedule"> & {
    * @generated from field: bool active = 3;
    */
   active: boolean;
+
+  /**
+   * Whether its runs only load: no custom domain table is published anew.
+   *
+   * @generated from field: bool ingest_only = 4;
+   */
+  ingestOnly: boolean;
 };
 
 /**

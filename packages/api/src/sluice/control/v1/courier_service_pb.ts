@@ -484,7 +484,8 @@ export type RunCourierRequest = Message<"sluice.control.v1.RunCourierRequest"> &
   skipMissingFiles: boolean;
 
   /**
-   * Loads the feeds and begins nothing that follows from their rows: no custom domain table is refreshed.
+   * Loads the feeds and begins nothing that follows from their rows. Nothing does when a courier runs by itself: custom
+   * domain tables are refreshed by groups.
    *
    * @generated from field: bool ingest_only = 7;
    */

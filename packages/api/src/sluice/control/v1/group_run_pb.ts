@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/group_run.proto.
  */
 export const file_sluice_control_v1_group_run: GenFile = /*@__PURE__*/
-  fileDesc("CiFzbHVpY2UvY29udHJvbC92MS9ncm91cF9ydW4ucHJvdG8SEXNsdWljZS5jb250cm9sLnYxItMDCghHcm91cFJ1bhIKCgJpZBgBIAEoCRIQCghncm91cF9pZBgCIAEoCRISCgpncm91cF9uYW1lGAMgASgJEi0KCWZpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoFc3RhdGUYBSABKA4yIS5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1bi5TdGF0ZRIyCgdtZW1iZXJzGAYgAygLMiEuc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBSdW5NZW1iZXISLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKgAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9SVU5OSU5HEAESHwobU1RBVEVfUlVOTklOR19XSVRIX0ZBSUxVUkVTEAISEwoPU1RBVEVfU1VDQ0VFREVEEAMSEgoOU1RBVEVfU1RPUFBJTkcQBBIRCg1TVEFURV9TVE9QUEVEEAUSEAoMU1RBVEVfRkFJTEVEEAYi2wMKDkdyb3VwUnVuTWVtYmVyEhIKCmNvdXJpZXJfaWQYASABKAkSFAoMY291cmllcl9uYW1lGAIgASgJEhMKC3dvcmtmbG93X2lkGAMgASgJEjYKBXN0YXRlGAQgASgOMicuc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBSdW5NZW1iZXIuU3RhdGUSEgoKc3RhcnRfZGF0ZRgFIAEoCRIQCghlbmRfZGF0ZRgGIAEoCRIuCgp3YWl0X3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgdmYWlsdXJlGAggASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuU3RhZ2VGYWlsdXJlEg8KB3Byb2JsZW0YCSABKAkiuAEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASGwoXU1RBVEVfV0FJVElOR19GT1JfRklMRVMQARIRCg1TVEFURV9SVU5OSU5HEAISEwoPU1RBVEVfU1VDQ0VFREVEEAMSFwoTU1RBVEVfTUlTU0lOR19GSUxFUxAEEhAKDFNUQVRFX0ZBSUxFRBAFEhEKDVNUQVRFX1NUT1BQRUQQBhIVChFTVEFURV9OT1RfU1RBUlRFRBAHYgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_failure]);
+  fileDesc("CiFzbHVpY2UvY29udHJvbC92MS9ncm91cF9ydW4ucHJvdG8SEXNsdWljZS5jb250cm9sLnYxIp8ECghHcm91cFJ1bhIKCgJpZBgBIAEoCRIQCghncm91cF9pZBgCIAEoCRISCgpncm91cF9uYW1lGAMgASgJEi0KCWZpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoFc3RhdGUYBSABKA4yIS5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1bi5TdGF0ZRIyCgdtZW1iZXJzGAYgAygLMiEuc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBSdW5NZW1iZXISLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CglyZWZyZXNoZXMYCSADKAsyIi5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1blJlZnJlc2gSEwoLaW5nZXN0X29ubHkYCiABKAgioAEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUlVOTklORxABEh8KG1NUQVRFX1JVTk5JTkdfV0lUSF9GQUlMVVJFUxACEhMKD1NUQVRFX1NVQ0NFRURFRBADEhIKDlNUQVRFX1NUT1BQSU5HEAQSEQoNU1RBVEVfU1RPUFBFRBAFEhAKDFNUQVRFX0ZBSUxFRBAGItsDCg5Hcm91cFJ1bk1lbWJlchISCgpjb3VyaWVyX2lkGAEgASgJEhQKDGNvdXJpZXJfbmFtZRgCIAEoCRITCgt3b3JrZmxvd19pZBgDIAEoCRI2CgVzdGF0ZRgEIAEoDjInLnNsdWljZS5jb250cm9sLnYxLkdyb3VwUnVuTWVtYmVyLlN0YXRlEhIKCnN0YXJ0X2RhdGUYBSABKAkSEAoIZW5kX2RhdGUYBiABKAkSLgoKd2FpdF91bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoHZmFpbHVyZRgIIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIPCgdwcm9ibGVtGAkgASgJIrgBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhsKF1NUQVRFX1dBSVRJTkdfRk9SX0ZJTEVTEAESEQoNU1RBVEVfUlVOTklORxACEhMKD1NUQVRFX1NVQ0NFRURFRBADEhcKE1NUQVRFX01JU1NJTkdfRklMRVMQBBIQCgxTVEFURV9GQUlMRUQQBRIRCg1TVEFURV9TVE9QUEVEEAYSFQoRU1RBVEVfTk9UX1NUQVJURUQQByKLAwoPR3JvdXBSdW5SZWZyZXNoEh4KFmN1c3RvbV9kb21haW5fdGFibGVfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSEwoLd29ya2Zsb3dfaWQYBCABKAkSNwoFc3RhdGUYBSABKA4yKC5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1blJlZnJlc2guU3RhdGUSDwoHcHJvYmxlbRgGIAEoCRIwCgdmYWlsdXJlGAcgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuU3RhZ2VGYWlsdXJlIqgBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1dBSVRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISEwoPU1RBVEVfU1VDQ0VFREVEEAMSEAoMU1RBVEVfRkFJTEVEEAQSEQoNU1RBVEVfU1RPUFBFRBAFEhEKDVNUQVRFX1NLSVBQRUQQBhIVChFTVEFURV9OT1RfU1RBUlRFRBAHYgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_failure]);
 
 /**
  * One run of a courier group.
@@ -72,11 +72,25 @@ export type GroupRun = Message<"sluice.control.v1.GroupRun"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When its last courier ended; not set while one runs.
+   * When the last of its couriers and refreshes ended; not set while one goes on or has yet to begin.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 8;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * The custom domain tables that it publishes anew, in the group's order.
+   *
+   * @generated from field: repeated sluice.control.v1.GroupRunRefresh refreshes = 9;
+   */
+  refreshes: GroupRunRefresh[];
+
+  /**
+   * Whether it only loads.
+   *
+   * @generated from field: bool ingest_only = 10;
+   */
+  ingestOnly: boolean;
 };
 
 /**
@@ -87,7 +101,7 @@ export const GroupRunSchema: GenMessage<GroupRun> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_group_run, 0);
 
 /**
- * How far it is: what follows from its couriers.
+ * How far it is: what follows from its couriers and its refreshes.
  *
  * @generated from enum sluice.control.v1.GroupRun.State
  */
@@ -100,7 +114,7 @@ export const GroupRun_State = {
   UNSPECIFIED: 0,
 
   /**
-   * Couriers run, or wait for their files.
+   * Couriers run, or wait for their files; or custom domain tables are published anew.
    *
    * @generated from enum value: STATE_RUNNING = 1;
    */
@@ -114,7 +128,7 @@ export const GroupRun_State = {
   RUNNING_WITH_FAILURES: 2,
 
   /**
-   * Every courier has succeeded, or has been left out as its files were missing.
+   * Every courier has succeeded, or has been left out as its files were missing; then every refresh has succeeded too.
    *
    * @generated from enum value: STATE_SUCCEEDED = 3;
    */
@@ -135,7 +149,7 @@ export const GroupRun_State = {
   STOPPED: 5,
 
   /**
-   * A courier has failed, or files are missing without which it stops.
+   * A courier or a refresh has failed, or files are missing without which it stops.
    *
    * @generated from enum value: STATE_FAILED = 6;
    */
@@ -143,7 +157,7 @@ export const GroupRun_State = {
 } as const;
 
 /**
- * How far it is: what follows from its couriers.
+ * How far it is: what follows from its couriers and its refreshes.
  *
  * @generated from enum sluice.control.v1.GroupRun.State
  */
@@ -307,4 +321,143 @@ export type GroupRunMember_State = (typeof GroupRunMember_State)[keyof typeof Gr
  */
 export const GroupRunMember_StateSchema: GenEnum<GroupRunMember_State> = /*@__PURE__*/
   enumDesc(file_sluice_control_v1_group_run, 1, 0);
+
+/**
+ * A custom domain table that a group's run publishes anew.
+ *
+ * @generated from message sluice.control.v1.GroupRunRefresh
+ */
+export type GroupRunRefresh = Message<"sluice.control.v1.GroupRunRefresh"> & {
+  /**
+   * The custom domain table.
+   *
+   * @generated from field: string custom_domain_table_id = 1;
+   */
+  customDomainTableId: string;
+
+  /**
+   * The source whose database it stands in.
+   *
+   * @generated from field: string source = 2;
+   */
+  source: string;
+
+  /**
+   * Its name when the run began.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Its workflow; empty before its turn, and when there was none.
+   *
+   * @generated from field: string workflow_id = 4;
+   */
+  workflowId: string;
+
+  /**
+   * How far it is.
+   *
+   * @generated from field: sluice.control.v1.GroupRunRefresh.State state = 5;
+   */
+  state: GroupRunRefresh_State;
+
+  /**
+   * Why it was passed over, or could not be started.
+   *
+   * @generated from field: string problem = 6;
+   */
+  problem: string;
+
+  /**
+   * What stopped its workflow.
+   *
+   * @generated from field: sluice.control.v1.StageFailure failure = 7;
+   */
+  failure?: StageFailure | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.GroupRunRefresh.
+ * Use `create(GroupRunRefreshSchema)` to create a new message.
+ */
+export const GroupRunRefreshSchema: GenMessage<GroupRunRefresh> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_group_run, 2);
+
+/**
+ * How far it is.
+ *
+ * @generated from enum sluice.control.v1.GroupRunRefresh.State
+ */
+export const GroupRunRefresh_State = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The couriers go on, or a table before it does.
+   *
+   * @generated from enum value: STATE_WAITING = 1;
+   */
+  WAITING: 1,
+
+  /**
+   * Its workflow goes on.
+   *
+   * @generated from enum value: STATE_RUNNING = 2;
+   */
+  RUNNING: 2,
+
+  /**
+   * Its rows are visible.
+   *
+   * @generated from enum value: STATE_SUCCEEDED = 3;
+   */
+  SUCCEEDED: 3,
+
+  /**
+   * Its workflow failed.
+   *
+   * @generated from enum value: STATE_FAILED = 4;
+   */
+  FAILED: 4,
+
+  /**
+   * Its workflow was stopped.
+   *
+   * @generated from enum value: STATE_STOPPED = 5;
+   */
+  STOPPED: 5,
+
+  /**
+   * It keeps its rows, and problem says why. When a failed workflow before it is resumed, its turn may still come.
+   *
+   * @generated from enum value: STATE_SKIPPED = 6;
+   */
+  SKIPPED: 6,
+
+  /**
+   * It could not be started.
+   *
+   * @generated from enum value: STATE_NOT_STARTED = 7;
+   */
+  NOT_STARTED: 7,
+} as const;
+
+/**
+ * How far it is.
+ *
+ * @generated from enum sluice.control.v1.GroupRunRefresh.State
+ */
+export type GroupRunRefresh_State = (typeof GroupRunRefresh_State)[keyof typeof GroupRunRefresh_State] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.GroupRunRefresh.State.
+ */
+export const GroupRunRefresh_StateSchema: GenEnum<GroupRunRefresh_State> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_group_run, 2, 0);
 
