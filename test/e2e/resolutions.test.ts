@@ -268,6 +268,87 @@ describe("an ingest query that fails", () => {
   });
 });
 
+describe("an ingest query over several files", () => {
+  const PAIR_SQL =
+    "SELECT p.id AS id, nam || q.name AS name FROM people AS p JOIN points AS q ON q.id = p.id";
+
+  async function pair(source: string, points: Buffer): Promise<string> {
+    const feedId = await story.feed(source, "people", SPEC);
+    await story.customer.put(`${source}/people.gz`, gzipSync(csv("1,Ann")));
+    await story.customer.put(`${source}/points.gz`, points);
+    const tags = ["people", "points"];
+    const { courier } = await story.couriers.createCourier({
+      courier: {
+        name: source,
+        credentialId: story.credentialId,
+        files: tags.map((tag) => ({
+          tag,
+          selection: { case: "key", value: `${source}/${tag}.gz` },
+          settings: GZIP,
+        })),
+        loads: [
+          {
+            feedId,
+            operation: LoadOperation.LOAD,
+            ingestQuery: { sql: PAIR_SQL, fileTags: tags },
+          },
+        ],
+      },
+    });
+    return courier?.id ?? "";
+  }
+
+  /** What the courier's query is changed to, taken on by the failed workflow. */
+  async function takenOn(
+    courierId: string,
+    workflowId: string,
+    query: { readonly sql: string; readonly fileTags?: string[] },
+  ): Promise<unknown> {
+    const { courier } = await story.couriers.getCourier({ id: courierId });
+    const loads = courier?.loads ?? [];
+    for (const { ingestQuery } of loads) Object.assign(ingestQuery ?? {}, query);
+    await story.couriers.updateCourier({
+      courier: { id: courierId, loads },
+      updateMask: { paths: ["loads"] },
+    });
+    const { id } = await openAction(workflowId);
+    const resolutionId = "patch_courier";
+    return await story.workflows.resolveAction({ id, resolutionId }).catch(ConnectError.from);
+  }
+  const right = PAIR_SQL.replace("nam ", "p.name ");
+
+  it("does not go on with its files in another order, which would be taken for each other", async () => {
+    const courierId = await pair("ordered", gzipSync(csv("1,+7")));
+    const { id, failure } = await story.run(courierId);
+    expect(failure?.code).toBe("query_invalid");
+    const fileTags = ["points", "people"];
+    expect(await takenOn(courierId, id, { sql: right, fileTags })).toMatchObject({
+      code: Code.FailedPrecondition,
+      rawMessage: expect.stringContaining("restart the workflow instead"),
+    });
+    await takenOn(courierId, id, { sql: right, fileTags: fileTags.toReversed() });
+    expect((await rested(id)).state).toBe(Workflow_State.SUCCEEDED);
+    expect(await namesIn("ordered.people")).toEqual(["Ann+7"]);
+  });
+
+  it("does not go on with other SQL while some of its files are still to be loaded; a new workflow does", async () => {
+    const courierId = await pair("mixed", csv("1,+7"));
+    const { id, failure } = await story.run(courierId);
+    expect(failure?.code).toBe("not_this_container");
+    expect(await takenOn(courierId, id, { sql: right })).toMatchObject({
+      code: Code.FailedPrecondition,
+      rawMessage: expect.stringContaining("restart the workflow instead"),
+    });
+    await story.customer.put("mixed/points.gz", gzipSync(csv("1,+7")));
+    const { workflowId } = await story.workflows.resolveAction({
+      id: (await openAction(id)).id,
+      resolutionId: "restart_workflow",
+    });
+    expect((await rested(workflowId)).state).toBe(Workflow_State.SUCCEEDED);
+    expect(await namesIn("mixed.people")).toEqual(["Ann+7"]);
+  });
+});
+
 describe("what a failed workflow keeps", () => {
   /** A feed's courier whose second file is cut short, and the workflow that failed by it. */
   async function half(of: Story, source: string): Promise<Workflow> {

@@ -4,12 +4,13 @@ import type { Courier } from "@sluice/api/control/v1/courier_pb";
 import { type FileSettings, FileSettingsSchema } from "@sluice/api/control/v1/file_settings_pb";
 import type { Change } from "../change.ts";
 import { type Plan, planToJson } from "../plan.ts";
+import { assertQueriesFit } from "./query-changes.ts";
 import { beginAnew } from "./resume.ts";
 
 /**
  * Takes the courier as it is now over into a workflow that rests. Loads that are not done and whose file is opened
  * otherwise now begin from the start. FAILED_PRECONDITION for a change that wants another workflow: other feeds, other
- * operations, a file that is gone.
+ * operations, a file that is gone, a query that does not fit what was loaded.
  */
 export async function refreshPlan(change: Change, plan: Plan, courier: Courier): Promise<void> {
   const { trx, tenant, workflow } = change;
@@ -21,6 +22,7 @@ export async function refreshPlan(change: Change, plan: Plan, courier: Courier):
     .where("workflow_id", "=", workflow.id)
     .execute();
   assertSameLoads(plan.courier, courier, new Set(found.map(({ file_tag }) => file_tag)));
+  await assertQueriesFit(change, plan.courier, courier);
   const reopened = found.flatMap(({ file_tag }) =>
     isOpenedAlike(plan.courier, courier, file_tag) ? [] : [file_tag],
   );
