@@ -59,6 +59,21 @@ test.each([
   expect(await check(sql)).toEqual({ columns, faults: [] });
 });
 
+test.each(["q.later", "fresh.later"])(
+  "a table that was never filled is named as such: %s",
+  async (table) => {
+    const sql = `SELECT id FROM ${table}`;
+    const looked = await checkCustomQuery(server.warehouse, "q", { sql, readableTables: [table] });
+    expect(looked.columns).toEqual([]);
+    expect(looked.faults).toMatchObject([
+      {
+        message: expect.stringMatching(/not there yet: load the feed, or publish/),
+        isForbidden: false,
+      },
+    ]);
+  },
+);
+
 test.each([
   "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
   "SELECT * FROM s3('http://127.0.0.1:1/b/k', 'CSV')",

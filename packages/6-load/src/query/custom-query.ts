@@ -4,6 +4,7 @@ import type { TableColumn } from "../columns.ts";
 import { readColumns } from "../domain-table.ts";
 import { quoteIdentifier } from "../quoting.ts";
 import { buildTable, type TableAddress, type TableName } from "../table-names.ts";
+import { clickHouseCodeOf } from "../translate-clickhouse-error.ts";
 import type { Warehouse } from "../warehouse.ts";
 import { at, FUNCTIONS, isNamedByWith, TABLE_FUNCTIONS } from "./check-query.ts";
 import { type ParsedQuery, parseQuery } from "./parsed-query.ts";
@@ -65,9 +66,17 @@ function faultsOf(parsed: ParsedQuery, { sql, readableTables }: CustomQuery): Qu
   return faults;
 }
 
+/** UNKNOWN_TABLE, UNKNOWN_DATABASE: of a table that control allows, so that it is known and was never filled. */
+const NOT_THERE_YET = new Set([60, 81]);
+
 /** The failure of a statement about the query as faults of the query; thrown on when it is something else. */
 function toFaults(error: unknown, sql: string): QueryFault[] {
   const fault = queryFaultOf(error, sql);
+  if (NOT_THERE_YET.has(clickHouseCodeOf(error) ?? 0)) {
+    const message =
+      "a table that it reads is not there yet: load the feed, or publish the custom table, first";
+    return [{ line: 0, column: 0, ...fault, message, isForbidden: false }];
+  }
   if (fault === undefined) throw error;
   const message = fault.isForbidden
     ? "the query has no right to something that it reads: it reads domain tables alone"
