@@ -57,10 +57,14 @@ test.skipIf(absent !== undefined)(
     await story.local.startControl();
     const { loads } = await story.tables.listLoads({ feedId });
     expect(loads).toMatchObject([{ rows: 2n }]);
+    // It knows what is loaded already, and what is not.
+    expect((await story.run(courierId)).state).toBe(Workflow_State.SKIPPED);
+    await story.customer.put("people.csv", "id,name\n2,Zwei\n3,Three\n");
     expect((await story.run(courierId)).state).toBe(Workflow_State.SUCCEEDED);
     expect(await story.rows("SELECT id, name FROM crm.people ORDER BY id")).toEqual([
       { id: 1, name: "One" },
-      { id: 2, name: "Two" },
+      { id: 2, name: "Zwei" },
+      { id: 3, name: "Three" },
     ]);
   },
 );

@@ -203,9 +203,14 @@ const orders = await couriers.createCourier({
 const ordersId = orders.courier?.id ?? "";
 say("by day, from file names like 2026/11/20/customers.csv.gz.pgp");
 
-const run = async (courierId: string, requestId: string): Promise<Workflow | undefined> => {
+const run = async (
+  courierId: string,
+  requestId: string,
+  reloadUnchanged = false,
+): Promise<Workflow | undefined> => {
   const { workflowId } = await couriers.runCourier({
     id: courierId,
+    reloadUnchanged,
     scope: { case: "date", value: "2026-11-20" },
     requestId,
   });
@@ -270,8 +275,11 @@ for (const { key, row, field, value, code } of refused) {
   say(`first reject: ${key} row ${row}: ${field} = "${value}" (${code})`);
 }
 
-step("Run the same load again: the same table, nothing twice");
-check("orders workflow", stateOf(await run(ordersId, "demo-3")), "SUCCEEDED");
+step(
+  "Run the same load again: what is unchanged is passed over; loaded all the same, nothing is twice",
+);
+check("orders workflow", stateOf(await run(ordersId, "demo-3")), "SKIPPED");
+check("orders workflow", stateOf(await run(ordersId, "demo-3-again", true)), "SUCCEEDED");
 check("orders in the domain table", await ordersDigest(reader, "acme.orders"), expected);
 
 step("Run a courier that has the wrong PGP key");
