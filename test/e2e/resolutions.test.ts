@@ -268,36 +268,38 @@ describe("an ingest query that fails", () => {
   });
 });
 
+const WRONG_PAIR =
+  "SELECT p.id AS id, nam || q.name AS name FROM people AS p JOIN points AS q ON q.id = p.id";
+const RIGHT_PAIR = WRONG_PAIR.replace("nam ", "p.name ");
+
+/** A courier of a query over two files. */
+async function pair(source: string, points: Buffer, sql = WRONG_PAIR): Promise<string> {
+  const feedId = await story.feed(source, "people", SPEC);
+  await story.customer.put(`${source}/people.gz`, gzipSync(csv("1,Ann")));
+  await story.customer.put(`${source}/points.gz`, points);
+  const tags = ["people", "points"];
+  const { courier } = await story.couriers.createCourier({
+    courier: {
+      name: source,
+      credentialId: story.credentialId,
+      files: tags.map((tag) => ({
+        tag,
+        selection: { case: "key", value: `${source}/${tag}.gz` },
+        settings: GZIP,
+      })),
+      loads: [
+        {
+          feedId,
+          operation: LoadOperation.LOAD,
+          ingestQuery: { sql, fileTags: tags },
+        },
+      ],
+    },
+  });
+  return courier?.id ?? "";
+}
+
 describe("an ingest query over several files", () => {
-  const PAIR_SQL =
-    "SELECT p.id AS id, nam || q.name AS name FROM people AS p JOIN points AS q ON q.id = p.id";
-
-  async function pair(source: string, points: Buffer): Promise<string> {
-    const feedId = await story.feed(source, "people", SPEC);
-    await story.customer.put(`${source}/people.gz`, gzipSync(csv("1,Ann")));
-    await story.customer.put(`${source}/points.gz`, points);
-    const tags = ["people", "points"];
-    const { courier } = await story.couriers.createCourier({
-      courier: {
-        name: source,
-        credentialId: story.credentialId,
-        files: tags.map((tag) => ({
-          tag,
-          selection: { case: "key", value: `${source}/${tag}.gz` },
-          settings: GZIP,
-        })),
-        loads: [
-          {
-            feedId,
-            operation: LoadOperation.LOAD,
-            ingestQuery: { sql: PAIR_SQL, fileTags: tags },
-          },
-        ],
-      },
-    });
-    return courier?.id ?? "";
-  }
-
   /** What the courier's query is changed to, taken on by the failed workflow. */
   async function takenOn(
     courierId: string,
@@ -315,18 +317,17 @@ describe("an ingest query over several files", () => {
     const resolutionId = "patch_courier";
     return await story.workflows.resolveAction({ id, resolutionId }).catch(ConnectError.from);
   }
-  const right = PAIR_SQL.replace("nam ", "p.name ");
 
   it("does not go on with its files in another order, which would be taken for each other", async () => {
     const courierId = await pair("ordered", gzipSync(csv("1,+7")));
     const { id, failure } = await story.run(courierId);
     expect(failure?.code).toBe("query_invalid");
     const fileTags = ["points", "people"];
-    expect(await takenOn(courierId, id, { sql: right, fileTags })).toMatchObject({
+    expect(await takenOn(courierId, id, { sql: RIGHT_PAIR, fileTags })).toMatchObject({
       code: Code.FailedPrecondition,
       rawMessage: expect.stringContaining("restart the workflow instead"),
     });
-    await takenOn(courierId, id, { sql: right, fileTags: fileTags.toReversed() });
+    await takenOn(courierId, id, { sql: RIGHT_PAIR, fileTags: fileTags.toReversed() });
     expect((await rested(id)).state).toBe(Workflow_State.SUCCEEDED);
     expect(await namesIn("ordered.people")).toEqual(["Ann+7"]);
   });
@@ -335,7 +336,7 @@ describe("an ingest query over several files", () => {
     const courierId = await pair("mixed", csv("1,+7"));
     const { id, failure } = await story.run(courierId);
     expect(failure?.code).toBe("not_this_container");
-    expect(await takenOn(courierId, id, { sql: right })).toMatchObject({
+    expect(await takenOn(courierId, id, { sql: RIGHT_PAIR })).toMatchObject({
       code: Code.FailedPrecondition,
       rawMessage: expect.stringContaining("restart the workflow instead"),
     });
@@ -346,6 +347,31 @@ describe("an ingest query over several files", () => {
     });
     expect((await rested(workflowId)).state).toBe(Workflow_State.SUCCEEDED);
     expect(await namesIn("mixed.people")).toEqual(["Ann+7"]);
+  });
+});
+
+describe("a file that an ingest query will read", () => {
+  it("is read anew as it lies in the bucket by then (WF-7, WF-10, SC-6)", async () => {
+    const courierId = await pair("anew", cut(csv("1,+7")), RIGHT_PAIR);
+    const { id, failure } = await story.run(courierId);
+    expect(failure).toMatchObject({ code: "truncated", coordinate: { key: "anew/points.gz" } });
+    await story.customer.put("anew/points.gz", gzipSync(csv("1,+8")));
+    const done = await resolve(await openAction(id), "retry_task");
+    expect(done.failure).toBeUndefined();
+    expect(done.state).toBe(Workflow_State.SUCCEEDED);
+    expect(await namesIn("anew.people")).toEqual(["Ann+8"]);
+  });
+
+  it("is replaced by another object of the bucket (WF-12, SC-6)", async () => {
+    const courierId = await pair("instead", cut(csv("1,+7")), RIGHT_PAIR);
+    const { id } = await story.run(courierId);
+    await story.customer.put("instead/other.gz", gzipSync(csv("1,+9")));
+    const done = await resolve(await openAction(id), "attach_object", {
+      case: "replacementKey",
+      value: "instead/other.gz",
+    });
+    expect(done.state).toBe(Workflow_State.SUCCEEDED);
+    expect(await namesIn("instead.people")).toEqual(["Ann+9"]);
   });
 });
 

@@ -75,7 +75,7 @@ export {
   type RejectSummary,
   summarizeRejects,
 } from "./read-rejects.ts";
-export { removeStaged } from "./remove-staged.ts";
+export { removeStaged, removeStagedForQuery } from "./remove-staged.ts";
 export {
   publishReplayedRejects,
   type ReplayFilter,

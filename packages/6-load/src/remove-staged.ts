@@ -1,6 +1,7 @@
 import type { Feed, ManifestObject } from "@sluice/schema";
 import { ROW_BITS } from "./insert-statement.ts";
-import { quoteText } from "./quoting.ts";
+import { type QueryPlace, queryDatabase } from "./query/query-files.ts";
+import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { rejectsTable, stagingRejectsTable, stagingTable } from "./table-names.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -15,15 +16,38 @@ export async function removeStaged(
   { ordinal }: Pick<ManifestObject, "ordinal">,
 ): Promise<void> {
   const at = { source: feed.source, name: feed.name };
-  const ofObject = (place: string): string => `bitShiftRight(${place}, ${ROW_BITS}) = ${ordinal}`;
-  const remove = async (table: string, condition: string): Promise<void> =>
-    await warehouse.execute(
-      `ALTER TABLE ${table} DELETE WHERE ${condition} SETTINGS mutations_sync = 1`,
-    );
-  await remove(stagingTable(at, workflowId).sql, ofObject("toUInt64(_updated)"));
-  await remove(stagingRejectsTable(at, workflowId).sql, ofObject("_place"));
+  await remove(warehouse, stagingTable(at, workflowId).sql, ofObject("_updated", ordinal));
+  await remove(warehouse, stagingRejectsTable(at, workflowId).sql, ofObject("_place", ordinal));
   await remove(
+    warehouse,
     rejectsTable(at).sql,
-    `_workflow = ${quoteText(workflowId)} AND ${ofObject("_place")}`,
+    `_workflow = ${quoteText(workflowId)} AND ${ofObject("_place", ordinal)}`,
+  );
+}
+
+/** The same for an object that an ingest query will read, of whatever tags. */
+export async function removeStagedForQuery(
+  warehouse: Warehouse,
+  place: QueryPlace,
+  { ordinal }: Pick<ManifestObject, "ordinal">,
+): Promise<void> {
+  const database = queryDatabase(place);
+  const found = await warehouse.query<{ table: string; place: string }>(
+    "SELECT table, name AS place FROM system.columns WHERE database = {database:String} AND startsWith(table, 'file_') AND name IN ('_updated', '_place')",
+    { database },
+  );
+  for (const { table, place: column } of found) {
+    const name = `${quoteIdentifier(database)}.${quoteIdentifier(table)}`;
+    await remove(warehouse, name, ofObject(column, ordinal));
+  }
+}
+
+/** The low half of a row's version is its place; the high half is of the last-updated field. */
+const ofObject = (place: string, ordinal: number): string =>
+  `bitShiftRight(toUInt64(${place}), ${ROW_BITS}) = ${ordinal}`;
+
+async function remove(warehouse: Warehouse, table: string, condition: string): Promise<void> {
+  await warehouse.execute(
+    `ALTER TABLE ${table} DELETE WHERE ${condition} SETTINGS mutations_sync = 1`,
   );
 }

@@ -10,6 +10,7 @@ import {
   type QueryTotals,
   queryDatabase,
   queryFields,
+  removeStagedForQuery,
   resolveColumns,
   runIngestQuery,
   toFileFeed,
@@ -55,6 +56,7 @@ async function stage(
   columns: readonly SourceColumn[],
   rows: readonly TestRow[],
   key = `${tag}.csv`,
+  ordinal = 1,
 ): Promise<number> {
   const { workflowId = "w" } = given;
   const { warehouse } = server;
@@ -66,7 +68,7 @@ async function stage(
     warehouse,
     feed: file,
     workflowId,
-    object: manifestObject({ key }),
+    object: manifestObject({ key, ordinal }),
     entry: "",
     rowBase: 0,
     plan: resolveColumns(file, columns),
@@ -287,6 +289,28 @@ describe("an ingest query", () => {
     expect(await server.rows("SELECT id, city FROM acme.names__stg_w")).toEqual([
       { id: 1, city: "Oslo" },
     ]);
+  });
+
+  test("reads nothing of a file that was removed before its query ran, and all of the others", async () => {
+    const feed = feedOf([field("id", "integer")], { id: "removed", name: "removed" });
+    const tags = ["a", "b"];
+    const given = { feed, sql: "SELECT id FROM a UNION ALL SELECT id FROM b" };
+    const bad = { code: "malformed", raw: "bad" } as const;
+    const put = async (tag: string, key: string, ordinal: number, id: string): Promise<number> =>
+      await stage(given, tags, tag, textColumns(["id"]), [[id], bad], key, ordinal);
+    await put("a", "1.csv", 1, "1");
+    await put("a", "2.csv", 2, "2");
+    await put("b", "3.csv", 3, "4");
+    // An archive's entries are of several tags.
+    await put("b", "2.csv", 2, "8");
+    const place = placeOf(given, tags);
+    await removeStagedForQuery(server.warehouse, place, { ordinal: 2 });
+    await removeStagedForQuery(server.warehouse, place, { ordinal: 2 });
+    await run(given, { "1.csv": 2, "3.csv": 2 }, tags);
+    expect(await staged(feed)).toEqual([{ n: 2, sum: 5 }]);
+    expect(
+      await server.rows("SELECT _file FROM acme.removed__stg_w__rejects ORDER BY _file"),
+    ).toEqual([{ _file: "1.csv" }, { _file: "3.csv" }]);
   });
 
   test("refuses files of one tag whose columns have different types", async () => {

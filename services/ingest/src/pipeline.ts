@@ -1,7 +1,7 @@
 import { containerOf, decompress, openZip, SNIFF_BYTES, unarchiveTar } from "@sluice/decompress";
 import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
-import { removeStaged, type Warehouse } from "@sluice/load";
+import { removeStaged, removeStagedForQuery, type Warehouse } from "@sluice/load";
 import { assertFormat } from "@sluice/parse";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
 import type { ByteBudget } from "@sluice/streams";
@@ -94,7 +94,9 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   try {
     // What was staged of other bytes, or by other settings, must not stay among the new rows.
     if (object.generation !== undefined && resumeAt.batches === 0) {
-      await removeStaged(context.warehouse, work.feed, work.workflowId, object);
+      const { warehouse } = context;
+      if (work.query !== undefined) await removeStagedForQuery(warehouse, work.query, object);
+      await removeStaged(warehouse, work.feed, work.workflowId, object);
     }
     if (work.isSkipped) {
       const { state } = meter;

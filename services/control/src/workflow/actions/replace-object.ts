@@ -75,8 +75,15 @@ async function replace(
     .where("position", "=", object.position)
     .where("state", "<>", "skipped")
     .execute();
-  // What an ingest query read can't be taken back file by file: the frozen version is tried again.
-  if (tasks.some(({ variant }) => variant !== "")) return;
+  // What an ingest query read can't be taken back file by file.
+  if (await isRead(change, tasks)) {
+    // The frozen version is tried again.
+    if (failed === "redo") return;
+    throw new ConnectError(
+      `an ingest query has read ${object.key} already: restart the workflow instead`,
+      Code.FailedPrecondition,
+    );
+  }
   const published = await publishedFeeds(change);
   const open = tasks.filter(({ feed_id }) => !published.has(feed_id));
   const busy = open.find(({ state }) => state === "running" || state === "waiting");
@@ -108,6 +115,27 @@ async function replace(
       await runAgain(change, task, true);
     }
   }
+}
+
+/** Whether a query that reads the files of these tasks was begun. */
+async function isRead(
+  { trx, tenant, workflow }: Change,
+  tasks: readonly TaskRow[],
+): Promise<boolean> {
+  const feedIds = tasks.flatMap(({ variant, feed_id }) =>
+    variant === "query_file" && feed_id !== null ? [feed_id] : [],
+  );
+  if (feedIds.length === 0) return false;
+  const begun = await trx
+    .selectFrom("task")
+    .select("id")
+    .where("tenant", "=", tenant)
+    .where("workflow_id", "=", workflow.id)
+    .where("variant", "=", "query")
+    .where("feed_id", "in", feedIds)
+    .where("attempt", ">", 0)
+    .executeTakeFirst();
+  return begun !== undefined;
 }
 
 async function setSize(change: Change, tasks: readonly TaskRow[], size: number): Promise<void> {

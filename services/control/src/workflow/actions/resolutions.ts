@@ -142,9 +142,8 @@ function isOfTheFile({ failure, object }: Situation): boolean {
 }
 
 function attachObject(situation: Situation): Offer | undefined {
-  const { object, task } = situation;
-  // What an ingest query read can't be taken back file by file.
-  if (object === undefined || task.variant !== "" || !isOfTheFile(situation)) return undefined;
+  const { object } = situation;
+  if (object === undefined || !isOfTheFile(situation)) return undefined;
   return {
     id: "attach_object",
     title: "Read an uploaded file, or another object of the bucket, in the place of this one.",
