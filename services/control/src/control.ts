@@ -15,7 +15,16 @@ import { sql } from "kysely";
 import { type Logger, pino } from "pino";
 import { type ControlConfig, controlDirectory } from "./config.ts";
 import type { ControlContext } from "./context.ts";
+import {
+  checkCourierUpdate,
+  createCourierService,
+  updateCourierIn,
+} from "./couriers/courier-service.ts";
+import { connectionOf, pgpKeysOf } from "./credentials/credential-access.ts";
+import { createCredentialService, updateCredential } from "./credentials/credential-service.ts";
+import { registerTenant } from "./credentials/platform-identity.ts";
 import { type Database, openDatabase } from "./database/database.ts";
+import { createFeedService } from "./feeds/feed-service.ts";
 import { createGroups } from "./groups/groups.ts";
 import { recordRunEnding } from "./groups/run-refreshes.ts";
 import { createInspector } from "./inspect.ts";
@@ -28,22 +37,13 @@ import { healthRoutes } from "./server/health.ts";
 import { listen } from "./server/listen.ts";
 import { reflectionRoutes } from "./server/reflection.ts";
 import { validateRequests, warmUp } from "./server/validation.ts";
-import {
-  checkCourierUpdate,
-  createCourierService,
-  updateCourierIn,
-} from "./services/courier-service.ts";
-import { connectionOf, pgpKeysOf } from "./services/credential-access.ts";
-import { createCredentialService, updateCredential } from "./services/credential-service.ts";
-import { createCustomTableService } from "./services/custom-table-service.ts";
-import { createDomainTableService } from "./services/domain-table-service.ts";
-import { createFeedService } from "./services/feed-service.ts";
-import { pinObjects } from "./services/pin-objects.ts";
-import { registerTenant } from "./services/platform-identity.ts";
-import { createSourceService } from "./services/source-service.ts";
-import { createUploadArea } from "./services/uploads.ts";
+import { createSourceService } from "./sources/source-service.ts";
+import { createCustomTableService } from "./tables/custom-table-service.ts";
+import { createDomainTableService } from "./tables/domain-table-service.ts";
 import { currentTenant } from "./tenant.ts";
 import { liveInspectUrls } from "./workers.ts";
+import { pinObjects } from "./workflow/actions/pin-objects.ts";
+import { createUploadArea } from "./workflow/actions/uploads.ts";
 import { createWorkflowEngine, type WorkflowEngine } from "./workflow/workflow-engine.ts";
 
 /** A control service that answers. */

@@ -3,7 +3,7 @@ import { CredentialService } from "@sluice/api/control/v1/credential_service_pb"
 import { StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
 import { SourceService } from "@sluice/api/control/v1/source_service_pb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isExternalId } from "../src/services/aws-names.ts";
+import { isExternalId } from "../src/credentials/aws-names.ts";
 import { type ControlUnderTest, startControlUnderTest } from "./testing/control-under-test.ts";
 import { DATABASES, type TestDatabase } from "./testing/databases.ts";
 import {

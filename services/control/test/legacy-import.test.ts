@@ -6,7 +6,7 @@ import {
   LegacyFinding_Severity,
 } from "@sluice/api/control/v1/legacy_import_pb";
 import { describe, expect, test } from "vitest";
-import { importLegacy, type LegacyImport } from "../src/legacy/import-legacy.ts";
+import { importLegacy, type LegacyImport } from "../src/couriers/legacy/import-legacy.ts";
 
 interface Legacy {
   readonly entities?: unknown;

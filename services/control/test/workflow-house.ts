@@ -13,9 +13,9 @@ import { ConnectionSchema, type Lease, PgpKeysSchema } from "@sluice/api/ingest/
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import pg from "pg";
 import { pino } from "pino";
+import { updateCourierIn } from "../src/couriers/courier-service.ts";
 import type { Database, DatabaseOptions } from "../src/database/database.ts";
 import { createSecretBox } from "../src/secrets/secret-box.ts";
-import { updateCourierIn } from "../src/services/courier-service.ts";
 import {
   createWorkflowEngine,
   type WorkflowEngine,

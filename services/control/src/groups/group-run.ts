@@ -3,7 +3,7 @@ import type { CourierGroup, GroupMember } from "@sluice/api/control/v1/courier_g
 import { Notification_Kind } from "@sluice/api/control/v1/notification_pb";
 import { sql } from "kysely";
 import { type NewNotification, notify } from "../notifications/notify.ts";
-import { selectCustomTables } from "../services/custom-table-rows.ts";
+import { selectCustomTables } from "../tables/custom-table-rows.ts";
 import type { Tenant } from "../tenant.ts";
 import type { Trx } from "../workflow/context.ts";
 import { toMs } from "./group-rows.ts";

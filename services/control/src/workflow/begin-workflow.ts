@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import { readFeed } from "../feeds/feed-rows.ts";
 import { makeId } from "../resources/identity.ts";
 import { type CreatingCall, makeOnce } from "../resources/request-id.ts";
-import { readFeed } from "../services/feed-rows.ts";
 import type { Tenant } from "../tenant.ts";
 import type { EngineContext, Trx } from "./context.ts";
 import type { Days } from "./days.ts";

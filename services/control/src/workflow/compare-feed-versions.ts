@@ -11,7 +11,7 @@ import {
   type ManifestObject,
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
-import { readFeed } from "../services/feed-rows.ts";
+import { readFeed } from "../feeds/feed-rows.ts";
 import { activeVersion, beginOnce, type NewWorkflow } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
 import { nextDay } from "./days.ts";

@@ -25,8 +25,8 @@ import {
   SelectionSchema,
   SentObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
-import { partsOf, pgpCredentialsOf } from "../services/courier-files.ts";
-import { stitchFeedsOf } from "../services/stitch-feeds.ts";
+import { partsOf, pgpCredentialsOf } from "../couriers/courier-files.ts";
+import { stitchFeedsOf } from "../feeds/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { type Days, daysOf } from "./days.ts";
 import { newestChange, undoRefusal } from "./load-records.ts";

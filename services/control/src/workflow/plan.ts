@@ -7,7 +7,7 @@ import {
   type ManifestObject,
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
-import { partsOf } from "../services/courier-files.ts";
+import { partsOf } from "../couriers/courier-files.ts";
 
 /** What a workflow began with and keeps, whatever becomes of the courier and its feeds. No secrets. */
 export interface Plan {

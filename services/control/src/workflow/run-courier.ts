@@ -6,7 +6,7 @@ import {
   RunCourierRequestSchema,
 } from "@sluice/api/control/v1/courier_service_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
-import { readCourier } from "../services/courier-rows.ts";
+import { readCourier } from "../couriers/courier-rows.ts";
 import { activeVersion, beginOnce } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
 import { daysOfRun } from "./days.ts";

@@ -28,7 +28,7 @@ import {
   readCustomTableRow,
   toCustomTable,
   toFeedVersion,
-} from "../services/custom-table-rows.ts";
+} from "../tables/custom-table-rows.ts";
 import type { Tenant } from "../tenant.ts";
 import { activeVersion, beginOnce, type NewWorkflow } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";

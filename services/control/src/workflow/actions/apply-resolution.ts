@@ -10,8 +10,8 @@ import {
   type ResolveActionRequest,
   ResolveActionRequestSchema,
 } from "@sluice/api/control/v1/workflow_service_pb";
+import { readCourier } from "../../couriers/courier-rows.ts";
 import { refuseField } from "../../server/field-violations.ts";
-import { readCourier } from "../../services/courier-rows.ts";
 import type { Change } from "../change.ts";
 import type { EngineContext } from "../context.ts";
 import { unpublishedFeeds } from "../effects.ts";

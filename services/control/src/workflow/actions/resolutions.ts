@@ -6,7 +6,7 @@ import {
 } from "@sluice/api/control/v1/action_pb";
 import type { Courier } from "@sluice/api/control/v1/courier_pb";
 import { ActionKind, Stage } from "@sluice/api/control/v1/failure_pb";
-import { partsOf, pgpCredentialsOf } from "../../services/courier-files.ts";
+import { partsOf, pgpCredentialsOf } from "../../couriers/courier-files.ts";
 import { withArchiveAsFile, withOptionalEntries, withProposedChange } from "./courier-proposals.ts";
 import type { Situation } from "./situation.ts";
 

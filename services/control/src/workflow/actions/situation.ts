@@ -1,8 +1,8 @@
 import type { Courier } from "@sluice/api/control/v1/courier_pb";
 import type { StageFailure } from "@sluice/api/control/v1/failure_pb";
 import type { Kysely, Selectable } from "kysely";
+import { selectCouriers, toCourier } from "../../couriers/courier-rows.ts";
 import type { ManifestObjectTable, Schema } from "../../database/schema.ts";
-import { selectCouriers, toCourier } from "../../services/courier-rows.ts";
 import type { TaskRow, WorkflowRow } from "../context.ts";
 import { failureFromJson } from "../failure.ts";
 import { type Plan, planFromJson } from "../plan.ts";

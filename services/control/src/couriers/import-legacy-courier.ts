@@ -10,10 +10,10 @@ import {
   LegacyFindingsSchema,
 } from "@sluice/api/control/v1/legacy_import_pb";
 import type { ControlContext } from "../context.ts";
-import { importLegacy } from "../legacy/import-legacy.ts";
+import { connectionOf } from "../credentials/credential-access.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import { assertCourier } from "./courier-checks.ts";
-import { connectionOf } from "./credential-access.ts";
+import { importLegacy } from "./legacy/import-legacy.ts";
 
 /** Errors that the message names; all of them stand in the details. */
 const NAMED_ERRORS = 3;

@@ -5,10 +5,10 @@ import type { DomainTableService } from "@sluice/api/control/v1/domain_table_ser
 import type { Feed } from "@sluice/api/control/v1/feed_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
+import { readFeed } from "../feeds/feed-rows.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
 import { toLoad } from "../workflow/list-loads.ts";
 import { newestChange } from "../workflow/load-records.ts";
-import { readFeed } from "./feed-rows.ts";
 import { listDomainTables } from "./list-domain-tables.ts";
 import { planDeleteRows } from "./plan-delete-rows.ts";
 

@@ -9,11 +9,11 @@ import {
 import type { Field, FieldType } from "@sluice/api/control/v1/feed_pb";
 import { DeleteRowsChangeSchema } from "@sluice/api/ingest/v1/table_change_pb";
 import type { ControlContext } from "../context.ts";
+import { readFeed } from "../feeds/feed-rows.ts";
 import { type FieldFault, invalidRequest, toViolation } from "../server/field-violations.ts";
 import { sealDeletePlan } from "../workflow/delete-plan.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
 import { newestChange } from "../workflow/load-records.ts";
-import { readFeed } from "./feed-rows.ts";
 
 /** Columns of the service's own that a rule may name, for equality. */
 const OWN_COLUMNS: readonly string[] = ["_file", "_workflow"];

@@ -2,12 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { type DomainTable, DomainTableSchema } from "@sluice/api/control/v1/domain_table_pb";
 import type { ListDomainTablesRequest } from "@sluice/api/control/v1/domain_table_service_pb";
 import type { ControlContext } from "../context.ts";
+import { selectFeeds, toFeed } from "../feeds/feed-rows.ts";
 import { toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
 import { toLoad } from "../workflow/list-loads.ts";
 import { newestChange } from "../workflow/load-records.ts";
-import { selectFeeds, toFeed } from "./feed-rows.ts";
 
 /** The domain tables of active feeds, by source and feed, with their sizes and what last changed them. */
 export async function listDomainTables(

@@ -2,11 +2,11 @@ import { create, fromJson, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type Courier, CourierSchema } from "@sluice/api/control/v1/courier_pb";
 import type { Kysely, Selectable, SelectQueryBuilder } from "kysely";
+import { toStatus } from "../credentials/credential-rows.ts";
 import type { CourierTable, CredentialTable, Schema } from "../database/schema.ts";
 import { notFound } from "../resources/resource-errors.ts";
 import type { Tenant } from "../tenant.ts";
 import { partsOf, pgpCredentialsOf } from "./courier-files.ts";
-import { toStatus } from "./credential-rows.ts";
 
 /** A courier with how its credential's last test ended. */
 export type CourierRow = Selectable<CourierTable> & {

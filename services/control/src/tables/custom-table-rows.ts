@@ -9,11 +9,11 @@ import { FieldSchema } from "@sluice/api/control/v1/feed_pb";
 import { type FeedVersion, FeedVersionSchema } from "@sluice/api/ingest/v1/task_pb";
 import type { Kysely, Selectable, SelectQueryBuilder } from "kysely";
 import type { CustomDomainTableTable, Schema } from "../database/schema.ts";
+import { selectFeeds, toFeed } from "../feeds/feed-rows.ts";
 import { toNameKey } from "../resources/identity.ts";
 import { nameTaken, notFound } from "../resources/resource-errors.ts";
 import type { Tenant } from "../tenant.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
-import { selectFeeds, toFeed } from "./feed-rows.ts";
 
 export type CustomTableRow = Selectable<CustomDomainTableTable> & {
   readonly source: string;

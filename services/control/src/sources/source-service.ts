@@ -9,13 +9,13 @@ import {
   type SourceService,
 } from "@sluice/api/control/v1/source_service_pb";
 import type { ControlContext } from "../context.ts";
+import { connectionOf } from "../credentials/credential-access.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { findMade, makeOnce } from "../resources/request-id.ts";
 import { assertEtag, inUse, isViolationOf, nameTaken } from "../resources/resource-errors.ts";
 import { databaseNameFault } from "../resources/sql-name.ts";
 import { refuseField } from "../server/field-violations.ts";
-import { connectionOf } from "./credential-access.ts";
 import { findPlugins } from "./plugins.ts";
 import { inferFileSettings, previewObject } from "./preview.ts";
 import { readSourceRow, toSource } from "./source-rows.ts";

@@ -14,6 +14,7 @@ import { type Column, ColumnSchema } from "@sluice/api/control/v1/domain_table_p
 import type { CustomTableChange } from "@sluice/api/ingest/v1/table_change_pb";
 import { CustomTableChangeSchema } from "@sluice/api/ingest/v1/table_change_pb";
 import type { ControlContext } from "../context.ts";
+import { stitchFeedsOf } from "../feeds/stitch-feeds.ts";
 import { groupsThatRefresh } from "../groups/group-references.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
@@ -27,14 +28,13 @@ import {
   toViolation,
   violationsBelow,
 } from "../server/field-violations.ts";
+import { ensureSource } from "../sources/source-rows.ts";
 import {
   readableTables,
   readCustomTableRow,
   selectCustomTables,
   toCustomTable,
 } from "./custom-table-rows.ts";
-import { ensureSource } from "./source-rows.ts";
-import { stitchFeedsOf } from "./stitch-feeds.ts";
 
 const WRITABLE = ["query", "primary_key", "column_tags", "make_available_to_stitch"];
 /** Custom domain tables. Publishing is the workflow engine's. */

@@ -1,5 +1,5 @@
-import type { ControlContext } from "../context.ts";
-import type { UploadArea } from "../workflow/context.ts";
+import type { ControlContext } from "../../context.ts";
+import type { UploadArea } from "../context.ts";
 
 /** The platform's bucket of uploads, into which a worker writes: control has no S3 client. */
 export function createUploadArea({ inspect }: Pick<ControlContext, "inspect">): UploadArea {

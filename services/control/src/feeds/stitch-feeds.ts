@@ -2,9 +2,9 @@ import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
 import type { Kysely } from "kysely";
 import type { Schema } from "../database/schema.ts";
 import { toNameKey } from "../resources/identity.ts";
+import { stitchCustomTables } from "../tables/custom-table-rows.ts";
 import type { Tenant } from "../tenant.ts";
 import { activeVersionOf } from "../workflow/feed-version.ts";
-import { stitchCustomTables } from "./custom-table-rows.ts";
 import { selectFeeds, toFeed } from "./feed-rows.ts";
 
 /** The active feeds of a source, and its custom domain tables, that are made available to Stitch, by name: what its semantic view shows. */

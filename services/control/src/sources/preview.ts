@@ -18,8 +18,8 @@ import {
   PreviewSchema,
 } from "@sluice/api/control/v1/preview_pb";
 import type { ControlContext } from "../context.ts";
+import { connectionOf } from "../credentials/credential-access.ts";
 import { completeFailure } from "../stage-failure.ts";
-import { connectionOf } from "./credential-access.ts";
 import { assertSettings, feedVersionOf, pgpKeysToTry, typingOf } from "./preview-access.ts";
 
 /** A look may read hundreds of megabytes before it can show anything; the worker has a limit below this one. */

@@ -8,11 +8,11 @@ import {
 } from "@sluice/api/control/v1/courier_service_pb";
 import type { OtherPatternSchema } from "@sluice/api/ingest/v1/inspect_service_pb";
 import type { ControlContext } from "../context.ts";
+import { connectionOf } from "../credentials/credential-access.ts";
+import { readCredentialRow } from "../credentials/credential-rows.ts";
 import { refuseField } from "../server/field-violations.ts";
 import { type Days, periodOf } from "../workflow/days.ts";
 import { readCourier, selectCouriers, toCourier } from "./courier-rows.ts";
-import { connectionOf } from "./credential-access.ts";
-import { readCredentialRow } from "./credential-rows.ts";
 import { patternFault } from "./pattern-fault.ts";
 
 const DEFAULT_DAYS = 30;

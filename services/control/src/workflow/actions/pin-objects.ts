@@ -1,6 +1,6 @@
-import type { ControlContext } from "../context.ts";
-import type { PinnedObject } from "../workflow/context.ts";
-import { connectionOf } from "./credential-access.ts";
+import type { ControlContext } from "../../context.ts";
+import { connectionOf } from "../../credentials/credential-access.ts";
+import type { PinnedObject } from "../context.ts";
 
 /** The versions of objects that are in a credential's bucket now, by key, as a worker sees them. */
 export async function pinObjects(

@@ -16,14 +16,14 @@ import { type WorkflowFile, WorkflowFileSchema } from "@sluice/api/control/v1/wo
 import type { FindObjectsResponse } from "@sluice/api/ingest/v1/inspect_service_pb";
 import type { ManifestObject } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
+import { connectionOf } from "../credentials/credential-access.ts";
+import { lookAtFile } from "../sources/look-at-file.ts";
 import { completeFailure } from "../stage-failure.ts";
 import { daysOfRun } from "../workflow/days.ts";
 import { listWork } from "../workflow/lease-work.ts";
 import { fileTagsOfFeed, type Plan } from "../workflow/plan.ts";
 import { readPlan } from "../workflow/run-courier.ts";
 import { type TriedListing, tryListing } from "../workflow/try-listing.ts";
-import { connectionOf } from "./credential-access.ts";
-import { lookAtFile } from "./look-at-file.ts";
 
 const SHOWN_FILES = 1000;
 const DEFAULT_LOOKS = 4;

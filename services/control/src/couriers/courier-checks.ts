@@ -8,6 +8,7 @@ import {
 } from "@sluice/api/control/v1/file_settings_pb";
 import type { Kysely } from "kysely";
 import type { Schema } from "../database/schema.ts";
+import { fieldPathFaults } from "../feeds/field-path-fault.ts";
 import {
   type FieldFault,
   invalidRequest,
@@ -17,7 +18,6 @@ import {
 import type { Tenant } from "../tenant.ts";
 import { type FilePart, partsOf } from "./courier-files.ts";
 import { credentialsOf, feedsOf } from "./courier-rows.ts";
-import { fieldPathFaults } from "./field-path-fault.ts";
 import { patternFault } from "./pattern-fault.ts";
 
 const MAX_KEY_BYTES = 1024;

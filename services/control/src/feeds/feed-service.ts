@@ -23,13 +23,13 @@ import {
   notFound,
 } from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
-import { assertNoCustomTable } from "./custom-table-rows.ts";
+import { checkFile } from "../sources/preview.ts";
+import { ensureSource } from "../sources/source-rows.ts";
+import { assertNoCustomTable } from "../tables/custom-table-rows.ts";
 import { assertFeed, nameFields } from "./feed-checks.ts";
 import { assertNoConflict } from "./feed-conflicts.ts";
 import { type FeedRow, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
 import { getFeedVersion, listFeedVersions } from "./feed-versions.ts";
-import { checkFile } from "./preview.ts";
-import { ensureSource } from "./source-rows.ts";
 import { stitchFeedsOf } from "./stitch-feeds.ts";
 import { validateFeed } from "./validate-feed.ts";
 

@@ -4,7 +4,7 @@ import {
   ArchiveSettings_Kind,
   type EntrySpecSchema,
 } from "@sluice/api/control/v1/file_settings_pb";
-import { patternFault } from "../services/pattern-fault.ts";
+import { patternFault } from "../pattern-fault.ts";
 import { readLandAs, type SettingsInit } from "./land-as.ts";
 import { booleanOf, type JsonValueAt, refuseOthers, textOf } from "./legacy-document.ts";
 import type { Report } from "./report.ts";

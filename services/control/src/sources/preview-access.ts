@@ -9,10 +9,10 @@ import {
 import type { PreviewObjectRequest } from "@sluice/api/control/v1/preview_pb";
 import { type FeedVersion, FeedVersionSchema, type PgpKeys } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
+import { pgpKeysOf } from "../credentials/credential-access.ts";
+import { readFeed } from "../feeds/feed-rows.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import { explicitFeedSpec } from "../workflow/feed-version.ts";
-import { pgpKeysOf } from "./credential-access.ts";
-import { readFeed } from "./feed-rows.ts";
 
 /** Whether the settings say what the bytes are once all layers are off: then nothing is left to be inferred. */
 function namesFormat(settings: FileSettings | undefined): boolean {
