@@ -22,7 +22,7 @@ export function createCursor(): Cursor {
   return { bytes, view, at: 0, end: 0, depth: 0, emptyItems: 0, big: 0n };
 }
 
-/** Puts the cursor on `bytes[at .. end)`. */
+/** Puts the cursor on `bytes[at .. end)`; what stands behind is never looked at. */
 export function setBytes(
   cursor: Cursor,
   bytes: Uint8Array,
@@ -30,9 +30,10 @@ export function setBytes(
   end: number,
   limits: AvroLimits,
 ): void {
-  // Always of one class, whoever made them: the readers below are compiled for it.
-  cursor.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  cursor.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Always of one class, whoever made them: the readers below are compiled for it. Ends at `end`: a number that goes on
+  // behind it reads zeros, not what memory that nobody has written yet may hold.
+  cursor.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, end);
+  cursor.view = new DataView(bytes.buffer, bytes.byteOffset, end);
   cursor.at = at;
   cursor.end = end;
   cursor.depth = 0;
