@@ -17,6 +17,7 @@ import {
   stagingTable,
   type TableAddress,
 } from "./table-names.ts";
+import { countKept } from "./table-state.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 /**
@@ -181,11 +182,7 @@ async function holdsUnpublished(
     stagingTable(at, workflowId).table,
     ...(await listPublishing(warehouse, at, workflowId)).map(({ name }) => name),
   ];
-  const [found] = await warehouse.query<{ n: string }>(
-    "SELECT toString(sum(rows)) AS n FROM system.parts WHERE active AND database = {database:String} AND table IN {names:Array(String)}",
-    { database: at.source, names },
-  );
-  return Number(found?.n ?? 0) > 0;
+  return (await countKept(warehouse, at.source, names)) > 0;
 }
 
 function openRejects({ workflowId, fromOrdinal }: ReplayFilter): string {

@@ -19,6 +19,19 @@ export async function readTableState(warehouse: Warehouse, at: TableAddress): Pr
   return { rows: Number(found?.n ?? 0), fingerprint: found?.print ?? "" };
 }
 
+/** Rows that tables keep, old versions included; no row is read for it. */
+export async function countKept(
+  warehouse: Warehouse,
+  database: string,
+  names: readonly string[],
+): Promise<number> {
+  const [found] = await warehouse.query<{ n: string }>(
+    "SELECT toString(sum(rows)) AS n FROM system.parts WHERE active AND database = {database:String} AND table IN {names:Array(String)}",
+    { database, names },
+  );
+  return Number(found?.n ?? 0);
+}
+
 /** Rows of a table, old versions included, up to which a publish counts them: of more it would be a second load. */
 const MAX_COUNTED_ROWS = 5_000_000;
 
@@ -29,11 +42,7 @@ export async function countVisible(
   workflowId: string,
 ): Promise<{ readonly rows: number; readonly own: number } | undefined> {
   const { database, table } = rowsTable(at);
-  const [kept] = await warehouse.query<{ n: string }>(
-    "SELECT toString(sum(rows)) AS n FROM system.parts WHERE active AND database = {database:String} AND table = {table:String}",
-    { database, table },
-  );
-  if (Number(kept?.n ?? 0) > MAX_COUNTED_ROWS) return undefined;
+  if ((await countKept(warehouse, database, [table])) > MAX_COUNTED_ROWS) return undefined;
   const [found] = await warehouse.query<{ n: string; own: string }>(
     `SELECT toString(count()) AS n, toString(countIf(_workflow = {workflowId:String})) AS own FROM ${domainTable(at).sql}`,
     { workflowId },
