@@ -1,7 +1,13 @@
 import { StageError } from "@sluice/errors";
 import type { PgpKeys } from "@sluice/schema";
-import { createByteReader, type Transform } from "@sluice/streams";
+import {
+  createByteReader,
+  type MemoryPart,
+  type Transform,
+  type WorkingMemory,
+} from "@sluice/streams";
 import type { PublicKey } from "openpgp";
+import { derivationMemory } from "./argon2-memory.ts";
 import { dearmor, isArmored } from "./armor.ts";
 import { type Envelope, readEnvelope } from "./envelope.ts";
 import { type DecryptLimits, limitsOf } from "./limits.ts";
@@ -20,6 +26,8 @@ export interface DecryptOptions extends Partial<DecryptLimits> {
    * source nor the reader is waited for; then the message is damaged (`integrity_failed`). Default 10,000.
    */
   readonly stallTimeoutMs?: number;
+  /** Holds what deriving keys from passphrases takes. Default: nobody keeps account. */
+  readonly memory?: WorkingMemory;
 }
 
 const SNIFF_BYTES = 64;
@@ -29,9 +37,9 @@ interface Held {
   readonly signers: readonly PublicKey[];
 }
 
-async function hold(keys: PgpKeys, limits: DecryptLimits): Promise<Held> {
+async function hold(keys: PgpKeys, limits: DecryptLimits, memory: MemoryPart): Promise<Held> {
   const signers = await readSignerKeys(keys.signerPublicKeys ?? []);
-  return { signers, keys: await unlockKeys(keys, limits.maxArgon2MemoryExponent) };
+  return { signers, keys: await unlockKeys(keys, limits.maxArgon2MemoryExponent, memory) };
 }
 
 /**
@@ -50,12 +58,13 @@ async function hold(keys: PgpKeys, limits: DecryptLimits): Promise<Held> {
 export function decrypt(options: DecryptOptions): Transform<Uint8Array, Uint8Array> {
   const limits = limitsOf(options);
   const { keys, stallTimeoutMs = 10_000 } = options;
+  const memory = derivationMemory(options.memory);
   let holding: Promise<Held> | undefined;
 
   return async function* (source) {
     const file = createByteReader(source);
     try {
-      holding ??= hold(keys, limits);
+      holding ??= hold(keys, limits, memory);
       const held = await holding;
       const head = await file.take(SNIFF_BYTES);
       file.putBack(head);
@@ -68,7 +77,7 @@ export function decrypt(options: DecryptOptions): Transform<Uint8Array, Uint8Arr
           "The message is encrypted without integrity protection, as old tools do.",
         );
       }
-      const found = await findSessionKey(envelope, held.keys, limits);
+      const found = await findSessionKey(envelope, held.keys, limits, memory);
       yield* isRare(envelope, found)
         ? openRare(envelope, found, { ...limits, stallTimeoutMs }, held.signers)
         : openData(envelope, found.sessionKey, held.signers, limits);

@@ -1,6 +1,8 @@
 import { StageError } from "@sluice/errors";
 import type { PgpKeys } from "@sluice/schema";
+import type { MemoryPart } from "@sluice/streams";
 import { config, decryptKey, type PrivateKey, readPrivateKeys } from "openpgp";
+import { argon2Exponent, derivationMemory, holding } from "./argon2-memory.ts";
 import { describeArmor } from "./describe-bytes.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 
@@ -56,15 +58,22 @@ async function unlock(
   key: PrivateKey,
   passphrase: string | undefined,
   maxArgon2MemoryExponent: number,
+  memory: MemoryPart,
 ): Promise<PrivateKey | undefined> {
   if (key.isDecrypted()) return key;
-  try {
-    return await decryptKey({
+  // What is over the limit is refused below, before anything is filled.
+  const exponent = argon2Exponent(key) ?? Infinity;
+  const held = exponent > maxArgon2MemoryExponent ? undefined : exponent;
+  const open = async (): Promise<PrivateKey> =>
+    await decryptKey({
       privateKey: key,
       passphrase: passphrase ?? "",
       config: { maxArgon2MemoryExponent },
     });
+  try {
+    return await holding(memory, held, open);
   } catch (cause) {
+    if (cause instanceof StageError) throw cause;
     // openpgp.js has no code for it; any other reason means a key that no passphrase opens.
     if (cause instanceof Error && cause.message.includes("Incorrect key passphrase"))
       return undefined;
@@ -81,12 +90,13 @@ async function unlock(
 export async function unlockKeys(
   { privateKeyBlocks, passphrase }: PgpKeys,
   maxArgon2MemoryExponent: number,
+  memory: MemoryPart,
 ): Promise<UnlockedKeys> {
   const unlocked: PrivateKey[] = [];
   const locked: PrivateKey[] = [];
   for (const block of privateKeyBlocks) {
     for (const key of await readBlock(block)) {
-      const open = await unlock(key, passphrase, maxArgon2MemoryExponent);
+      const open = await unlock(key, passphrase, maxArgon2MemoryExponent, memory);
       if (open === undefined) locked.push(key);
       else unlocked.push(open);
     }
@@ -131,7 +141,11 @@ export async function inspectPrivateKeys(
   passphrase?: string,
 ): Promise<PrivateKeyFacts[]> {
   const keys = { privateKeyBlocks, ...(passphrase === undefined ? {} : { passphrase }) };
-  const { unlocked, locked } = await unlockKeys(keys, DEFAULT_LIMITS.maxArgon2MemoryExponent);
+  const { unlocked, locked } = await unlockKeys(
+    keys,
+    DEFAULT_LIMITS.maxArgon2MemoryExponent,
+    derivationMemory(),
+  );
   if (locked.length > 0) throw badPassphrase(locked);
   for (const key of unlocked) await assertDecrypts(key);
   return unlocked.map((key) => ({

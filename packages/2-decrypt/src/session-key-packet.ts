@@ -63,8 +63,14 @@ function assertAead(mode: number): void {
   throw unsupportedAlgorithm(`Authenticated encryption mode ${mode}`);
 }
 
-/** Throws when a passphrase packet (RFC 9580, 5.3) is not supported, or would take too much memory or time. */
-export function assertPassphrasePacket({ body }: SessionKeyPacket, limits: DecryptLimits): void {
+/**
+ * Throws when a passphrase packet (RFC 9580, 5.3) is not supported, or would take too much memory or time. Gives the
+ * logarithm of the KiB that Argon2 fills, if it is that which derives the key.
+ */
+export function assertPassphrasePacket(
+  { body }: SessionKeyPacket,
+  limits: DecryptLimits,
+): number | undefined {
   const { maxArgon2MemoryExponent, maxS2kIterationCount } = limits;
   const [version = 0] = body;
   const cipherAt = version === 6 ? 2 : 1;
@@ -84,7 +90,7 @@ export function assertPassphrasePacket({ body }: SessionKeyPacket, limits: Decry
       );
     }
   }
-  if (kind !== ARGON2) return;
+  if (kind !== ARGON2) return undefined;
   const [passes = 0, , memoryExponent = 0] = body.subarray(s2kAt + 1 + 16);
   if (memoryExponent > maxArgon2MemoryExponent || passes > MAX_ARGON2_PASSES) {
     throw limitExceeded(
@@ -92,4 +98,5 @@ export function assertPassphrasePacket({ body }: SessionKeyPacket, limits: Decry
         `maxArgon2MemoryExponent = ${maxArgon2MemoryExponent}, and at most ${MAX_ARGON2_PASSES} passes.`,
     );
   }
+  return memoryExponent;
 }

@@ -1,4 +1,5 @@
 import { StageError } from "@sluice/errors";
+import type { MemoryPart } from "@sluice/streams";
 import {
   decryptSessionKeys,
   enums,
@@ -7,6 +8,7 @@ import {
   readMessage,
   type SessionKey,
 } from "openpgp";
+import { holding } from "./argon2-memory.ts";
 import type { Envelope, SessionKeyPacket } from "./envelope.ts";
 import {
   integrityFailed,
@@ -36,6 +38,7 @@ export async function findSessionKey(
   envelope: Envelope,
   keys: UnlockedKeys,
   limits: DecryptLimits,
+  memory: MemoryPart,
 ): Promise<FoundSessionKey> {
   const toKeys = envelope.sessionKeys.filter((packet) => packet.kind === "public-key");
   const toPassphrases = envelope.sessionKeys.filter((packet) => packet.kind === "passphrase");
@@ -50,7 +53,8 @@ export async function findSessionKey(
     if (found !== undefined) return { sessionKey: found, isGuess: false };
   }
   if (toPassphrases.length > 0 && keys.passphrase !== undefined) {
-    const found = await tryPassphrase(envelope, toPassphrases, keys.passphrase, limits);
+    const tried = { passphrase: keys.passphrase, memory };
+    const found = await tryPassphrase(envelope, toPassphrases, tried, limits);
     if (found !== undefined) {
       const isGuess = envelope.protection !== "aead" && fits(envelope, found) === undefined;
       return { sessionKey: found, isGuess };
@@ -213,7 +217,7 @@ const fits = (envelope: Envelope, key: SessionKey): boolean | undefined =>
 async function tryPassphrase(
   envelope: Envelope,
   packets: readonly SessionKeyPacket[],
-  passphrase: string,
+  { passphrase, memory }: { readonly passphrase: string; readonly memory: MemoryPart },
   limits: DecryptLimits,
 ): Promise<SessionKey | undefined> {
   for (const [tries, packet] of packets.entries()) {
@@ -222,19 +226,18 @@ async function tryPassphrase(
         `The passphrase opens none of the first maxPassphraseTries = ${limits.maxPassphraseTries} of the message's passphrase recipients.`,
       );
     }
-    assertPassphrasePacket(packet, limits);
-    try {
-      const candidates = await opened(envelope, packet, {
+    const exponent = assertPassphrasePacket(packet, limits);
+    // A wrong passphrase most often fails here; another packet may be the passphrase's.
+    const open = async (): Promise<SessionKey[]> =>
+      await opened(envelope, packet, {
         passwords: [passphrase],
         config: { maxArgon2MemoryExponent: limits.maxArgon2MemoryExponent },
-      });
-      const fitting = candidates.find(
-        (candidate) => envelope.protection === "aead" || fits(envelope, candidate) !== false,
-      );
-      if (fitting !== undefined) return fitting;
-    } catch {
-      // A wrong passphrase most often fails here; another packet may be the passphrase's.
-    }
+      }).catch(() => []);
+    const candidates = await holding(memory, exponent, open);
+    const fitting = candidates.find(
+      (candidate) => envelope.protection === "aead" || fits(envelope, candidate) !== false,
+    );
+    if (fitting !== undefined) return fitting;
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { PgpKeys } from "@sluice/schema";
+import { countedMemory } from "@sluice/streams/testing";
 import { enums } from "openpgp";
 import { describe, expect, test } from "vitest";
 import { type DecryptOptions, decrypt } from "../src/index.ts";
@@ -120,6 +121,19 @@ describe("limits hold to the byte:", () => {
       maxArgon2MemoryExponent: 12,
     });
     expect(seen).toMatchObject({ code: code ?? "bad_passphrase" });
+  });
+
+  test("Argon2's memory is held while it runs, and refused where a task may not hold it", async () => {
+    const s2k = [4, ...Array<number>(16).fill(7), 1, 1, 12];
+    const message = Buffer.concat([skesk(s2k), data]);
+    const memory = countedMemory();
+    expect(await outcome(message, held, { memory })).toMatchObject({ code: "bad_passphrase" });
+    expect(memory).toMatchObject({ held: 0, peak: 4 * 2 ** 20 });
+    const tight = countedMemory(2 ** 20);
+    expect(await outcome(message, held, { memory: tight })).toMatchObject({
+      code: "limit_exceeded",
+      rawMessage: expect.stringContaining("maxBytes = 1048576"),
+    });
   });
 
   test.each([

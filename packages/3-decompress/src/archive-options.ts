@@ -1,4 +1,5 @@
 import { StageError } from "@sluice/errors";
+import type { WorkingMemory } from "@sluice/streams";
 
 /** How far an archive may go. */
 export interface ArchiveLimits {
@@ -26,6 +27,8 @@ export interface ArchiveOptions extends Partial<ArchiveLimits> {
    * file, in the archive's order, with the entry's safe name. Default: every file is wanted.
    */
   readonly wants?: (name: string) => boolean;
+  /** Holds a zip's directory. Default: nobody keeps account. */
+  readonly memory?: WorkingMemory;
 }
 
 export const ARCHIVE_LIMITS: ArchiveLimits = {
@@ -40,7 +43,7 @@ export const ARCHIVE_LIMITS: ArchiveLimits = {
 };
 
 /** The limits of these options; what is not set has its default. */
-export function archiveLimits({ wants: _, ...given }: ArchiveOptions): ArchiveLimits {
+export function archiveLimits({ wants: _, memory: __, ...given }: ArchiveOptions): ArchiveLimits {
   return { ...ARCHIVE_LIMITS, ...given };
 }
 

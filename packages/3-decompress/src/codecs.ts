@@ -1,4 +1,5 @@
 import type { COMPRESSIONS } from "@sluice/schema";
+import type { MemoryPart } from "@sluice/streams";
 import { unbrotli } from "./brotli.ts";
 import { bunzip2 } from "./bzip2.ts";
 import { inflateZlib } from "./deflate.ts";
@@ -12,10 +13,14 @@ import { unzstd } from "./zstd.ts";
 /** A stream compression that can be opened. */
 export type CompressionName = (typeof COMPRESSIONS)[number];
 
-/** Opens one compressed object: all of its members or frames, to the last byte of the source. */
+/**
+ * Opens one compressed object: all of its members or frames, to the last byte of the source. History that a file may ask for,
+ * beyond what its format fixes, is held in `memory`.
+ */
 export type Codec = (
   source: AsyncIterable<Uint8Array>,
   limits: Limits,
+  memory: MemoryPart,
 ) => AsyncIterable<Uint8Array>;
 
 export const CODECS: Record<CompressionName, Codec> = {

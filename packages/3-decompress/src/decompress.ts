@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { StageError } from "@sluice/errors";
 import type { ArchiveSettings, Compression } from "@sluice/schema";
-import { maxBytes, peek, type Transform } from "@sluice/streams";
+import { maxBytes, peek, type Transform, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
 import { CODECS } from "./codecs.ts";
 import { compressionOf, disagreement } from "./compression.ts";
 import { assertContent } from "./content.ts";
@@ -16,6 +16,8 @@ export interface DecompressOptions extends Partial<Limits> {
   readonly compression: Compression;
   /** The archive that the settings expect inside, if any: the content must be one, or must be none. */
   readonly archive?: ArchiveSettings["kind"];
+  /** Holds what a codec remembers. Default: nobody keeps account. */
+  readonly memory?: WorkingMemory;
 }
 
 /**
@@ -27,10 +29,13 @@ export interface DecompressOptions extends Partial<Limits> {
  * bytes disagree; the source's own errors pass through as they are.
  */
 export function decompress(options: DecompressOptions): Transform<Uint8Array, Uint8Array> {
-  const { compression, archive, ...given } = options;
+  const { compression, archive, memory = UNCOUNTED, ...given } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...given };
   return async function* (source) {
     const outer = await peek(source, SNIFF_BYTES);
+    const history = memory.part(
+      (message) => new StageError("decompress", "limit_exceeded", `The content: ${message}.`),
+    );
     try {
       const codec = compressionOf(outer.head, compression, archive);
       if (codec === undefined) {
@@ -38,11 +43,13 @@ export function decompress(options: DecompressOptions): Transform<Uint8Array, Ui
         yield* withinMaxOutput(limits)(outer.bytes);
         return;
       }
-      const inner = await peek(CODECS[codec](outer.bytes, limits), SNIFF_BYTES).catch((error) => {
-        // Only the codecs that the bytes do not name find out so late that it is not theirs.
-        const isOther = error instanceof StageError && error.code === "not_this_container";
-        throw isOther ? disagreement(outer.head, compression, archive, error) : error;
-      });
+      const inner = await peek(CODECS[codec](outer.bytes, limits, history), SNIFF_BYTES).catch(
+        (error) => {
+          // Only the codecs that the bytes do not name find out so late that it is not theirs.
+          const isOther = error instanceof StageError && error.code === "not_this_container";
+          throw isOther ? disagreement(outer.head, compression, archive, error) : error;
+        },
+      );
       try {
         assertContent(inner.head, archive, codec);
         yield* breathing(inner.bytes);
@@ -50,6 +57,7 @@ export function decompress(options: DecompressOptions): Transform<Uint8Array, Ui
         await inner.close();
       }
     } finally {
+      await history.hold(0);
       await outer.close();
     }
   };

@@ -1,4 +1,4 @@
-import type { ByteReader } from "@sluice/streams";
+import type { ByteReader, MemoryPart } from "@sluice/streams";
 import type { Damage } from "./damage.ts";
 import { createLzma, decodeLzmaChunk, resetLzma, setLzmaProperties } from "./lzma.ts";
 import { takeWhole } from "./next-frame.ts";
@@ -16,6 +16,7 @@ export async function* unlzma2(
   reader: ByteReader,
   dictionaryBytes: number,
   damage: Damage,
+  memory: MemoryPart,
 ): AsyncGenerator<Uint8Array> {
   const lzma = createLzma();
   const window = createWindow(dictionaryBytes);
@@ -35,6 +36,7 @@ export async function* unlzma2(
     if (control < 0x80) {
       if (control > 2) throw damaged();
       const size = (await take(2)).readUInt16BE(0) + 1;
+      await memory.hold(window.heldFor(size));
       yield window.append(await take(size));
       continue;
     }
@@ -47,6 +49,7 @@ export async function* unlzma2(
     } else if (needsProperties) throw damaged();
     if (control >= 0xa0) resetLzma(lzma);
     const input = await take(inputBytes);
+    await memory.hold(window.heldFor(outputBytes));
     const start = window.reserve(outputBytes);
     const end = start + outputBytes;
     if (!decodeLzmaChunk(lzma, input, 0, window.bytes, start, end, dictionaryBytes))
@@ -63,6 +66,8 @@ export async function* unlzma2(
 interface Window {
   readonly bytes: Uint8Array;
   reset(): void;
+  /** Bytes that making room for `length` more takes, what is copied for it included. */
+  heldFor(length: number): number;
   /** Makes room for `length` more bytes and gives their place. */
   reserve(length: number): number;
   /** Takes the bytes that were written to the reserved place as content, and gives a copy. */
@@ -74,6 +79,7 @@ function createWindow(dictionaryBytes: number): Window {
   const maxBytes = dictionaryBytes + Math.max(2 * MAX_CHUNK_BYTES, dictionaryBytes / 4);
   let bytes = new Uint8Array(Math.min(FIRST_WINDOW_BYTES, maxBytes));
   let end = 0;
+  const grownFor = (length: number): number => Math.min(maxBytes, Math.max(end + length, 2 * end));
   const window: Window = {
     get bytes() {
       return bytes;
@@ -81,10 +87,14 @@ function createWindow(dictionaryBytes: number): Window {
     reset() {
       end = 0;
     },
+    heldFor(length) {
+      const isMore = end + length > bytes.byteLength && bytes.byteLength < maxBytes;
+      return bytes.byteLength + (isMore ? grownFor(length) : 0);
+    },
     reserve(length) {
       if (end + length <= bytes.byteLength) return end;
       if (end + length <= maxBytes) {
-        const grown = new Uint8Array(Math.min(maxBytes, Math.max(end + length, 2 * end)));
+        const grown = new Uint8Array(grownFor(length));
         grown.set(bytes.subarray(0, end));
         bytes = grown;
         return end;

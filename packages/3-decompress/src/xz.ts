@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { type ByteReader, createByteReader } from "@sluice/streams";
+import { type ByteReader, createByteReader, type MemoryPart } from "@sluice/streams";
 import { type Damage, damageOf } from "./damage.ts";
 import { createMeter, type Limits } from "./limits.ts";
 import { unlzma2 } from "./lzma2.ts";
@@ -18,6 +18,7 @@ const FOOTER_MAGIC = "YZ";
 export async function* unxz(
   source: AsyncIterable<Uint8Array>,
   limits: Limits,
+  memory: MemoryPart,
 ): AsyncGenerator<Uint8Array> {
   const reader = createByteReader(source);
   const damage = damageOf("xz", () => reader.offset);
@@ -55,7 +56,7 @@ export async function* unxz(
     const start = reader.offset;
     const check = (XZ_CHECKS.get(checkType) as () => XzCheck)();
     let contentBytes = 0;
-    for await (const output of unlzma2(reader, header.dictionaryBytes, damage)) {
+    for await (const output of unlzma2(reader, header.dictionaryBytes, damage, memory)) {
       check.update(output);
       contentBytes += output.byteLength;
       meter.count(output.byteLength, reader.offset);

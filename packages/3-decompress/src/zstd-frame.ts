@@ -1,4 +1,4 @@
-import type { ByteReader } from "@sluice/streams";
+import type { ByteReader, MemoryPart } from "@sluice/streams";
 import type { Damage } from "./damage.ts";
 import { type Limits, overLimit } from "./limits.ts";
 import { takeWhole } from "./next-frame.ts";
@@ -21,9 +21,10 @@ export async function* zstdFrame(
   reader: ByteReader,
   magic: Buffer,
   limits: Limits,
-  damage: Damage,
+  { damage, memory }: { readonly damage: Damage; readonly memory: MemoryPart },
 ): AsyncGenerator<Uint8Array> {
-  const { header, hasChecksum } = await readFrameHeader(reader, limits, damage);
+  const { header, hasChecksum, windowBytes } = await readFrameHeader(reader, limits, damage);
+  await memory.hold(windowBytes);
   let batch: Buffer[] = [magic, header];
   let size = 0;
   for (let isLast = false; !isLast; ) {
@@ -51,7 +52,7 @@ async function readFrameHeader(
   reader: ByteReader,
   limits: Limits,
   damage: Damage,
-): Promise<{ header: Buffer; hasChecksum: boolean }> {
+): Promise<{ header: Buffer; hasChecksum: boolean; windowBytes: number }> {
   const take = (length: number): Promise<Buffer> =>
     takeWhole(reader, length, damage, "inside a frame's header");
   const descriptor = await take(1);
@@ -79,6 +80,7 @@ async function readFrameHeader(
   }
   return {
     header: Buffer.concat([descriptor, window, dictionaryId, contentSize]),
+    windowBytes,
     hasChecksum: (flags & 0x04) !== 0,
   };
 }

@@ -1,5 +1,5 @@
 import { constants, createZstdDecompress } from "node:zlib";
-import { createByteReader } from "@sluice/streams";
+import { createByteReader, type MemoryPart } from "@sluice/streams";
 import { damageOf } from "./damage.ts";
 import { createMeter, type Limits } from "./limits.ts";
 import { hasNextFrame, takeWhole } from "./next-frame.ts";
@@ -17,6 +17,7 @@ const ZSTD_MAGIC = 0xfd2fb528;
 export async function* unzstd(
   source: AsyncIterable<Uint8Array>,
   limits: Limits,
+  memory: MemoryPart,
 ): AsyncGenerator<Uint8Array> {
   const reader = createByteReader(source);
   const damage = damageOf("zstd", () => reader.offset);
@@ -43,7 +44,7 @@ export async function* unzstd(
       if (magic.readUInt32LE(0) !== ZSTD_MAGIC) {
         throw damage.corrupt("Bytes that are no zstd frame follow a complete frame.");
       }
-      for await (const input of zstdFrame(reader, magic, limits, damage)) {
+      for await (const input of zstdFrame(reader, magic, limits, { damage, memory })) {
         for await (const output of engine.feed(input)) {
           meter.count(output.byteLength, skipped + engine.used);
           yield output;

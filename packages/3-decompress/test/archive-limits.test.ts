@@ -24,7 +24,7 @@ const longest = "in/b.csv".length;
 const all = rows.byteLength + 1000;
 
 type Read = (options: ArchiveOptions) => Promise<unknown>;
-type Limit = Exclude<keyof ArchiveOptions, "wants" | "maxRatio" | "ratioFromBytes">;
+type Limit = Exclude<keyof ArchiveOptions, "wants" | "memory" | "maxRatio" | "ratioFromBytes">;
 
 describe.each<readonly [string, Limit, number, Read]>([
   ["zip", "maxEntries", 2, readZip],

@@ -1,5 +1,6 @@
-import type { Batch, ParsedEntry } from "@sluice/schema";
-import type { ByteBudget } from "@sluice/streams";
+import { StageError } from "@sluice/errors";
+import type { Batch, Block, ParsedEntry } from "@sluice/schema";
+import { type Leasing, type MemoryPart, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
 import { encodeSchema, layOut } from "./body.ts";
 import { bytesOf, fit, type Piece } from "./pieces.ts";
 
@@ -10,7 +11,9 @@ export interface BatchOptions {
   /** The source columns to take, by index from 0, in the order wanted. */
   readonly columns: readonly number[];
   /** Every body is leased here before it is built; `release` of its batch gives it back. */
-  readonly budget: ByteBudget;
+  readonly budget: Leasing;
+  /** Holds the blocks that a batch is made of, until it is built. Default: nobody keeps account. */
+  readonly memory?: WorkingMemory;
   /** A batch has at most this many rows. Default 262,144. */
   readonly maxRows?: number;
   /**
@@ -35,6 +38,7 @@ const LARGEST_BYTES = 2 ** 30;
  */
 export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIterable<Batch> {
   const { columns, budget, maxRows = 262_144, maxBytes = 16 * 2 ** 20, signal, onBatch } = options;
+  const { memory = UNCOUNTED } = options;
   if (!(maxRows >= 1)) throw new RangeError(`maxRows = ${maxRows} leaves no row in a batch`);
   if (!(maxBytes >= 1 && maxBytes <= LARGEST_BYTES)) {
     throw new RangeError(`maxBytes = ${maxBytes} is not between 1 and ${LARGEST_BYTES}`);
@@ -43,7 +47,10 @@ export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIter
   return async function* (parsed) {
     const schema = encodeSchema(columns);
     let ordinal = options.firstOrdinal ?? 0;
-    for await (const { pieces, trigger } of gather(parsed, columns, maxRows, maxBytes)) {
+    const gathered = memory.part(
+      (message) => new StageError("parse", "record_too_large", `a record batch: ${message}`),
+    );
+    for await (const { pieces, trigger } of gather(parsed, columns, maxRows, maxBytes, gathered)) {
       const [first] = pieces;
       if (first === undefined) continue;
       const firstRow = first.block.firstRow + first.from;
@@ -75,18 +82,26 @@ async function* gather(
   columns: readonly number[],
   maxRows: number,
   maxBytes: number,
+  memory: MemoryPart,
 ): AsyncGenerator<Gathered> {
   let pieces: Piece[] = [];
+  let held = 0;
   let rows = 0;
   let bytes = 0;
+  let size = 0;
   const close = (trigger: BatchTrigger): Gathered => {
     const gathered = { pieces, trigger };
+    // All blocks but the one at hand go with the batch.
+    held = size;
     pieces = [];
     rows = 0;
     bytes = 0;
     return gathered;
   };
   for await (const block of parsed.blocks) {
+    size = heldBy(block);
+    held = pieces.length === 0 ? size : held + size;
+    await memory.hold(held);
     let from = 0;
     while (from < block.rows) {
       const most = Math.min(block.rows, from + maxRows - rows);
@@ -104,4 +119,14 @@ async function* gather(
     }
   }
   if (rows > 0) yield close("end");
+  await memory.hold(0);
+}
+
+/** Bytes that a block keeps from being freed, in columns that nobody chose too. */
+function heldBy({ columns, byteOffsets }: Block): number {
+  let bytes = byteOffsets.buffer.byteLength;
+  for (const { offsets, data, validity } of columns) {
+    bytes += offsets.buffer.byteLength + data.buffer.byteLength + (validity?.byteLength ?? 0);
+  }
+  return bytes;
 }

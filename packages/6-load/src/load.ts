@@ -149,7 +149,7 @@ export function loadSlices(
       identity: slice.identity,
       statements: insertStatements(options, slice),
     },
-    release: () => undefined,
+    release: () => slice.release?.(),
   });
-  return async (slices) => await load(options, slices, open, () => undefined);
+  return async (slices) => await load(options, slices, open, (slice) => slice.release?.());
 }

@@ -118,4 +118,6 @@ export interface Slice {
   readonly identity: string;
   /** The slice's bytes, read anew at each call. */
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Set where the bytes are held in memory: gives them back to the budget. Called once, when they are no longer needed. */
+  readonly release?: () => void;
 }

@@ -59,3 +59,25 @@ test("gives up waiting when the signal aborts, and grants the next in line", asy
   (await next)();
   expect(budget.used).toBe(0);
 });
+
+test("serves what is asked for ahead before all that wait, and only where it fits", async () => {
+  const budget = createByteBudget(100);
+  const give = await budget.lease(90);
+  const order: string[] = [];
+  const queued = budget.lease(90).then((back) => {
+    order.push("queued");
+    return back;
+  });
+  const ahead = budget.leaseAhead(60).then((back) => {
+    order.push("ahead");
+    return back;
+  });
+  give();
+  const backAhead = await ahead;
+  // Nothing else that comes back by itself is out: the queued lease does not wait for what stays.
+  const backQueued = await queued;
+  expect(order).toEqual(["ahead", "queued"]);
+  expect(budget.used).toBe(150);
+  backQueued();
+  backAhead();
+});

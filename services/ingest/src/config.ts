@@ -36,7 +36,7 @@ export interface IngestConfig {
   };
   /** The platform's own bucket for files that stand in the place of customers' files; no name, no uploads. */
   readonly uploads: { readonly bucket: string; readonly region: string };
-  /** Bytes that all buffers of the worker may hold together. */
+  /** Bytes that all tasks and previews of the worker may hold together, outside of V8's heaps. */
   readonly memoryBudgetBytes: number;
   /** Heap of one task's thread, above which the task fails and the worker lives. */
   readonly threadHeapMib: number;

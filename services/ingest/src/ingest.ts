@@ -40,6 +40,8 @@ export async function startIngest(config: IngestConfig, log: Logger): Promise<In
       await inspect.close();
       client.close();
       await warehouse.close();
+      const { limit, peak } = threads.memory;
+      log.info({ memoryBudget: { limitBytes: limit, peakBytes: peak } }, "stopped");
     },
   };
 }

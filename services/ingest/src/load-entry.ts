@@ -31,7 +31,7 @@ import type {
   SourceColumn,
   WantedField,
 } from "@sluice/schema";
-import { peek } from "@sluice/streams";
+import { peek, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
 import { assertReadable } from "./assert-readable.ts";
 import type { EntrySink, StreamedFormat } from "./entry-sink.ts";
 import type { StageLimits } from "./limits.ts";
@@ -51,7 +51,7 @@ export interface EntryLoad extends EntrySink {
 
 export function createEntryLoad(
   work: LoadWork,
-  { config, warehouse, budget, signal }: LoadContext,
+  { config, warehouse, memory, signal }: LoadContext,
   meter: LoadMeter,
 ): EntryLoad {
   const { workflowId, object, feed, resumeAt, query } = work;
@@ -106,7 +106,7 @@ export function createEntryLoad(
           query === undefined
             ? wantedOf(feed.fields)
             : await wantedForQuery(warehouse, query, format);
-        parsed = await parserFor(format, wanted, config.limits)(peeked.bytes);
+        parsed = await parserFor(format, wanted, config.limits, memory)(peeked.bytes);
       } catch (error) {
         await peeked.close();
         throw error;
@@ -114,7 +114,13 @@ export function createEntryLoad(
       const into = await targetOf(work, warehouse, tag, parsed.columns);
       const { plan } = into;
       const records = { whole: 0 };
-      const batches = batch({ columns: plan.chosen, budget, signal, firstOrdinal: ordinal })({
+      const batches = batch({
+        columns: plan.chosen,
+        budget: memory,
+        memory,
+        signal,
+        firstOrdinal: ordinal,
+      })({
         ...parsed,
         blocks: tallied(parsed.blocks, records),
       });
@@ -133,6 +139,8 @@ export function createEntryLoad(
       const { columns, unread, leftOut, route, units } = await openParquet({
         ...config.limits.parquet,
         ...file,
+        memory,
+        budget: memory,
       });
       if (query === undefined) {
         assertReadable(feed, [...unread.map((name) => [name]), ...leftOut]);
@@ -224,23 +232,25 @@ export function parserOf(
   format: StreamedFormat,
   fields: readonly Field[],
   limits: StageLimits,
+  memory?: WorkingMemory,
 ): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
-  return parserFor(format, wantedOf(fields), limits);
+  return parserFor(format, wantedOf(fields), limits, memory);
 }
 
 function parserFor(
   format: StreamedFormat,
   wanted: readonly WantedField[],
   limits: StageLimits,
+  memory: WorkingMemory = UNCOUNTED,
 ): (bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   switch (format.kind) {
     case "delimited":
-      return parseDelimited(format, limits.delimited);
+      return parseDelimited(format, { ...limits.delimited, memory });
     case "json":
-      return parseJson(format, wanted, limits.json);
+      return parseJson(format, wanted, { ...limits.json, memory });
     case "xml":
-      return parseXml(format, wanted, limits.xml);
+      return parseXml(format, wanted, { ...limits.xml, memory });
     case "avro":
-      return parseAvro(wanted, limits.avro);
+      return parseAvro(wanted, { ...limits.avro, memory });
   }
 }

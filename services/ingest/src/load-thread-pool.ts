@@ -1,20 +1,34 @@
 import { Worker } from "node:worker_threads";
 import { StageError, type StageFailure } from "@sluice/errors";
+import { createWorkerMemory, type MemoryShare, type WorkerMemory } from "@sluice/streams";
 import type { IngestConfig } from "./config.ts";
+import { type Granted, serveMemory, type ToMemory } from "./memory-messages.ts";
 import type { LoadOutcome, LoadState } from "./pipeline.ts";
 
 /** The calls of InspectService that read objects, by their names in generated clients. */
 export type LookKind = "previewObject" | "inferFileSettings" | "checkFile";
 
-/** What the main thread says to a load thread. */
-export type ToLoadThread =
+/** What a load thread begins with. */
+export interface LoadThreadData {
+  readonly config: IngestConfig;
+  readonly memory: MemoryShare;
+}
+
+type Task =
   | { readonly kind: "load"; readonly lease: Uint8Array }
-  | { readonly kind: "look"; readonly look: LookKind; readonly request: Uint8Array }
-  | { readonly kind: "stop"; readonly reason: string };
+  | { readonly kind: "look"; readonly look: LookKind; readonly request: Uint8Array };
+
+/** What the main thread says to a load thread. */
+export type ToLoadThread = Task | Granted | { readonly kind: "stop"; readonly reason: string };
 
 /** What a load thread says to the main thread. */
 export type FromLoadThread =
-  | { readonly kind: "state"; readonly state: LoadState }
+  | ToMemory
+  | Answer
+  | { readonly kind: "state"; readonly state: LoadState };
+
+/** What a task ends with. */
+type Answer =
   | { readonly kind: "done"; readonly outcome: LoadOutcome }
   | { readonly kind: "seen"; readonly response: Uint8Array }
   | { readonly kind: "failed"; readonly failure: StageFailure; readonly technical: string };
@@ -31,6 +45,8 @@ export class LoadThreadFailure extends Error {
 }
 
 export interface LoadThreadPool {
+  /** What all threads hold together. */
+  readonly memory: Pick<WorkerMemory, "limit" | "used" | "peak">;
   /** Loads one object in a thread of its own. Rejects with LoadThreadFailure, or the signal's reason. */
   run(
     lease: Uint8Array,
@@ -47,6 +63,9 @@ export interface LoadThreadPool {
  */
 const YOUNG_GENERATION_MIB = 6;
 
+/** Calls that look into objects, at one time, beside the tasks. */
+export const LOOKS_AT_ONE_TIME = 2;
+
 /** A decoder that does not come back from its loop is not waited for. */
 const PATIENCE_MS = 2_000;
 
@@ -55,12 +74,13 @@ const PATIENCE_MS = 2_000;
  * while the worker lives. A thread is used again unless its task ended badly.
  */
 export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
+  const memory = createWorkerMemory(config.memoryBudgetBytes, config.capacity + LOOKS_AT_ONE_TIME);
   const idle: Worker[] = [];
   const all = new Set<Worker>();
 
   const start = (): Worker => {
     const thread = new Worker(new URL("./load-thread.ts", import.meta.url), {
-      workerData: config,
+      workerData: { config, memory: memory.share } satisfies LoadThreadData,
       resourceLimits: {
         maxOldGenerationSizeMb: config.threadHeapMib,
         maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB,
@@ -79,18 +99,19 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
 
   /** One thing to do, in a thread of its own; `answerOf` gives what its last message holds. */
   async function perform<T>(
-    task: ToLoadThread,
+    task: Task,
     options: {
       readonly signal: AbortSignal;
       readonly onState?: (state: LoadState) => void;
       /** Milliseconds after an abort in which a thread may still say a word; then it is ended. For ever when not set. */
       readonly patienceMs?: number;
     },
-    answerOf: (message: FromLoadThread) => T | undefined,
+    answerOf: (message: Answer) => T | undefined,
   ): Promise<T> {
     const { signal, onState } = options;
     signal.throwIfAborted();
     const thread = idle.pop() ?? start();
+    const seat = memory.seat();
     return await new Promise<T>((resolve, reject) => {
       let impatience: NodeJS.Timeout | undefined;
       const tell = (message: ToLoadThread): void => thread.postMessage(message);
@@ -99,7 +120,9 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
         if (options.patienceMs === undefined) return;
         impatience = setTimeout(() => void thread.terminate(), options.patienceMs);
       };
+      const serve = serveMemory(seat, tell);
       const settle = (): void => {
+        seat.leave();
         clearTimeout(impatience);
         signal.removeEventListener("abort", stop);
         thread.removeAllListeners("message");
@@ -117,6 +140,10 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
       thread.on("message", (message: FromLoadThread) => {
         if (message.kind === "state") {
           onState?.(message.state);
+          return;
+        }
+        if (message.kind === "lease" || message.kind === "work" || message.kind === "release") {
+          serve(message);
           return;
         }
         settle();
@@ -137,6 +164,7 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
   }
 
   return {
+    memory,
     run: async (lease, options) =>
       await perform({ kind: "load", lease }, options, (message) =>
         message.kind === "done" ? message.outcome : undefined,

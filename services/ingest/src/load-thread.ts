@@ -13,12 +13,12 @@ import {
 import { LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { StageError } from "@sluice/errors";
 import { createWarehouse } from "@sluice/load";
-import { createByteBudget } from "@sluice/streams";
-import type { IngestConfig } from "./config.ts";
+import { createTaskMemory, type TaskMemory } from "@sluice/streams";
 import { checkFile } from "./infer/check-file.ts";
 import { inferFile } from "./infer/infer-file.ts";
-import type { FromLoadThread, LookKind, ToLoadThread } from "./load-thread-pool.ts";
+import type { FromLoadThread, LoadThreadData, LookKind, ToLoadThread } from "./load-thread-pool.ts";
 import { toLoadWork } from "./load-work.ts";
+import { createRemoteMemory } from "./memory-messages.ts";
 import { loadObject } from "./pipeline.ts";
 import type { LookContext } from "./preview/look-at-object.ts";
 import { previewObject } from "./preview/preview-object.ts";
@@ -27,19 +27,18 @@ import { previewObject } from "./preview/preview-object.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("load-thread.ts is the inside of a thread");
-const config = workerData as IngestConfig;
+const { config, memory: share } = workerData as LoadThreadData;
 const warehouse = createWarehouse(config.clickhouse);
-// The worker's budget in equal parts: threads share no counters, and their sum stays under the limit.
-const share = Math.floor(config.memoryBudgetBytes / config.capacity);
-/** A parser's window and block, a decoder's dictionary and buffers: each is bounded by its stage's limits. */
-const WORKING_BYTES = 48 * 1024 * 1024;
-// What decoders and parsers hold is set aside for good: a batch may wait for batches alone.
-const budget = createByteBudget(share - Math.min(WORKING_BYTES, Math.floor(share / 2)));
 const tell = (message: FromLoadThread): void => port.postMessage(message);
+const seat = createRemoteMemory(share, tell);
+const limitName = `SLUICE_MEMORY_BUDGET_MIB = ${config.memoryBudgetBytes / 2 ** 20}`;
+const memoryUntil = (signal: AbortSignal): TaskMemory =>
+  createTaskMemory(seat, { signal, limitName });
 let running: AbortController | undefined;
 
 port.on("message", (message: ToLoadThread) => {
-  if (message.kind === "stop") running?.abort(new Error(message.reason));
+  if (message.kind === "granted") seat.onGranted(message);
+  else if (message.kind === "stop") running?.abort(new Error(message.reason));
   else if (message.kind === "look") void answer(({ signal }) => look(message, signal));
   else void answer(({ signal }) => load(message.lease, signal));
 });
@@ -48,7 +47,7 @@ async function load(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThr
   const outcome = await loadObject(toLoadWork(fromBinary(LeaseSchema, lease)), {
     config,
     warehouse,
-    budget,
+    memory: memoryUntil(signal),
     signal,
     onState: (state) => tell({ kind: "state", state }),
   });
@@ -79,7 +78,12 @@ async function look(
   { look: kind, request }: Extract<ToLoadThread, { kind: "look" }>,
   signal: AbortSignal,
 ): Promise<FromLoadThread> {
-  const response = await LOOKS[kind](request, { config, warehouse, budget, signal });
+  const response = await LOOKS[kind](request, {
+    config,
+    warehouse,
+    memory: memoryUntil(signal),
+    signal,
+  });
   return { kind: "seen", response };
 }
 
@@ -96,7 +100,7 @@ async function answer(
   }
 }
 
-function toFailed(error: unknown): Omit<FromLoadThread & { kind: "failed" }, "kind"> {
+function toFailed(error: unknown): Omit<Extract<FromLoadThread, { kind: "failed" }>, "kind"> {
   const stage =
     error instanceof StageError
       ? error

@@ -4,7 +4,7 @@ import { type Stage, StageError } from "@sluice/errors";
 import { removeStaged, removeStagedForQuery, type Warehouse } from "@sluice/load";
 import { assertFormat } from "@sluice/parse";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
-import type { ByteBudget } from "@sluice/streams";
+import type { TaskMemory, WorkingMemory } from "@sluice/streams";
 import { selectEntries } from "./archive-entries.ts";
 import type { IngestConfig } from "./config.ts";
 import type { EntrySink } from "./entry-sink.ts";
@@ -29,7 +29,7 @@ export interface LoadOutcome {
 export interface LoadContext {
   readonly config: IngestConfig;
   readonly warehouse: Warehouse;
-  readonly budget: ByteBudget;
+  readonly memory: TaskMemory;
   readonly signal: AbortSignal;
   readonly onState: (state: LoadState) => void;
 }
@@ -59,6 +59,8 @@ export interface Opening {
   readonly config: IngestConfig;
   readonly signal: AbortSignal;
   readonly spools: SpoolArea;
+  /** What the layers work with. */
+  readonly memory: WorkingMemory;
   /** What becomes of the entries: a load stages them, a preview shows the head of one. */
   readonly sink: EntrySink;
 }
@@ -71,7 +73,7 @@ export interface Opening {
  */
 export async function loadObject(work: LoadWork, given: LoadContext): Promise<LoadOutcome> {
   const { object, readKey, settings, resumeAt } = work;
-  const { config, onState } = given;
+  const { config, memory, onState } = given;
   const isUploaded = work.connection.access.kind === "platform";
   const bucket = isUploaded ? config.uploads.bucket : object.bucket;
   const lying = { ...object, bucket, key: readKey };
@@ -103,7 +105,7 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
       return { checkpoint: state.checkpoint, route: "left out", warnings: [], state };
     }
     const spools = createSpoolArea(config, signal);
-    await openFile(file, settings, { object, config, signal, spools, sink: entryLoad });
+    await openFile(file, settings, { object, config, signal, spools, memory, sink: entryLoad });
     const { state } = meter;
     const { route, warnings } = entryLoad;
     return { checkpoint: state.checkpoint, route, warnings, state };
@@ -128,10 +130,10 @@ export async function openFile(
   depth: number = 0,
 ): Promise<void> {
   const { pgp } = settings;
-  const { config, signal, sink } = opening;
+  const { config, signal, memory, sink } = opening;
   if (pgp === undefined) return await openPlain(file, settings, opening, depth);
   sink.watch?.decrypts(file.name);
-  const plain = judged(decrypt({ ...config.limits.decrypt, keys: pgp })(file.stream()));
+  const plain = judged(decrypt({ ...config.limits.decrypt, keys: pgp, memory })(file.stream()));
   try {
     const { name, tag = "" } = file;
     const decrypted = { name, tag, stream: () => plain.bytes };
@@ -156,11 +158,11 @@ async function openPlain(
   depth: number,
 ): Promise<void> {
   const { compression, content } = settings;
-  const { spools, sink } = opening;
+  const { spools, memory, sink } = opening;
   const { limits } = opening.config;
   const plain = (archive?: "zip" | "tar"): AsyncIterable<Uint8Array> => {
     const bytes = file.stream();
-    return decompress({ ...limits.decompress, compression, ...(archive && { archive }) })(
+    return decompress({ ...limits.decompress, compression, memory, ...(archive && { archive }) })(
       sink.watch?.decompresses(file.name, compression, bytes) ?? bytes,
     );
   };
@@ -175,7 +177,7 @@ async function openPlain(
       const open = async (zip: SeekableFile, where: string): Promise<void> => {
         sink.addRoute(`zip ${where}`);
         await openArchive(file, content, opening, depth, (wants) =>
-          openZip(zip, { ...limits.archive, wants }),
+          openZip(zip, { ...limits.archive, wants, memory }),
         );
       };
       const zip = seekableOf(file, settings);

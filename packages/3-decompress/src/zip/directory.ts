@@ -1,3 +1,4 @@
+import type { MemoryPart } from "@sluice/streams";
 import type { ArchiveLimits } from "../archive-options.ts";
 import { damageOf } from "../damage.ts";
 import { describeBytes, SNIFF_BYTES } from "../sniff.ts";
@@ -16,7 +17,11 @@ export interface ZipDirectory {
 }
 
 /** Reads and verifies the central directory: by one range for most zips, by two for a large directory. */
-export async function readDirectory(file: ZipFile, limits: ArchiveLimits): Promise<ZipDirectory> {
+export async function readDirectory(
+  file: ZipFile,
+  limits: ArchiveLimits,
+  memory: MemoryPart,
+): Promise<ZipDirectory> {
   const short = (): Error => damageOf("zip", () => file.size).truncated("before its own size");
   const tail = await readStretch(file, Math.max(0, file.size - TAIL_BYTES), file.size, short);
   const place = findDirectory(tail, limits);
@@ -24,6 +29,8 @@ export async function readDirectory(file: ZipFile, limits: ArchiveLimits): Promi
     const head = await readStretch(file, 0, Math.min(SNIFF_BYTES, file.size), short);
     throw noEndRecord(file.size, describeBytes(head.bytes));
   }
+  // The bytes, and what two readers make of each record.
+  await memory.hold(tail.bytes.byteLength + 2 * (place.end - place.start));
   // A large directory begins before the tail.
   const whole =
     place.start >= tail.start

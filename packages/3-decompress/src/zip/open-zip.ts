@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { Entry } from "@sluice/schema";
+import { UNCOUNTED } from "@sluice/streams";
 import { openEntry } from "../archive-entry.ts";
 import { createArchiveNames, unsafeEntry } from "../archive-names.ts";
 import { type ArchiveLimits, type ArchiveOptions, archiveLimits } from "../archive-options.ts";
@@ -31,7 +32,11 @@ import type { ZipFile } from "./zip-file.ts";
  */
 export async function* openZip(file: ZipFile, options: ArchiveOptions = {}): AsyncGenerator<Entry> {
   const limits = archiveLimits(options);
-  const directory = await readDirectory(file, limits);
+  const { memory = UNCOUNTED } = options;
+  const held = memory.part(
+    (message) => new StageError("decompress", "limit_exceeded", `The zip's directory: ${message}.`),
+  );
+  const directory = await readDirectory(file, limits, held);
   const { records, start } = directory;
   const layout = layOut(records, start);
   const entries = judge(records, layout, options, limits);
@@ -54,6 +59,7 @@ export async function* openZip(file: ZipFile, options: ArchiveOptions = {}): Asy
     }
   } finally {
     await cursor.close();
+    await held.hold(0);
   }
 }
 

@@ -2,6 +2,7 @@ import { StageError } from "@sluice/errors";
 import type { Block, ParsedEntry, WantedField } from "@sluice/schema";
 import { closing } from "../blocks/closing.ts";
 import { takeRows } from "../blocks/column-builder.ts";
+import { heldByRows, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { createDecompress, type Decompress } from "./codecs.ts";
 import { type ColumnPlan, planColumns, readPlaces } from "./columns.ts";
 import { compileRecord } from "./compile.ts";
@@ -35,12 +36,12 @@ import { assertTextColumns } from "./text-columns.ts";
  */
 export function parseAvro(
   fields: readonly WantedField[],
-  options: Partial<AvroLimits> = {},
+  { memory, ...options }: Partial<AvroLimits> & MemoryOption = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const limits = { ...AVRO_LIMITS, ...options };
   const wanted = readPlaces(fields);
   return async (source) => {
-    const input = createInput(source);
+    const input = createInput(source, parserMemory(memory));
     try {
       const header = await readHeader(input, limits);
       const decompress = await createDecompress(header.codec, limits);
@@ -57,6 +58,9 @@ export function parseAvro(
     }
   };
 }
+
+/** Bytes that a compressed byte of a block most often becomes at most. */
+const USUAL_RATIO = 4;
 
 interface File {
   readonly header: Header;
@@ -76,6 +80,8 @@ async function* cut(input: Input, file: File): AsyncGenerator<Block> {
     return taken;
   };
   let isFirst = true;
+  let opened: Uint8Array = new Uint8Array(0);
+  input.beside = () => opened.byteLength + heldByRows(rows);
   try {
     const records = createRecords(decoder, compileRecord(decoder, plan), plan);
     for (;;) {
@@ -85,7 +91,12 @@ async function* cut(input: Input, file: File): AsyncGenerator<Block> {
         const found = await readDataBlock(input, header, limits, isFirst);
         isFirst = false;
         if (found === undefined) break;
-        records.begin(found, decompress(found.bytes), header.codec === "null");
+        const isPlain = header.codec === "null";
+        // What comes out is guessed before, and counted after it came.
+        if (!isPlain) await input.hold(found.bytes.byteLength * USUAL_RATIO);
+        opened = isPlain ? new Uint8Array(0) : decompress(found.bytes);
+        if (!isPlain) await input.hold(0);
+        records.begin(found, isPlain ? found.bytes : opened, isPlain);
       } catch (error) {
         throw error instanceof StageError && error.stage === "parse" ? error.at(place) : error;
       }

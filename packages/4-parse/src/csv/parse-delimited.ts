@@ -2,6 +2,7 @@ import { StageError } from "@sluice/errors";
 import type { Block, DelimitedSettings, ParsedEntry } from "@sluice/schema";
 import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
 import { closing } from "../blocks/closing.ts";
+import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { UTF_8 } from "../encoding/charset.ts";
 import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
@@ -32,7 +33,7 @@ import { createTokeniseByCsvParse } from "./tokenise-by-csv-parse.ts";
  */
 export function parseDelimited(
   settings: DelimitedSettings,
-  options: Partial<DelimitedLimits> = {},
+  { memory, ...options }: Partial<DelimitedLimits> & MemoryOption = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const dialect = toDialect(settings);
   const limits = { ...DELIMITED_LIMITS, ...options };
@@ -45,6 +46,7 @@ export function parseDelimited(
       sentinel: LF,
       maxCarryBytes: limits.maxRecordBytes,
       onDrop: offsets.advance,
+      memory: parserMemory(memory),
     });
     try {
       await skipPreamble(reader, settings.skipRows, toLineEnds(dialect));
@@ -69,6 +71,7 @@ async function* cut(
 ): AsyncGenerator<Block> {
   const { window } = reader;
   const block = createBlockBuilder(width);
+  reader.beside = () => heldByBlock(block);
   const take = (): Block => {
     offsets.fill(block);
     return takeBlock(block);

@@ -2,6 +2,7 @@ import { StageError } from "@sluice/errors";
 import type { Block, JsonSettings, ParsedEntry, SourceColumn, WantedField } from "@sluice/schema";
 import { takeBlock } from "../blocks/block-builder.ts";
 import { closing } from "../blocks/closing.ts";
+import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8, skipByteOrderMark } from "./encoding.ts";
 import { readPath, toFieldTrees } from "./field-tree.ts";
@@ -50,7 +51,7 @@ import { createTextCut } from "./texts.ts";
 export function parseJson(
   settings: JsonSettings,
   fields: readonly WantedField[],
-  options: Partial<JsonLimits> = {},
+  { memory, ...options }: Partial<JsonLimits> & MemoryOption = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const limits = { ...JSON_LIMITS, ...options };
   const { shape, explodePath } = settings;
@@ -73,7 +74,9 @@ export function parseJson(
     const reader = createReader(source, {
       sentinel: NUL,
       maxCarryBytes: Math.max(limits.maxRecordBytes, limits.maxValueBytes),
+      memory: parserMemory(memory),
     });
+    reader.beside = () => heldByBlock(rows.block);
     return {
       columns,
       blocks: closing(toBlocks(reader, cut, rows), reader.close),

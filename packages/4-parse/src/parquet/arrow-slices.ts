@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { Slice } from "@sluice/schema";
-import {
-  type ArrowDecoder,
-  type ArrowDecoderOptions,
-  createArrowDecoder,
-} from "./arrow-decoder.ts";
+import type { Leasing, WorkingMemory } from "@sluice/streams";
+import type { ArrowDecoderOptions } from "./arrow-decoder.ts";
+import { createGrowingDecoder, type GrowingDecoder } from "./growing-decoder.ts";
 import { assertPages } from "./pages.ts";
 import type { RowGroup } from "./row-group.ts";
 
@@ -29,6 +27,8 @@ export interface ArrowSliceOptions extends ArrowDecoderOptions {
   /** A larger page is `parse.record_too_large`. */
   readonly maxPageBytes: number;
   readonly signal: AbortSignal | undefined;
+  readonly memory: WorkingMemory;
+  readonly budget: Leasing | undefined;
 }
 
 /** Rows of each piece of a row group but the last: its footer alone decides, so that pieces never change. */
@@ -45,17 +45,14 @@ export async function* arrowSlices(
   groups: readonly DecodableGroup[],
   options: ArrowSliceOptions,
 ): AsyncGenerator<Slice> {
-  // Not started before it has something to do: a damaged file may not come so far.
-  await using decoders = new AsyncDisposableStack();
-  let decoder: ArrowDecoder | undefined;
+  const { memory, maxDecoderBytes, decodeTimeoutMs } = options;
+  await using decoder = createGrowingDecoder({ maxDecoderBytes, decodeTimeoutMs, memory });
   let ordinal = 0;
   for (const group of groups) {
     const step = unitRows(group);
     const pieces = Math.ceil(group.rows / step);
     if (ordinal + pieces > options.fromOrdinal) {
-      const file = await readGroup(group, options);
-      decoder ??= decoders.use(createArrowDecoder(options));
-      decoder.take(file);
+      await decoder.take(group.byteLength, async () => await readGroup(group, options));
       yield* decodeGroup(decoder, group, step, ordinal, options);
     }
     ordinal += pieces;
@@ -79,17 +76,18 @@ async function readGroup(
 }
 
 async function* decodeGroup(
-  decoder: ArrowDecoder,
+  decoder: GrowingDecoder,
   group: DecodableGroup,
   step: number,
   firstOrdinal: number,
-  { fromOrdinal, signal }: ArrowSliceOptions,
+  { fromOrdinal, signal, budget }: ArrowSliceOptions,
 ): AsyncGenerator<Slice> {
   const skipped = Math.max(0, fromOrdinal - firstOrdinal);
   for (let piece = skipped; piece * step < group.rows; piece++) {
     const offset = piece * step;
     const rows = Math.min(step, group.rows - offset);
     const body = await decodeAt(decoder.decode(offset, rows, signal), group, offset);
+    const release = await budget?.lease(body.byteLength, signal);
     yield {
       format: "ArrowStream",
       ordinal: firstOrdinal + piece,
@@ -101,6 +99,7 @@ async function* decodeGroup(
       async *open() {
         yield body;
       },
+      ...(release === undefined ? {} : { release }),
     };
   }
 }

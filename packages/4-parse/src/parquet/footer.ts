@@ -1,4 +1,5 @@
 import { StageError } from "@sluice/errors";
+import type { MemoryPart } from "@sluice/streams";
 import { LIST, readInteger, readList, readStruct, STRUCT, type ThriftStruct } from "./thrift.ts";
 
 /** Reads bytes `start` up to and without `end` of the file. */
@@ -43,6 +44,7 @@ export async function readFooter(
   size: number,
   readRange: ReadRange,
   maxFooterBytes: number,
+  memory: MemoryPart,
 ): Promise<Footer> {
   if (size < MAGIC.length + TAIL_BYTES) throw notParquet(`${size} bytes`);
   assertMagic(await readExactly(readRange, 0, MAGIC.length), 0);
@@ -59,6 +61,8 @@ export async function readFooter(
     const message = `the Parquet footer has ${length} bytes, more than maxFooterBytes = ${maxFooterBytes}`;
     throw new StageError("parse", "record_too_large", message, { byteOffset: start });
   }
+  // As it came, and in one piece; what is read out of it are views.
+  await memory.hold(2 * (size - Math.min(start, first)));
   const before = start < first ? await readExactly(readRange, start, first) : Buffer.alloc(0);
   const bytes = Buffer.concat([before, tail.subarray(Math.max(0, start - first), -TAIL_BYTES)]);
   return parseFooter(bytes, start);

@@ -10,7 +10,7 @@ export interface ParquetLimits {
   readonly maxDecodedRowGroupBytes: number;
   /** On the Arrow route, a larger page, compressed or not, is `parse.record_too_large`. Default 64 MiB. */
   readonly maxPageBytes: number;
-  /** Bytes that the decoder's memory may grow to; more is `parse.record_too_large`. Default 256 MiB. */
+  /** Bytes that the decoder's memory may grow to, where the budget has them; more is `parse.record_too_large`. Default 256 MiB. */
   readonly maxDecoderBytes: number;
   /** A longer run of the decoder for one piece is `parse.decoder_crashed`. Default 5 minutes. */
   readonly decodeTimeoutMs: number;

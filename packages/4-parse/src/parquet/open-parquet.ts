@@ -1,5 +1,7 @@
 import { StageError } from "@sluice/errors";
 import type { Slice, SourceColumn } from "@sluice/schema";
+import { type Leasing, UNCOUNTED } from "@sluice/streams";
+import { type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { arrowSlices } from "./arrow-slices.ts";
 import { columnType, membersLeftOut, type NestedPlace } from "./column-type.ts";
 import { type Footer, type ReadRange, readFooter } from "./footer.ts";
@@ -9,10 +11,12 @@ import { type RowGroup, readRowGroup } from "./row-group.ts";
 import { readSchema, type SchemaNode } from "./schema-tree.ts";
 import { toDecodable, toSlice } from "./slices.ts";
 
-export interface ParquetOptions extends Partial<ParquetLimits> {
+export interface ParquetOptions extends Partial<ParquetLimits>, MemoryOption {
   /** Bytes of the file. */
   readonly size: number;
   readonly readRange: ReadRange;
+  /** Leases the decoded pieces of the Arrow route, until they are sent. Default: nobody keeps account. */
+  readonly budget?: Leasing;
   /** `auto`: slices, unless ClickHouse's reader could not read the file. Default `auto`. */
   readonly route?: "auto" | ParquetRoute["kind"];
 }
@@ -52,9 +56,9 @@ export interface ParquetFile {
  * `parse.record_too_large` (a limit, named).
  */
 export async function openParquet(options: ParquetOptions): Promise<ParquetFile> {
-  const { size, readRange, route: wanted = "auto", ...given } = options;
+  const { size, readRange, route: wanted = "auto", memory = UNCOUNTED, budget, ...given } = options;
   const limits = { ...PARQUET_LIMITS, ...given };
-  const footer = await readFooter(size, readRange, limits.maxFooterBytes);
+  const footer = await readFooter(size, readRange, limits.maxFooterBytes, parserMemory(memory));
   const schema = readSchema(footer.schema, limits.maxSchemaDepth);
   const groups = readGroups(footer, schema, limits.maxRowGroupBytes);
   const route = chooseRoute(schema, wanted);
@@ -74,7 +78,7 @@ export async function openParquet(options: ParquetOptions): Promise<ParquetFile>
         throw new Error("a Parquet file of the Arrow route has units, not slices");
       },
       units: ({ fromOrdinal = 0, signal } = {}) =>
-        arrowSlices(decodable, { ...limits, fromOrdinal, signal }),
+        arrowSlices(decodable, { ...limits, memory, budget, fromOrdinal, signal }),
     };
   }
   const hidden = ambiguousPaths(schema);

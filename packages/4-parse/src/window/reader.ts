@@ -1,8 +1,11 @@
-import { append, createWindow, type Window } from "./window.ts";
+import type { MemoryPart } from "@sluice/streams";
+import { append, createWindow, sizeFor, type Window } from "./window.ts";
 
 /** A source as a window that is filled on demand. */
 export interface Reader {
   readonly window: Window;
+  /** Bytes that are held beside the window: what its bytes become. Whoever makes that sets it. */
+  beside: () => number;
   /**
    * Adds at least one byte, or learns that there is none. An error of the source is thrown when all
    * bytes that came before it were looked at.
@@ -21,13 +24,15 @@ export interface ReaderOptions {
   readonly maxCarryBytes: number;
   /** Called before bytes leave the window. */
   readonly onDrop?: (window: Window) => void;
+  /** Holds the window, and what `beside` counts, before it grows. */
+  readonly memory: MemoryPart;
 }
 
 /** Large chunks are taken in pieces, so that what is scanned is still in the processor's cache. */
 const PIECE_BYTES = 1 << 18;
 
 export function createReader(source: AsyncIterable<Uint8Array>, options: ReaderOptions): Reader {
-  const { sentinel, maxCarryBytes, onDrop } = options;
+  const { sentinel, maxCarryBytes, onDrop, memory } = options;
   const iterator = source[Symbol.asyncIterator]();
   const window = createWindow(sentinel);
   let chunk: Uint8Array = new Uint8Array(0);
@@ -35,8 +40,16 @@ export function createReader(source: AsyncIterable<Uint8Array>, options: ReaderO
   let isClosed = false;
   let failure: { readonly error: unknown } | undefined;
 
-  return {
+  /** A window that grows is held twice while it is copied. */
+  const hold = async (length: number): Promise<void> => {
+    const size = sizeFor(window, length);
+    const copied = size > window.bytes.length ? window.bytes.length : 0;
+    await memory.hold(size + copied + reader.beside());
+  };
+
+  const reader: Reader = {
     window,
+    beside: () => 0,
     get failure() {
       return failure?.error;
     },
@@ -68,6 +81,7 @@ export function createReader(source: AsyncIterable<Uint8Array>, options: ReaderO
         }
         const piece = chunk.subarray(taken, taken + PIECE_BYTES);
         taken += piece.byteLength;
+        await hold(piece.byteLength);
         append(window, piece);
       }
     },
@@ -77,4 +91,5 @@ export function createReader(source: AsyncIterable<Uint8Array>, options: ReaderO
       await iterator.return?.();
     },
   };
+  return reader;
 }

@@ -23,13 +23,19 @@ export function createWindow(sentinel: number): Window {
   return { bytes, start: 0, end: 0, base: 0, isLast: false, sentinel };
 }
 
+/** Bytes that the window will have, with a chunk of `length` behind those that are left. */
+export function sizeFor({ bytes, start, end }: Window, length: number): number {
+  const needed = end - start + length + 1;
+  return needed > bytes.length ? 2 ** Math.ceil(Math.log2(needed)) : bytes.length;
+}
+
 /** Puts a chunk behind the bytes that are left, which move to the front. */
 export function append(window: Window, chunk: Uint8Array): void {
   const { start, end } = window;
   const left = end - start;
-  const needed = left + chunk.byteLength + 1;
-  if (needed > window.bytes.length) {
-    const grown = uninitialised(2 ** Math.ceil(Math.log2(needed)));
+  const size = sizeFor(window, chunk.byteLength);
+  if (size > window.bytes.length) {
+    const grown = uninitialised(size);
     grown.set(window.bytes.subarray(start, end));
     window.bytes = grown;
   } else {

@@ -1,8 +1,9 @@
 import { StageError } from "@sluice/errors";
 import type { Block, ParsedEntry, WantedField, XmlSettings } from "@sluice/schema";
-import { peek } from "@sluice/streams";
+import { type MemoryPart, peek } from "@sluice/streams";
 import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
 import { closing } from "../blocks/closing.ts";
+import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { textPieces } from "../encoding/text-pieces.ts";
 import { detectCharset, HEAD_BYTES } from "./detect-charset.ts";
 import { XML_LIMITS, type XmlLimits } from "./limits.ts";
@@ -38,7 +39,7 @@ const TEXT = "Nullable(String)";
 export function parseXml(
   settings: XmlSettings,
   fields: readonly WantedField[],
-  options: Partial<XmlLimits> = {},
+  { memory, ...options }: Partial<XmlLimits> & MemoryOption = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const limits = { ...XML_LIMITS, ...options };
   const columns = fields.map(({ incomingName, path }) => ({
@@ -52,7 +53,8 @@ export function parseXml(
     const rows = createRows(fields, settings.explodePath, names, limits);
     const createReader: Document["createReader"] = (charset) =>
       createRecordReader(charset, path, names, limits);
-    return { rowElement: settings.rowElement, rows, createReader };
+    const account = parserMemory(memory);
+    return { rowElement: settings.rowElement, rows, createReader, memory: account };
   };
   // Settings that lead nowhere are refused before there is a file.
   open();
@@ -76,6 +78,7 @@ interface Document {
   readonly rowElement: string;
   readonly rows: Rows;
   readonly createReader: (charset: ReturnType<typeof detectCharset>) => RecordReader;
+  readonly memory: MemoryPart;
 }
 
 async function* cut(
@@ -102,6 +105,7 @@ async function* cut(
           isLast = true;
           reader.end();
         } else reader.write(next.value);
+        await document.memory.hold(heldByBlock(block) + reader.heldBytes);
       } catch (error) {
         failure = { error };
       }

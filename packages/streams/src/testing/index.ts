@@ -1,3 +1,4 @@
+export { type CountedMemory, countedMemory } from "./counted-memory.ts";
 export {
   type ReaderContract,
   type Run,

@@ -38,7 +38,7 @@ export async function inferLayers(
   keys: ReadonlyMap<string, PgpKeys>,
   context: LookContext,
 ): Promise<InferredLayers> {
-  const { signal } = context;
+  const { signal, memory } = context;
   const pgp =
     given.pgp === undefined
       ? await inferPgp(source, object, keys, signal)
@@ -48,7 +48,7 @@ export async function inferLayers(
     const bytes = source.read(object, { signal });
     return held === undefined
       ? bytes
-      : decrypt({ ...context.config.limits.decrypt, keys: held })(bytes);
+      : decrypt({ ...context.config.limits.decrypt, keys: held, memory })(bytes);
   };
   const compression =
     given.compression === undefined

@@ -2,7 +2,7 @@ import { StageError, type StageFailure } from "@sluice/errors";
 import type { S3Source } from "@sluice/fetch";
 import type { Warehouse } from "@sluice/load";
 import type { FileSettings, ManifestObject } from "@sluice/schema";
-import type { ByteBudget } from "@sluice/streams";
+import type { TaskMemory } from "@sluice/streams";
 import type { IngestConfig } from "../config.ts";
 import type { EntrySink, StreamedFormat } from "../entry-sink.ts";
 import { openFile, type SeekableFile, type WrappedFile } from "../pipeline.ts";
@@ -14,7 +14,7 @@ import { createLayerWatch, type SeenLayer, throwNotShown } from "./layer-watch.t
 export interface LookContext {
   readonly config: IngestConfig;
   readonly warehouse: Warehouse;
-  readonly budget: ByteBudget;
+  readonly memory: TaskMemory;
   readonly signal: AbortSignal;
 }
 
@@ -69,7 +69,7 @@ export async function lookAtObject<T>(
   },
   context: LookContext,
 ): Promise<Look<T>> {
-  const { config, signal } = context;
+  const { config, memory, signal } = context;
   const { settings, entry: wanted, viewer } = options;
   const meter = createReadMeter(Math.max(config.maxPreviewSpoolBytes, LEAST_READ_BYTES));
   const isJudged = object.size <= JUDGED_BYTES;
@@ -117,7 +117,7 @@ export async function lookAtObject<T>(
   };
   try {
     const spools = createPreviewSpools(config, object, signal);
-    await openFile(file, settings, { object, config, signal, spools, sink });
+    await openFile(file, settings, { object, config, signal, spools, memory, sink });
     if (wanted !== "" && shown === undefined) throwNotShown(wanted, watch.layers);
     isComplete = true;
   } catch (error) {

@@ -20,11 +20,13 @@ import { StageError, type StageFailure } from "@sluice/errors";
 import { createByteBudget } from "@sluice/streams";
 import type { IngestConfig } from "../config.ts";
 import type { UnaryHandlers } from "../grpc-server.ts";
-import { LoadThreadFailure, type LoadThreadPool, type LookKind } from "../load-thread-pool.ts";
+import {
+  LOOKS_AT_ONE_TIME,
+  LoadThreadFailure,
+  type LoadThreadPool,
+  type LookKind,
+} from "../load-thread-pool.ts";
 import { toStageFailure } from "../to-proto.ts";
-
-/** Looks at one time: each may hold a decoder's memory beside those of the tasks. */
-const CONCURRENCY = 2;
 
 /**
  * The calls that read objects. They run where loads run, in threads with a limited heap: a decoder that crashes costs
@@ -35,7 +37,7 @@ export function createLooks(
   threads: LoadThreadPool,
 ): Pick<UnaryHandlers<typeof InspectService>, LookKind> {
   // Looks take turns as batches take bytes: first come, first served.
-  const turns = createByteBudget(CONCURRENCY);
+  const turns = createByteBudget(LOOKS_AT_ONE_TIME);
 
   async function look<I extends DescMessage, O extends DescMessage>(
     kind: LookKind,

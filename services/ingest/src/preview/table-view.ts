@@ -47,7 +47,7 @@ const MAX_VALUE_BYTES = 4096;
 /** Rows and columns, cut and cast by the very code that a load runs through. */
 export function tableView(options: TableOptions, context: LookContext): Viewer<TableSeen> {
   const { typing, maxRows, maxBytes, key, isLenient = false } = options;
-  const { config, warehouse, budget, signal } = context;
+  const { config, warehouse, memory, signal } = context;
   const limits = withSmallBlocks(config.limits, maxRows + 1, maxBytes);
   const cast = async (
     entry: string,
@@ -86,7 +86,7 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     async function* only(): AsyncGenerator<Block> {
       yield block;
     }
-    const toBatches = batch({ columns: plan.chosen, budget, maxRows, signal });
+    const toBatches = batch({ columns: plan.chosen, budget: memory, memory, maxRows, signal });
     for await (const { body, release } of toBatches({ ...parsed, blocks: only() })) {
       try {
         return await cast(name, plan, { kind: "batch", body });
@@ -110,7 +110,7 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     try {
       assertFormat(peeked.head.subarray(0, FORMAT_SNIFF_BYTES), format);
       const fields = typing?.fields ?? (await memberNames(peeked, wanted, format, limits));
-      parsed = await parserOf(format, fields, limits)(peeked.bytes);
+      parsed = await parserOf(format, fields, limits, memory)(peeked.bytes);
     } catch (error) {
       await peeked.close();
       throw error;
@@ -151,7 +151,12 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     where: string,
     show: Show<TableSeen>,
   ): Promise<void> {
-    const parquet = await openParquet({ ...config.limits.parquet, ...file });
+    const parquet = await openParquet({
+      ...config.limits.parquet,
+      ...file,
+      memory,
+      budget: memory,
+    });
     const { columns, unread, leftOut, route, units } = parquet;
     const missing = [...unread.map((column) => [column]), ...leftOut];
     if (typing !== undefined) assertReadable(feedOf(typing), missing);
@@ -161,8 +166,12 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     show.warn(plan.warnings);
     let rows: readonly SampledRow[] = [];
     for await (const slice of units({ signal })) {
-      assertShowable(slice, config.maxPreviewSpoolBytes);
-      rows = await cast(name, plan, { kind: "slice", slice });
+      try {
+        assertShowable(slice, config.maxPreviewSpoolBytes);
+        rows = await cast(name, plan, { kind: "slice", slice });
+      } finally {
+        slice.release?.();
+      }
       break;
     }
     show({ plan, rows, hasMore: rows.length < parquet.rows });
