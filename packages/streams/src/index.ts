@@ -4,6 +4,13 @@ export { type LimitError, maxBytes } from "./max-bytes.ts";
 export { type Peeked, peek } from "./peek.ts";
 export { pipe, type Transform } from "./pipe.ts";
 export { type Spool, type SpoolOptions, spool } from "./spool.ts";
+export {
+  createStageClock,
+  STOPPED_CLOCK,
+  type StageClock,
+  type StageReport,
+  type StageTime,
+} from "./stage-clock.ts";
 export { createTaskMemory, type TaskMemory, type TaskMemoryOptions } from "./task-memory.ts";
 export {
   createWorkerMemory,

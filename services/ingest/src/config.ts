@@ -52,6 +52,8 @@ export interface IngestConfig {
   readonly keepReplacedTables: boolean;
   /** Limits of the stages that are not to have their defaults. */
   readonly limits: StageLimits;
+  /** Whether each load measures where its time goes, and logs it. */
+  readonly metersStages: boolean;
   /** Inserts of one task in flight at one time. */
   readonly insertConcurrency: number;
   /** How long a task may go on when the worker is asked to end. */
@@ -131,6 +133,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     previewTimeoutMs: number("SLUICE_PREVIEW_TIMEOUT_MS", 60_000, 100, 600_000),
     maxArchiveDepth: number("SLUICE_MAX_ARCHIVE_DEPTH", 2, 1, 4),
     keepReplacedTables: oneOf("SLUICE_KEEP_REPLACED_TABLES", ["0", "1"], "1") === "1",
+    metersStages: oneOf("SLUICE_METER_STAGES", ["0", "1"], "0") === "1",
     limits: readLimits(text("SLUICE_LIMITS", "")),
     insertConcurrency: number("SLUICE_INSERT_CONCURRENCY", 2, 1),
     drainMs: number("SLUICE_DRAIN_MS", 30_000, 0),

@@ -31,7 +31,7 @@ import type {
   SourceColumn,
   WantedField,
 } from "@sluice/schema";
-import { peek, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
+import { peek, type StageClock, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
 import { assertReadable } from "./assert-readable.ts";
 import type { EntrySink, StreamedFormat } from "./entry-sink.ts";
 import type { StageLimits } from "./limits.ts";
@@ -53,6 +53,7 @@ export function createEntryLoad(
   work: LoadWork,
   { config, warehouse, memory, signal }: LoadContext,
   meter: LoadMeter,
+  clock: StageClock,
 ): EntryLoad {
   const { workflowId, object, feed, resumeAt, query } = work;
   const routes = new Set<string>();
@@ -122,9 +123,9 @@ export function createEntryLoad(
         firstOrdinal: ordinal,
       })({
         ...parsed,
-        blocks: tallied(parsed.blocks, records),
+        blocks: tallied(clock.meter("parse", parsed.blocks), records),
       });
-      await loadBatches(target(name, into))(counted(batches));
+      await loadBatches(target(name, into))(counted(clock.meter("batch", batches)));
       routes.add(`${routeOf(format)}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
       const findings = parsed.findings?.();

@@ -4,7 +4,14 @@ import { type Stage, StageError } from "@sluice/errors";
 import { removeStaged, removeStagedForQuery, type Warehouse } from "@sluice/load";
 import { assertFormat } from "@sluice/parse";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
-import type { TaskMemory, WorkingMemory } from "@sluice/streams";
+import {
+  createStageClock,
+  STOPPED_CLOCK,
+  type StageClock,
+  type StageReport,
+  type TaskMemory,
+  type WorkingMemory,
+} from "@sluice/streams";
 import { selectEntries } from "./archive-entries.ts";
 import type { IngestConfig } from "./config.ts";
 import type { EntrySink } from "./entry-sink.ts";
@@ -24,6 +31,8 @@ export interface LoadOutcome {
   readonly route: string;
   readonly warnings: readonly string[];
   readonly state: LoadState;
+  /** Where its time went, if that was measured. */
+  readonly time?: StageReport;
 }
 
 export interface LoadContext {
@@ -63,7 +72,11 @@ export interface Opening {
   readonly memory: WorkingMemory;
   /** What becomes of the entries: a load stages them, a preview shows the head of one. */
   readonly sink: EntrySink;
+  readonly clock: StageClock;
 }
+
+/** The stages that a clock tells apart, in the data's order. */
+const METERED_STAGES = ["fetch", "decrypt", "decompress", "parse", "batch", "load"] as const;
 
 /**
  * The data's way: one object of a frozen manifest, from its bytes in S3 to rows in the workflow's staging table.
@@ -82,15 +95,18 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   const signal = AbortSignal.any([given.signal, source.revoked]);
   const context: LoadContext = { ...given, signal };
   const meter = createLoadMeter({ bytesTotal: object.size, resumeAt, intervalMs: 200, onState });
-  const entryLoad = createEntryLoad(work, context, meter);
+  const clock = config.metersStages ? createStageClock(METERED_STAGES) : STOPPED_CLOCK;
+  const entryLoad = createEntryLoad(work, context, meter, clock);
+  const fetched = (bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> =>
+    clock.meter("fetch", meter.count(bytes));
   const file: WrappedFile = {
     name: "",
     tag: object.tag ?? "",
-    stream: () => meter.count(source.read(lying, { signal })),
+    stream: () => fetched(source.read(lying, { signal })),
     seekable: {
       size: object.size,
       readRange: (start, end, rangeSignal = signal) =>
-        meter.count(source.read(lying, { start, end, signal: rangeSignal })),
+        fetched(source.read(lying, { start, end, signal: rangeSignal })),
     },
   };
   try {
@@ -105,10 +121,19 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
       return { checkpoint: state.checkpoint, route: "left out", warnings: [], state };
     }
     const spools = createSpoolArea(config, signal);
-    await openFile(file, settings, { object, config, signal, spools, memory, sink: entryLoad });
+    await openFile(file, settings, {
+      object,
+      config,
+      signal,
+      spools,
+      memory,
+      sink: entryLoad,
+      clock,
+    });
     const { state } = meter;
     const { route, warnings } = entryLoad;
-    return { checkpoint: state.checkpoint, route, warnings, state };
+    const time = clock.report();
+    return { checkpoint: state.checkpoint, route, warnings, state, ...(time && { time }) };
   } catch (error) {
     const { bucket, key, etag, versionId } = object;
     const reason: unknown = source.revoked.aborted ? source.revoked.reason : error;
@@ -130,13 +155,13 @@ export async function openFile(
   depth: number = 0,
 ): Promise<void> {
   const { pgp } = settings;
-  const { config, signal, memory, sink } = opening;
+  const { config, signal, memory, sink, clock } = opening;
   if (pgp === undefined) return await openPlain(file, settings, opening, depth);
   sink.watch?.decrypts(file.name);
   const plain = judged(decrypt({ ...config.limits.decrypt, keys: pgp, memory })(file.stream()));
   try {
     const { name, tag = "" } = file;
-    const decrypted = { name, tag, stream: () => plain.bytes };
+    const decrypted = { name, tag, stream: () => clock.meter("decrypt", plain.bytes) };
     await openPlain(decrypted, settings, opening, depth);
     await plain.judge();
   } catch (error) {
@@ -158,13 +183,17 @@ async function openPlain(
   depth: number,
 ): Promise<void> {
   const { compression, content } = settings;
-  const { spools, memory, sink } = opening;
+  const { spools, memory, sink, clock } = opening;
   const { limits } = opening.config;
   const plain = (archive?: "zip" | "tar"): AsyncIterable<Uint8Array> => {
     const bytes = file.stream();
-    return decompress({ ...limits.decompress, compression, memory, ...(archive && { archive }) })(
-      sink.watch?.decompresses(file.name, compression, bytes) ?? bytes,
-    );
+    const decompressed = decompress({
+      ...limits.decompress,
+      compression,
+      memory,
+      ...(archive && { archive }),
+    })(sink.watch?.decompresses(file.name, compression, bytes) ?? bytes);
+    return clock.meter("decompress", decompressed);
   };
   switch (content.kind) {
     case "tar": {

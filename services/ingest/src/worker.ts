@@ -132,10 +132,11 @@ async function perform(
     case "list":
       return { case: "list", value: await listObjects(lease, work.value, context, signal) };
     case "loadObject": {
-      const { checkpoint, route, warnings, state } = await context.threads.run(
+      const { checkpoint, route, warnings, state, time } = await context.threads.run(
         toBinary(LeaseSchema, lease),
         { signal, onState },
       );
+      if (time !== undefined) context.log.info({ task: lease.taskId, time }, "time of the stages");
       onState(state);
       return {
         case: "loadObject",

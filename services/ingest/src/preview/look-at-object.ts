@@ -2,7 +2,7 @@ import { StageError, type StageFailure } from "@sluice/errors";
 import type { S3Source } from "@sluice/fetch";
 import type { Warehouse } from "@sluice/load";
 import type { FileSettings, ManifestObject } from "@sluice/schema";
-import type { TaskMemory } from "@sluice/streams";
+import { STOPPED_CLOCK, type TaskMemory } from "@sluice/streams";
 import type { IngestConfig } from "../config.ts";
 import type { EntrySink, StreamedFormat } from "../entry-sink.ts";
 import { openFile, type SeekableFile, type WrappedFile } from "../pipeline.ts";
@@ -117,7 +117,15 @@ export async function lookAtObject<T>(
   };
   try {
     const spools = createPreviewSpools(config, object, signal);
-    await openFile(file, settings, { object, config, signal, spools, memory, sink });
+    await openFile(file, settings, {
+      object,
+      config,
+      signal,
+      spools,
+      memory,
+      sink,
+      clock: STOPPED_CLOCK,
+    });
     if (wanted !== "" && shown === undefined) throwNotShown(wanted, watch.layers);
     isComplete = true;
   } catch (error) {

@@ -1,0 +1,112 @@
+/** Where the time of one stage went, in milliseconds; the three sum up to the time that was measured. */
+export interface StageTime {
+  readonly stage: string;
+  /** It worked: its reader waited for it while it did not wait for its own source. */
+  readonly busyMs: number;
+  /** It waited for the stage before it; the first stage for the store, its own work included. */
+  readonly waitingForInputMs: number;
+  /** Nobody asked it for more; the last stage waited for whoever takes what it gives, its own work included. */
+  readonly waitingForOutputMs: number;
+}
+
+export interface StageReport {
+  /** Milliseconds since the clock was made. */
+  readonly elapsedMs: number;
+  /** CPU time of this thread in the meantime, in milliseconds. */
+  readonly threadCpuMs: number;
+  /** In the data's order, without those that nothing passed. */
+  readonly stages: readonly StageTime[];
+}
+
+/** Measures where the time goes on the data's way: what comes out of each stage passes through `meter`. */
+export interface StageClock {
+  /** The stream as it is; the time in which its reader waits for it is counted. Streams of one stage count together. */
+  meter<T>(stage: string, source: AsyncIterable<T>): AsyncIterable<T>;
+  /** Undefined where nothing is measured. */
+  report(): StageReport | undefined;
+}
+
+/** Measures nothing and costs nothing: the streams are handed on as they are. */
+export const STOPPED_CLOCK: StageClock = {
+  meter: (_stage, source) => source,
+  report: () => undefined,
+};
+
+interface Wait {
+  /** Milliseconds in which at least one reader waited. */
+  total: number;
+  pending: number;
+  since: number;
+}
+
+/**
+ * Creates a clock for the stages named, in the data's order. The last one is the reader of all: nothing of it is
+ * metered, it is waiting for output whenever it does not wait for input. Readers that wait for one stage side by side
+ * are counted once, so that no stage has more time than there was.
+ */
+export function createStageClock(
+  stages: readonly string[],
+  now: () => number = () => performance.now(),
+): StageClock {
+  const began = now();
+  const cpu = process.threadCpuUsage();
+  const waits = new Map<string, Wait>();
+
+  const waitFor = (stage: string): Wait => {
+    const known = waits.get(stage);
+    if (known !== undefined) return known;
+    if (!stages.includes(stage)) throw new RangeError(`there is no stage ${stage}`);
+    const made = { total: 0, pending: 0, since: 0 };
+    waits.set(stage, made);
+    return made;
+  };
+  /** A reader may ask while it still waits: what is pending now has to count as well. */
+  const waited = (stage: string): number => {
+    const { total, pending, since } = waitFor(stage);
+    return pending > 0 ? total + now() - since : total;
+  };
+
+  return {
+    async *meter(stage, source) {
+      const wait = waitFor(stage);
+      const iterator = source[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          if (wait.pending++ === 0) wait.since = now();
+          let next: Awaited<ReturnType<typeof iterator.next>>;
+          try {
+            next = await iterator.next();
+          } finally {
+            if (--wait.pending === 0) wait.total += now() - wait.since;
+          }
+          if (next.done) return;
+          yield next.value;
+        }
+      } finally {
+        await iterator.return?.();
+      }
+    },
+    report() {
+      const elapsedMs = now() - began;
+      const used = process.threadCpuUsage(cpu);
+      const last = stages.at(-1);
+      const passed = stages.filter((stage) => waits.has(stage) || stage === last);
+      return {
+        elapsedMs,
+        threadCpuMs: (used.user + used.system) / 1000,
+        stages: passed.map((stage, at) => {
+          const before = passed[at - 1];
+          const asked = stage === last ? elapsedMs : waited(stage);
+          const input = before === undefined ? asked : Math.min(asked, waited(before));
+          const isLast = stage === last;
+          return {
+            stage,
+            busyMs: isLast ? 0 : asked - input,
+            waitingForInputMs: input,
+            waitingForOutputMs: isLast ? elapsedMs - input : elapsedMs - asked,
+          };
+        }),
+      };
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { createStageClock, STOPPED_CLOCK } from "../src/index.ts";
+
+/** A clock that stands still unless somebody works, and streams whose work takes a known time. */
+function makeTime() {
+  let now = 0;
+  async function* source(count: number, ms: number): AsyncGenerator<number> {
+    for (let item = 0; item < count; item++) {
+      now += ms;
+      yield item;
+    }
+  }
+  async function* worked(input: AsyncIterable<number>, ms: number): AsyncGenerator<number> {
+    for await (const item of input) {
+      now += ms;
+      yield item;
+    }
+  }
+  const spend = (ms: number): void => {
+    now += ms;
+  };
+  return { now: () => now, spend, source, worked };
+}
+
+test("tells what a stage works from what it waits for, on either side", async () => {
+  const time = makeTime();
+  const clock = createStageClock(["fetch", "parse", "load"], time.now);
+  const fetched = clock.meter("fetch", time.source(3, 10));
+  for await (const _ of clock.meter("parse", time.worked(fetched, 5))) time.spend(100);
+  const report = clock.report();
+  expect(report?.elapsedMs).toBe(345);
+  expect(report?.stages).toEqual([
+    { stage: "fetch", busyMs: 0, waitingForInputMs: 30, waitingForOutputMs: 315 },
+    { stage: "parse", busyMs: 15, waitingForInputMs: 30, waitingForOutputMs: 300 },
+    { stage: "load", busyMs: 0, waitingForInputMs: 45, waitingForOutputMs: 300 },
+  ]);
+});
+
+test("leaves out the stages that nothing passed", async () => {
+  const time = makeTime();
+  const clock = createStageClock(["fetch", "decrypt", "parse", "load"], time.now);
+  const fetched = clock.meter("fetch", time.source(1, 10));
+  await Array.fromAsync(clock.meter("parse", time.worked(fetched, 5)));
+  expect(clock.report()?.stages.map(({ stage }) => stage)).toEqual(["fetch", "parse", "load"]);
+});
+
+test("counts two readers that wait for one stage at a time once", async () => {
+  let now = 0;
+  const clock = createStageClock(["fetch", "load"], () => now);
+  const gate = Promise.withResolvers<void>();
+  async function* slow(): AsyncGenerator<number> {
+    await gate.promise;
+    yield 1;
+  }
+  const both = [slow(), slow()].map((each) => Array.fromAsync(clock.meter("fetch", each)));
+  now = 40;
+  gate.resolve();
+  await Promise.all(both);
+  expect(clock.report()?.stages[0]).toMatchObject({ waitingForInputMs: 40, waitingForOutputMs: 0 });
+});
+
+test("closes the source when its reader goes away", async () => {
+  let isClosed = false;
+  async function* source(): AsyncGenerator<number> {
+    try {
+      yield 1;
+      yield 2;
+    } finally {
+      isClosed = true;
+    }
+  }
+  for await (const _ of createStageClock(["fetch", "load"]).meter("fetch", source())) break;
+  expect(isClosed).toBe(true);
+});
+
+test("refuses a stage that it was not made for", async () => {
+  const clock = createStageClock(["fetch", "load"]);
+  await expect(Array.fromAsync(clock.meter("sort", makeTime().source(1, 1)))).rejects.toThrow(
+    "there is no stage sort",
+  );
+});
+
+test("hands streams on as they are when nothing is measured", () => {
+  const source = makeTime().source(1, 1);
+  expect(STOPPED_CLOCK.meter("fetch", source)).toBe(source);
+  expect(STOPPED_CLOCK.report()).toBeUndefined();
+});
