@@ -36,7 +36,7 @@ function rowsOf<T>(columns: Columns<T>, rows: readonly T[]): string {
   return [
     line(columns.map(([head]) => head)),
     line(columns.map(() => "---")),
-    ...rows.map((row) => line(columns.map(([, cell]) => cell(row)))),
+    ...rows.map((row) => line(columns.map(([, cell]) => cell(row).replaceAll("|", "\\|")))),
   ].join("\n");
 }
 
