@@ -49,6 +49,32 @@ export function gzipMembers(head: Buffer, block: Buffer, size: number): Generate
   return repeated(gzipSync(head), gzipSync(block), size);
 }
 
+const MEMBER_BYTES = 2 ** 20;
+
+/** An object in gzip, each mebibyte a member of its own, stored: sizes are known before a byte is made. */
+export function gzipped(inner: GeneratedObject): GeneratedObject {
+  const stored = (bytes: Uint8Array): Buffer => gzipSync(bytes, { level: 0 });
+  const memberSize = stored(Buffer.alloc(MEMBER_BYTES)).length;
+  const members = Math.floor(inner.size / MEMBER_BYTES);
+  const rest = inner.size % MEMBER_BYTES;
+  const size = members * memberSize + (rest > 0 ? stored(Buffer.alloc(rest)).length : 0);
+  return {
+    size,
+    *read(start, end) {
+      let at = start;
+      while (at < end) {
+        const member = Math.floor(at / memberSize);
+        const from = member * MEMBER_BYTES;
+        const plain = inner.read(from, Math.min(from + MEMBER_BYTES, inner.size));
+        const bytes = stored(Buffer.concat([...(plain as Iterable<Uint8Array>)]));
+        const piece = bytes.subarray(at - member * memberSize, end - member * memberSize);
+        yield piece;
+        at += piece.length;
+      }
+    },
+  };
+}
+
 const PARTIAL_BITS = 16;
 const PARTIAL = 2 ** PARTIAL_BITS;
 

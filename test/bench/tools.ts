@@ -29,5 +29,6 @@ export async function shell(
   });
   const said = Promise.all([text(child.stdout), text(child.stderr)]);
   const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`bash ended with ${code}: ${(await said).join(" ")}\nof ${script}`);
+  if (code !== 0)
+    throw new Error(`bash ended with ${code}: ${(await said).join(" ")}\nof ${script}`);
 }

@@ -54,7 +54,7 @@ export const WRAPPED: readonly BenchCase[] = [
     data: "Parquet, 1 GB, OpenPGP by gpg's defaults",
     toReach: 1.0,
     beyond: 1.2,
-    rows: 24_000_000,
+    rows: 26_000_000,
     columns: SIX,
     primaryKey: KEY,
     settings: { format: { case: "parquet", value: {} } },
