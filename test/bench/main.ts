@@ -28,6 +28,13 @@ const isChosen = ({ name }: { readonly name: string }): boolean =>
 await using stack = await startBenchStack(isProfile ? PROFILE_ENVIRONMENT : {});
 const around = await surroundings(stack.clickhouse, { rounds, scale });
 const results: Result[] = [];
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  // gpg's agent, for one, does not end with its parent.
+  process.once(signal, async () => {
+    await stack[Symbol.asyncDispose]();
+    process.exit(130);
+  });
+}
 
 for (const each of CASES.filter(isChosen)) {
   const missing = missingTools(each.tools ?? []);

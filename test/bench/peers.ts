@@ -26,7 +26,7 @@ export interface PeerWork {
 /** What a user would run without us. */
 export interface Peer {
   readonly name: string;
-  /** Before each round, not timed; default: empties the table. */
+  /** Leaves the table as it is between rounds, which is otherwise emptied. */
   readonly keepsTable?: true;
   run(work: PeerWork): Promise<void>;
 }

@@ -199,9 +199,6 @@ export async function measureCase(
     const our = await runOurs(stack, prepared);
     peak = Math.max(peak, peakBytes(pid));
     const hash = await hashOf(clickhouse, table, columns);
-    if (!each.peer.keepsTable || round === 0) {
-      await clickhouse.command({ query: `TRUNCATE TABLE ${peerTable}` });
-    }
     await quiet(clickhouse, DATABASE);
     const seconds = await runPeer(stack, prepared);
     const peerHash = await hashOf(clickhouse, peerTable, columns);
@@ -209,6 +206,10 @@ export async function measureCase(
       throw new Error(
         `round ${round} is void: ours has ${hash.rows} rows of hash ${hash.hash}, the peer's ${peerHash.rows} rows of hash ${peerHash.hash}`,
       );
+    }
+    // Now, not before its next turn: what is merged of these rows would only be waited for.
+    if (!each.peer.keepsTable) {
+      await clickhouse.command({ query: `TRUNCATE TABLE ${peerTable}` });
     }
     rowsLoaded = hash.rows;
     tell(

@@ -13,11 +13,13 @@ export async function hashOf(
   columns: readonly string[],
 ): Promise<TableHash> {
   // A null is told from the value that stands in for it.
-  const values = columns.flatMap((name) => [`ifNull(toString(${name}), '')`, `isNull(${name})`]);
+  const values = columns.flatMap((name) => [
+    `ifNull(${name}, defaultValueOfArgumentType(assumeNotNull(${name})))`,
+    `isNull(${name})`,
+  ]);
   const answer = await clickhouse.query({
     query: `SELECT toString(count()) AS rows, toString(sum(sipHash64(${values.join(", ")}))) AS hash FROM ${table}`,
     format: "JSONEachRow",
-    clickhouse_settings: { max_block_size: "8192" },
   });
   const [found] = await answer.json<{ rows: string; hash: string }>();
   if (found === undefined) throw new Error("ClickHouse gave no hash");
