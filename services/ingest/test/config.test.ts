@@ -42,6 +42,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
       avro: {},
       parquet: {},
     },
+    metersStages: false,
     insertConcurrency: 2,
     drainMs: 30_000,
     exitWithStdin: false,
