@@ -12,7 +12,7 @@ import {
   sourceKind,
   timeScale,
 } from "./source-type.ts";
-import { toTypedText } from "./typed-text.ts";
+import { decimalOf, toTypedText } from "./typed-text.ts";
 
 const CASTABLE: Readonly<Record<Field["type"]["kind"], readonly SourceKind[]>> = {
   string: ["text", "integer", "float", "decimal", "boolean", "date", "datetime", "nested", "other"],
@@ -95,7 +95,9 @@ export function castNative(raw: string, type: string, name: string, field: Field
       // The shortest text that reads back as the same value goes through the text rules.
       const shortest = kind === "float" ? unscaled(asText.sql) : asText.sql;
       const cast = castDecimal(text, field, field.type);
-      return { ...cast, shared: [{ name: text, sql: shortest }], present };
+      const shared = [{ name: text, sql: shortest }];
+      const exact = kind === "decimal" ? widened(raw, type, field.type) : undefined;
+      return { ...cast, shared, present, ...(exact !== undefined && { value: exact }) };
     }
     case "float":
       if (kind === "float") return castFloats(raw, field);
@@ -140,6 +142,32 @@ export function castNative(raw: string, type: string, name: string, field: Field
     }
   }
 }
+
+/**
+ * A Decimal of no finer scale as the field's, without a detour by text: null where the field has not the digits. Files
+ * may hold larger numbers than their type says, so that none goes into a CAST, which would fail the whole insert.
+ */
+function widened(
+  raw: string,
+  type: string,
+  { precision, scale }: { readonly precision: number; readonly scale: number },
+): string | undefined {
+  const { bits, scale: sourceScale } = decimalOf(bareType(type));
+  if (sourceScale > scale) return undefined;
+  const integers = precision - scale;
+  const cast = (value: string): string =>
+    `CAST(${value}, 'Nullable(Decimal(${precision}, ${scale}))')`;
+  // The field has all digits that so many bits can hold.
+  if (integers + sourceScale > (DECIMAL_DIGITS[bits] ?? 0)) return cast(raw);
+  const fraction = sourceScale === 0 ? "" : `.${"9".repeat(sourceScale)}`;
+  const largest = `toDecimal${bits}('${"9".repeat(integers) || "0"}${fraction}', ${sourceScale})`;
+  const fits = `(${raw} >= -${largest} AND ${raw} <= ${largest})`;
+  // Below a null the number would still be there, and fail the CAST.
+  return exactly(cast(`if(${fits}, ${raw}, toDecimal${bits}(0, ${sourceScale}))`), fits);
+}
+
+/** Digits that a Decimal of so many bits always holds; it may hold some numbers of one more. */
+const DECIMAL_DIGITS: Readonly<Record<number, number>> = { 32: 9, 64: 18, 128: 38, 256: 76 };
 
 /** NaN and the infinities are no numbers unless the field says what becomes of them. */
 function castFloats(raw: string, field: Field): FieldCast {

@@ -65,7 +65,8 @@ export function typedTextType(type: string): string {
   }
 }
 
-function decimalOf(bare: string): { bits: number; scale: number } {
+/** The width and the scale of a Decimal type. */
+export function decimalOf(bare: string): { bits: number; scale: number } {
   const general = /^Decimal\((\d+), ?(\d+)\)$/.exec(bare);
   if (general !== null) {
     const precision = Number(general[1]);
