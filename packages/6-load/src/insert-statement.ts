@@ -9,6 +9,7 @@ import {
   codedRows,
   type PlannedCast,
   planCasts,
+  planUsualCasts,
   refusal,
   refusalsOf,
   updatedValue,
@@ -37,9 +38,18 @@ export interface EntryPlace {
 export type SlicePlace = Pick<Slice, "format" | "firstRow" | "byteOffset">;
 
 /** The two halves of one insert: the same body goes to one, and to the other if rows are missing. */
-export interface InsertStatements {
+export interface SplitStatements {
   readonly rows: string;
   readonly rejects: string;
+}
+
+/**
+ * The parts of one insert, to which the same body goes until no row is missing: each takes rows that the others leave,
+ * in whatever order they are sent.
+ */
+export interface InsertStatements extends SplitStatements {
+  /** Good rows with values in forms that `rows` leaves out; absent where it takes all good rows. */
+  readonly rare?: string;
 }
 
 /** Bits of `_updated` that count the rows of one object. */
@@ -186,7 +196,7 @@ export function splitRows(
   carriage: Carriage,
   from: string,
   into: InsertTargets,
-): InsertStatements {
+): SplitStatements {
   const { feed, workflowId } = place;
   const casts = planCasts(feed, place.plan, carriage);
   const bad = refusedByAny(casts, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
@@ -202,18 +212,31 @@ export function splitRows(
   };
 }
 
-/** The two statements of an entry (of one slice of it, if given), which read the same body. */
+/** The statements of an entry (of one slice of it, if given), which read the same body. */
 export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertStatements {
-  const at = { source: place.feed.source, name: place.feed.name };
-  const format = slice?.format ?? "ArrowStream";
-  const { rows, rejects } = splitRows(
-    place,
-    slice === undefined ? "text" : "native",
-    input(place, slice),
-    {
-      rows: stagingTable(at, place.workflowId),
-      rejects: stagingRejectsTable(at, place.workflowId),
-    },
-  );
-  return { rows: `${rows} FORMAT ${format}`, rejects: `${rejects} FORMAT ${format}` };
+  const { feed, plan, workflowId, object, entry } = place;
+  const at = { source: feed.source, name: feed.name };
+  const format = (statement: string): string =>
+    `${statement} FORMAT ${slice?.format ?? "ArrowStream"}`;
+  const carriage = slice === undefined ? "text" : "native";
+  const from = input(place, slice);
+  const into = {
+    rows: stagingTable(at, workflowId),
+    rejects: stagingRejectsTable(at, workflowId),
+  };
+  const usual = planUsualCasts(feed, plan, carriage);
+  if (usual === undefined) {
+    const { rows, rejects } = splitRows(place, carriage, from, into);
+    return { rows: format(rows), rejects: format(rejects) };
+  }
+  const left = refusedByAny(usual, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
+  const cast = castRows(usual, from);
+  const lineage = { file: quoteText(object.key), entry: quoteText(entry) };
+  const taken = `SELECT * FROM (${cast}) WHERE NOT (${left})`;
+  const rare = splitRows(place, carriage, `SELECT * FROM (${cast}) WHERE ${left}`, into);
+  return {
+    rows: format(insertRows(feed, workflowId, usual, taken, lineage, into.rows)),
+    rare: format(rare.rows),
+    rejects: format(rare.rejects),
+  };
 }

@@ -13,7 +13,7 @@ import { type ColumnPlan, LINEAGE_TYPES, type PlannedField } from "./resolve-col
 /** How a column's values travel: as text, whatever its type, or as the type itself. */
 export type Carriage = "text" | "native";
 
-/** A field with its cast: `v<index>` is its value beside the raw columns `c<index>`. */
+/** A field with its cast: `value`, `v<index>`, is its value beside the raw columns `c<index>`. */
 export interface PlannedCast extends PlannedField {
   /** SQL of the raw value, over the raw columns alone. */
   readonly raw: string;
@@ -23,7 +23,7 @@ export interface PlannedCast extends PlannedField {
 }
 
 export function planCasts(feed: Feed, plan: ColumnPlan, carriage: Carriage): PlannedCast[] {
-  const casts = planEach(feed, plan, carriage);
+  const casts = planEach(feed, plan, carriage, "v");
   if (carriage === "native") return casts;
   const times = casts.flatMap(({ field, column, part, raw }, index) =>
     column !== undefined &&
@@ -37,11 +37,38 @@ export function planCasts(feed: Feed, plan: ColumnPlan, carriage: Carriage): Pla
   return casts.map((planned, index) => ({ ...planned, cast: alike.get(index) ?? planned.cast }));
 }
 
-function planEach(feed: Feed, plan: ColumnPlan, carriage: Carriage): PlannedCast[] {
+/**
+ * Casts that take what values look like in most files, with `u<index>` as values: what they give is what the others
+ * give, or null. Undefined where no field has a shorter form.
+ *
+ * The server works through a whole statement for every batch, and shares no part of an expression between rows: a batch
+ * without rare forms of numbers and times is spared both.
+ */
+export function planUsualCasts(
+  feed: Feed,
+  plan: ColumnPlan,
+  carriage: Carriage,
+): PlannedCast[] | undefined {
+  const casts = planEach(feed, plan, carriage, "u");
+  if (!casts.some(({ cast }) => cast?.usual !== undefined)) return undefined;
+  return casts.map((planned) => {
+    const { cast } = planned;
+    return cast?.usual === undefined
+      ? planned
+      : { ...planned, cast: { ...cast, value: cast.usual } };
+  });
+}
+
+function planEach(
+  feed: Feed,
+  plan: ColumnPlan,
+  carriage: Carriage,
+  prefix: "v" | "u",
+): PlannedCast[] {
   return plan.fields.map((planned, at) => {
     const { field, sourceIndex, column, part } = planned;
     const raw = `c${sourceIndex}`;
-    const value = `v${at}`;
+    const value = `${prefix}${at}`;
     const isKey = feed.primaryKey.includes(field.name);
     const common = { ...planned, value, isKey };
     if (field.lineage !== undefined) {

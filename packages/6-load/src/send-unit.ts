@@ -33,7 +33,9 @@ function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): str
     String(unit.ordinal),
     feed.id,
     String(feed.version),
-    createHash("sha256").update(unit.statements[side]).digest("hex"),
+    createHash("sha256")
+      .update(unit.statements[side] ?? "")
+      .digest("hex"),
     unit.identity,
     // What an earlier generation staged was removed: its tokens must not keep the same batch from coming again.
     ...(object.generation === undefined ? [] : [String(object.generation)]),
@@ -43,23 +45,34 @@ function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): str
   return createHash("sha256").update(joined).digest("hex");
 }
 
-/** Which of a unit's rows are where, once both inserts are durable. */
+/** What one load has learnt of its values: which statement takes most rows, and is sent first. */
+export interface Habit {
+  areRare: boolean;
+}
+
+/** Which of a unit's rows are where, once all its inserts are durable. */
 export interface Sent {
   readonly rejected: number;
 }
 
-/** Inserts a unit's good rows, and its bad ones if there are any; repeats while the outcome is unknown. */
+/**
+ * Inserts a unit's good rows, and its bad ones if there are any; repeats while the outcome is unknown. The statements part the
+ * rows whatever their order, so that it may follow from what earlier units were like.
+ */
 export async function sendUnit(
   warehouse: Warehouse,
   place: EntryPlace,
   unit: Unit,
+  habit: Habit,
   signal: AbortSignal,
 ): Promise<Sent> {
   const send = async (side: keyof InsertStatements): Promise<number> => {
+    const statement = unit.statements[side];
+    if (statement === undefined) return 0;
     const deduplicationToken = token(place, unit, side);
     const insert = async (attempt: number): Promise<InsertAnswer> =>
       await warehouse.insert({
-        statement: unit.statements[side],
+        statement,
         body: unit.body,
         byteLength: unit.byteLength,
         // A try of its own id: the one before may still run, and the server refuses two of one id.
@@ -96,7 +109,13 @@ export async function sendUnit(
     return answer.writtenRows;
   };
 
-  const good = await send("rows");
+  const [first, second] = habit.areRare ? (["rare", "rows"] as const) : (["rows", "rare"] as const);
+  let good = await send(first);
+  if (good < unit.rows) {
+    const others = await send(second);
+    if (others > good) habit.areRare = second === "rare";
+    good += others;
+  }
   const missing = unit.rows - good;
   if (missing === 0) return { rejected: 0 };
   const rejected = missing > 0 ? await send("rejects") : 0;

@@ -26,4 +26,4 @@ test("a feed of 210 fields of every type loads, its rejects too", async () => {
       "SELECT field, code, JSONLength(record) AS members FROM wide.t__stg_w__rejects",
     ),
   ).toMatchObject([{ field: "f205", code: "bad_value" }]);
-});
+}, 180_000);

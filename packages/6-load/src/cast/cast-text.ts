@@ -2,7 +2,13 @@ import type { Field } from "@sluice/schema";
 import { quoteText } from "../quoting.ts";
 import { castDateText, castDateTimeText } from "./cast-time-text.ts";
 import type { FieldCast } from "./field-cast.ts";
-import { exactDecimalForm, integerForm, integerOf, plainNumberText } from "./number-text.ts";
+import {
+  exactDecimalForm,
+  integerForm,
+  integerOf,
+  plainIntegerOf,
+  plainNumberText,
+} from "./number-text.ts";
 
 export const TRUE_WORDS: readonly string[] = ["true", "t", "yes", "y", "1"];
 export const FALSE_WORDS: readonly string[] = ["false", "f", "no", "n", "0"];
@@ -43,6 +49,7 @@ function castTrimmed(raw: string, name: string, field: Field, column: string): F
       return {
         shared,
         value: integerOf(text, field),
+        usual: plainIntegerOf(text),
         present,
         outOfRange: matches(text, integerForm(field)),
         expectation: "a whole number of 64 bits",

@@ -137,6 +137,7 @@ export function castDateText(raw: string, field: Field): FieldCast {
   return {
     shared: [],
     value: isIso === "0" ? slow : `if(${isIso}, ${direct}, ${slow})`,
+    ...(isIso === "0" ? {} : { usual: `if(${isIso}, ${direct}, NULL)` }),
     present: `ifNull(${raw} != '', 0)`,
     outOfRange: `arrayExists(t -> ${dayExists("t")}, ${days("0")})`,
     expectation: field.format === undefined ? "a date" : `a date of the form ${field.format}`,
@@ -184,6 +185,7 @@ export function castDateTimeText(raw: string, field: Field): FieldCast {
   return {
     shared: [],
     value: isIso === "0" ? slow : `if(${isIso}, ${local(direct, direct)}, ${slow})`,
+    ...(isIso === "0" ? {} : { usual: `if(${isIso}, ${local(direct, direct)}, NULL)` }),
     present: `ifNull(${raw} != '', 0)`,
     outOfRange: `arrayExists(m -> ${dayExists("substring(m.1, 1, 10)")} AND isNotNull(${reprints(clock)})${wasPassedOver}, ${moments("0")})`,
     expectation: zone === undefined ? expectation : `${expectation} that clocks of ${zone} show`,

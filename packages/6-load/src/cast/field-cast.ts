@@ -9,6 +9,11 @@ export interface FieldCast {
   readonly sharedReasons?: readonly { readonly name: string; readonly sql: string }[];
   /** The typed value, Nullable; null where the raw value is null, empty or refused. */
   readonly value: string;
+  /**
+   * A short form of `value`: null, or the same. It takes what values look like in most files, and leaves the others to
+   * `value`; absent where there is no shorter form.
+   */
+  readonly usual?: string;
   /** 1 where the raw value counts as present, so that a null value means refused. Uses the raw column alone. */
   readonly present: string;
   /** 1 where a refused value has the field's form but does not fit; asked of refused values alone. */

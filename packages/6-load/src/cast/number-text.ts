@@ -46,13 +46,16 @@ export function integerForm(field: Field): string {
   return `^[+-]?[0-9]+(?:${fraction}|${FRACTION_OF_ZEROS}[eE][+]?[0-9]+)$`;
 }
 
+/** Most integers: digits, and a sign. */
+export const plainIntegerOf = (text: string): string => `toInt64OrNull(${text})`;
+
 /**
  * Text to Int64: `5.0` and `1E+2` are whole numbers too. A power of ten behind digits of a fraction
  * (`1.23457E+15`) is refused even where it is whole: that is how programs write numbers of which they
  * dropped digits.
  */
 export function integerOf(text: string, field: Field): string {
-  const direct = `toInt64OrNull(${text})`;
+  const direct = plainIntegerOf(text);
   const groups = `extractGroups(x, '^([+-]?[0-9]+)(?:[.]0+)?(?:[eE][+]?([0-9]{1,2}))?$')`;
   // For the rows alone that have such a text: functions over an array's elements spare the others.
   const rare = `if(ifNull(isNull(${direct}) AND ${text} != '', 0), [assumeNotNull(${text})], [])`;
