@@ -12,7 +12,9 @@ import {
   planUsualCasts,
   refusal,
   refusalsOf,
+  sharedRows,
   updatedValue,
+  valueOf,
 } from "./plan-casts.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { describeColumns, recordText } from "./record.ts";
@@ -157,11 +159,30 @@ export function insertRows(
   workflowId: string,
   casts: readonly PlannedCast[],
   from: string,
-  lineage: { readonly file: string; readonly entry: string },
+  lineage: Lineage,
   into: TableName = stagingTable({ source: feed.source, name: feed.name }, workflowId),
 ): string {
+  return `${insertInto(feed, workflowId, casts, lineage, into, ({ value }) => value)} FROM (${from})`;
+}
+
+/** SQL of where a row comes from. */
+interface Lineage {
+  readonly file: string;
+  readonly entry: string;
+}
+
+function insertInto(
+  feed: Feed,
+  workflowId: string,
+  casts: readonly PlannedCast[],
+  lineage: Lineage,
+  into: TableName,
+  sqlOf: (planned: PlannedCast) => string,
+): string {
   const values = [
-    ...casts.map(({ value, isKey }) => (isKey ? `assumeNotNull(${value})` : value)),
+    ...casts.map((planned) =>
+      planned.isKey ? `assumeNotNull(${sqlOf(planned)})` : sqlOf(planned),
+    ),
     updatedValue(feed, casts),
     lineage.file,
     lineage.entry,
@@ -172,7 +193,24 @@ export function insertRows(
     ...includedFields(feed).map(({ name }) => name),
     ...LINEAGE_COLUMNS.map(({ name }) => name),
   ];
-  return `INSERT INTO ${into.sql} (${list(columns)}) SELECT ${values.join(", ")} FROM (${from})`;
+  return `INSERT INTO ${into.sql} (${list(columns)}) SELECT ${values.join(", ")}`;
+}
+
+/**
+ * The same in one SELECT, over the raw columns of `from`: what takes the server longest of a short statement over many
+ * columns is each SELECT around another, 1.1 CPU seconds against 0.4 for 200 columns.
+ */
+function insertTaken(
+  { feed, workflowId }: EntryPlace,
+  casts: readonly PlannedCast[],
+  from: string,
+  lineage: Lineage,
+  into: TableName,
+  refused: string,
+): string {
+  const named = (planned: PlannedCast): string => `(${valueOf(planned)} AS ${planned.value})`;
+  const insert = insertInto(feed, workflowId, casts, lineage, into, named);
+  return `${insert} FROM (${sharedRows(casts, from)}) WHERE NOT (${refused})`;
 }
 
 /** 1 for rows that any field refuses. */
@@ -230,12 +268,11 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
     return { rows: format(rows), rejects: format(rejects) };
   }
   const left = refusedByAny(usual, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
-  const cast = castRows(usual, from);
   const lineage = { file: quoteText(object.key), entry: quoteText(entry) };
-  const taken = `SELECT * FROM (${cast}) WHERE NOT (${left})`;
-  const rare = splitRows(place, carriage, `SELECT * FROM (${cast}) WHERE ${left}`, into);
+  const others = `SELECT * FROM (${castRows(usual, from)}) WHERE ${left}`;
+  const rare = splitRows(place, carriage, others, into);
   return {
-    rows: format(insertRows(feed, workflowId, usual, taken, lineage, into.rows)),
+    rows: format(insertTaken(place, usual, from, lineage, into.rows, left)),
     rare: format(rare.rows),
     rejects: format(rare.rejects),
   };

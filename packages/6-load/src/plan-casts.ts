@@ -112,12 +112,21 @@ function withColumns(
 
 /** The rows of `from` with `v<index>` beside what it has. */
 export function castRows(casts: readonly PlannedCast[], from: string): string {
-  const values = casts.map(({ cast, value, field }) => ({
-    name: value,
-    sql: cast?.value ?? `CAST(NULL, ${quoteText(`Nullable(${fieldColumnType(field.type)})`)})`,
-  }));
-  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
-  return withColumns(values, withColumns(shared, from));
+  const values = casts.map((planned) => ({ name: planned.value, sql: valueOf(planned) }));
+  return withColumns(values, sharedRows(casts, from));
+}
+
+/** The rows of `from` with what the casts' values are made of, where they share it. */
+export function sharedRows(casts: readonly PlannedCast[], from: string): string {
+  return withColumns(
+    casts.flatMap(({ cast }) => cast?.shared ?? []),
+    from,
+  );
+}
+
+/** SQL of a field's value, over `sharedRows`. */
+export function valueOf({ cast, field }: PlannedCast): string {
+  return cast?.value ?? `CAST(NULL, ${quoteText(`Nullable(${fieldColumnType(field.type)})`)})`;
 }
 
 /** The rows of `from`, which has those of `castRows`, with their codes as `_codes`: see `refusalsOf`. */

@@ -59,7 +59,7 @@ const batchAt = async (ordinal: number, rows: readonly string[][]): Promise<Batc
 async function sent(): Promise<string[]> {
   await server.admin("SYSTEM FLUSH LOGS");
   const found = await server.rows<{ side: string }>(
-    "SELECT extract(query_id, '^w-[0-9a-f]+-([a-z]+)-') AS side FROM system.query_log WHERE type = 'QueryFinish' AND side != '' AND has(databases, 'forms') ORDER BY event_time_microseconds",
+    "SELECT extract(query_id, '^w-[0-9a-f]+-([a-z]+)-') AS side FROM system.query_log WHERE type = 'QueryStart' AND side != '' AND has(databases, 'forms') ORDER BY event_time_microseconds",
   );
   return found.map(({ side }) => side);
 }
