@@ -8,6 +8,7 @@ import {
   GroupRunMember_State as Member,
   GroupRunRefresh_State as Refresh,
   GroupRun_State as Run,
+  RunType,
 } from "@sluice/api/control/v1/group_run_pb";
 import { Notification_Kind as Kind } from "@sluice/api/control/v1/notification_pb";
 import { NotificationService } from "@sluice/api/control/v1/notification_service_pb";
@@ -24,6 +25,7 @@ const SPEC: FeedSpec = {
   primaryKey: ["id"],
 };
 const ZONE = "Europe/Berlin";
+const scope = { case: "date", value: DAY } as const;
 
 let story: Story;
 let groups: Client<typeof CourierGroupService>;
@@ -172,8 +174,8 @@ describe("a courier group", () => {
     const { courierGroup } = await groups.pauseCourierGroup({ id: groupId });
     expect(courierGroup?.nextFireTime).toBeUndefined();
     await put("asked", DAY, 1);
-    const { groupRun } = await groups.runCourierGroup({ id: groupId, date: DAY, requestId: "one" });
-    const again = await groups.runCourierGroup({ id: groupId, date: DAY, requestId: "one" });
+    const { groupRun } = await groups.runCourierGroup({ id: groupId, scope, requestId: "one" });
+    const again = await groups.runCourierGroup({ id: groupId, scope, requestId: "one" });
     expect(again.groupRun?.id).toBe(groupRun?.id);
     const run = await end(groupRun?.id ?? "");
     expect(run).toMatchObject({ state: Run.SUCCEEDED, members: [{ startDate: DAY }] });
@@ -218,7 +220,7 @@ describe("a courier group", () => {
   it("waits for files that come after its start (RU-5)", async () => {
     const courierId = await courier("late");
     const id = await group("patient", { members: [{ courierId, wait: { seconds: 120n } }] });
-    const runId = (await groups.runCourierGroup({ id, date: DAY })).groupRun?.id ?? "";
+    const runId = (await groups.runCourierGroup({ id, scope })).groupRun?.id ?? "";
     await until(runId, (run) => run.members[0]?.state === Member.WAITING_FOR_FILES);
     await put("late", DAY, 7);
     const run = await end(runId);
@@ -236,7 +238,7 @@ describe("a courier group", () => {
         { courierId: there },
       ],
     });
-    const run = await end((await groups.runCourierGroup({ id, date: DAY })).groupRun?.id ?? "");
+    const run = await end((await groups.runCourierGroup({ id, scope })).groupRun?.id ?? "");
     expect(run).toMatchObject({
       state: Run.SUCCEEDED,
       members: [{ state: Member.MISSING_FILES }, { state: Member.SUCCEEDED }],
@@ -263,7 +265,7 @@ describe("a courier group", () => {
         { courierId: waiting, wait: { seconds: 600n } },
       ],
     });
-    const run = await end((await groups.runCourierGroup({ id, date: DAY })).groupRun?.id ?? "");
+    const run = await end((await groups.runCourierGroup({ id, scope })).groupRun?.id ?? "");
     expect(run).toMatchObject({
       state: Run.FAILED,
       members: [{ state: Member.MISSING_FILES }, { state: Member.STOPPED }],
@@ -276,7 +278,7 @@ describe("a courier group", () => {
       runtimeAlert: { nanos: 200_000_000 },
       members: [{ courierId, wait: { seconds: 600n } }],
     });
-    const runId = (await groups.runCourierGroup({ id, date: DAY })).groupRun?.id ?? "";
+    const runId = (await groups.runCourierGroup({ id, scope })).groupRun?.id ?? "";
     const kinds = async (): Promise<Kind[]> => {
       const all = await notifications.listNotifications({});
       return all.notifications.filter((each) => each.groupRunId === runId).map(({ kind }) => kind);
@@ -300,8 +302,8 @@ describe("a courier group", () => {
     await put("sales", DAY, 1);
     const members = [{ courierId: buyers }, { courierId: sales }];
     const first = await group("before", { members });
-    const startRun = async (id: string, ingestOnly = false): Promise<string> =>
-      (await groups.runCourierGroup({ id, date: DAY, ingestOnly })).groupRun?.id ?? "";
+    const startRun = async (id: string, runType: RunType = RunType.FULL): Promise<string> =>
+      (await groups.runCourierGroup({ id, scope, runType })).groupRun?.id ?? "";
     expect((await end(await startRun(first))).state).toBe(Run.SUCCEEDED);
     const joined = await table(
       "joined",
@@ -339,13 +341,12 @@ describe("a courier group", () => {
 
     await put("buyers", DAY, 3);
     await put("sales", DAY, 3);
-    const loadedOnly = await end(await startRun(id, true));
-    const skipped = { state: Refresh.SKIPPED, workflowId: "" };
+    const loadedOnly = await end(await startRun(id, RunType.SOURCE));
     expect(loadedOnly).toMatchObject({
       state: Run.SUCCEEDED,
-      ingestOnly: true,
+      runType: RunType.SOURCE,
       members: [{ state: Member.SUCCEEDED }, { state: Member.SUCCEEDED }],
-      refreshes: [skipped, skipped],
+      refreshes: [],
     });
     expect(await story.rows("SELECT id FROM crm.buyers ORDER BY id")).toContainEqual({ id: 3 });
     expect(await ids()).toEqual([{ id: 1 }, { id: 2 }]);
@@ -360,6 +361,7 @@ describe("a courier group", () => {
       ],
     });
     const problem = `courier ${failed.members[1]?.courierName} failed`;
+    const skipped = { state: Refresh.SKIPPED, workflowId: "" };
     expect(failed.refreshes).toMatchObject([
       { ...skipped, problem },
       { ...skipped, problem },

@@ -76,7 +76,8 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       await using at = await openGroups(database);
       const courierId = await at.house.courier({ loads: { lines: "orders" } });
       const { id } = await at.make({ members: [{ courierId, offset: { seconds: 172_800n } }] });
-      const ask = { id, requestId: "again", date: "2026-03-03" };
+      const scope = { case: "date", value: "2026-03-03" } as const;
+      const ask = { id, requestId: "again", scope };
       const [first, second] = await Promise.all([
         at.groups.runCourierGroup(ask),
         at.groups.runCourierGroup(ask),

@@ -88,7 +88,7 @@ function refreshing(
     { table: "web.a", workflowState: a, problem: null },
     { table: "web.b", workflowState: b, problem: null },
   ];
-  return { members, refreshes, stopReason: null, ingestOnly: false, ...more };
+  return { members, refreshes, stopReason: null, ...more };
 }
 
 const { WAITING, RUNNING, SUCCEEDED, FAILED, STOPPED, SKIPPED } = Refresh;
@@ -166,11 +166,32 @@ test.each([
     Run.STOPPED,
   ],
   [
-    "has none when it only loads",
-    refreshing([done], [none, none], { ingestOnly: true }),
-    [SKIPPED, SKIPPED],
+    "begins at once without couriers",
+    refreshing([], [none, none]),
+    [WAITING, WAITING],
+    0,
+    Run.RUNNING,
+  ],
+  [
+    "ends with the last without couriers",
+    refreshing([], ["succeeded", "succeeded"]),
+    [SUCCEEDED, SUCCEEDED],
     none,
     Run.SUCCEEDED,
+  ],
+  [
+    "fails without couriers with a table that fails",
+    refreshing([], ["succeeded", "failed"]),
+    [SUCCEEDED, FAILED],
+    none,
+    Run.FAILED,
+  ],
+  [
+    "is stopped without couriers",
+    refreshing([], ["stopped", none], { stopReason: "asked" }),
+    [STOPPED, SKIPPED],
+    none,
+    Run.STOPPED,
   ],
   [
     "begins none once it is stopped",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { daysOfMember, isLessThanDaily, type RunMoment } from "../src/groups/run-days.ts";
+import { daysSince, isLessThanDaily, type RunMoment } from "../src/groups/run-days.ts";
+import { daysOfMember } from "../src/groups/run-scope.ts";
 import { latestFire, nextFire, previousFire, scheduleFault } from "../src/groups/schedule.ts";
 
 function fires(cron: string, timeZone: string, after: string, count: number): string[] {
@@ -136,35 +137,45 @@ describe("the days that a courier of a group looks at", () => {
   });
 
   test("the run's own day in the schedule's time zone, at first", () => {
-    const days = daysOfMember(moment("2026-06-01T22:30:00Z"), 0);
+    const days = daysSince(moment("2026-06-01T22:30:00Z"), 0);
     expect(days).toEqual({ startDate: "2026-06-02", endDate: "2026-06-03" });
   });
 
   test("one day for a daily group, also over a change of the clocks", () => {
-    const days = daysOfMember(moment("2026-03-29T22:30:00Z", "2026-03-28T23:30:00Z"), 24 * HOUR);
+    const days = daysSince(moment("2026-03-29T22:30:00Z", "2026-03-28T23:30:00Z"), 24 * HOUR);
     // 24 hours before half past midnight it was still the 28th: the 29th had 23 hours.
     expect(days).toEqual({ startDate: "2026-03-29", endDate: "2026-03-30" });
   });
 
   test("every day since the last run, for a group that runs less often", () => {
     const weekly = moment("2026-11-16T05:00:00Z", "2026-11-09T05:00:00Z");
-    expect(daysOfMember(weekly, 0)).toEqual({ startDate: "2026-11-10", endDate: "2026-11-17" });
-    const offset = daysOfMember(weekly, 48 * HOUR);
+    expect(daysSince(weekly, 0)).toEqual({ startDate: "2026-11-10", endDate: "2026-11-17" });
+    const offset = daysSince(weekly, 48 * HOUR);
     expect(offset).toEqual({ startDate: "2026-11-08", endDate: "2026-11-15" });
   });
 
   test("its own day alone, when only the past day is asked for", () => {
     const weekly = moment("2026-11-16T05:00:00Z", "2026-11-09T05:00:00Z", { onlyPastDay: true });
-    expect(daysOfMember(weekly, 0)).toEqual({ startDate: "2026-11-16", endDate: "2026-11-17" });
+    expect(daysSince(weekly, 0)).toEqual({ startDate: "2026-11-16", endDate: "2026-11-17" });
   });
 
   test("the same day again, for a group that runs more often than daily", () => {
     const hourly = moment("2026-11-16T05:00:00Z", "2026-11-16T04:00:00Z");
-    expect(daysOfMember(hourly, 0)).toEqual({ startDate: "2026-11-16", endDate: "2026-11-17" });
+    expect(daysSince(hourly, 0)).toEqual({ startDate: "2026-11-16", endDate: "2026-11-17" });
   });
 
   test("an offset of hours goes back by the clock", () => {
-    const days = daysOfMember(moment("2026-11-16T01:00:00Z"), 3 * HOUR);
+    const days = daysSince(moment("2026-11-16T01:00:00Z"), 3 * HOUR);
     expect(days).toEqual({ startDate: "2026-11-15", endDate: "2026-11-16" });
+  });
+
+  test("named ones go back by the whole days of an offset, and everything by none", () => {
+    const days = { startDate: "2026-02-28", endDate: "2026-03-03" };
+    expect(daysOfMember({ case: "days", days }, 23 * HOUR)).toEqual(days);
+    expect(daysOfMember({ case: "days", days }, 71 * HOUR)).toEqual({
+      startDate: "2026-02-26",
+      endDate: "2026-03-01",
+    });
+    expect(daysOfMember({ case: "everything", days }, 71 * HOUR)).toEqual(days);
   });
 });

@@ -230,6 +230,23 @@ export const SHORTCUTS: readonly Shortcut[] = [
     description: "Show what somebody should know of, the newest first",
   },
   {
+    noun: "group",
+    name: "run",
+    method: "CourierGroupService/RunCourierGroup",
+    examples: [
+      ['sluice group run "Every morning" --wait', "as if its schedule fired now"],
+      [
+        'sluice group run "Every morning" --period.start-date 2026-11-01 --period.end-date 2026-12-01',
+        "a period, for every courier of the group; the end is the first day that is not loaded",
+      ],
+      ['sluice group run "Every morning" --everything', "all that is there"],
+      [
+        'sluice group run "Every morning" --run-type refresh',
+        "only its custom domain tables, from the rows that are there",
+      ],
+    ],
+  },
+  {
     name: "groups",
     method: "CourierGroupService/ListCourierGroups",
     group: RUN,

@@ -46,7 +46,7 @@ export async function planRun(
 ): Promise<RunPlan> {
   const tenant = context.tenant();
   const { skipMissingFiles, ingestOnly, reloadUnchanged } = request;
-  const days = daysOfRun(request.scope, now, PlanRunRequestSchema);
+  const days = daysOfRun(request.scope, now, { request: PlanRunRequestSchema });
   const everything = request.scope.case === "everything";
   const plan = await context.kysely
     .transaction()

@@ -386,7 +386,8 @@ export interface GroupRunTable {
   runtime_alert_ms: number | null;
   stop_reason: Generated<"asked" | "missing" | null>;
   settled: Generated<boolean>;
-  ingest_only: Generated<boolean>;
+  run_type: "full" | "refresh" | "source";
+  everything: Generated<boolean>;
 }
 
 export interface GroupRunMemberTable {

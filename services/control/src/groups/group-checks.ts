@@ -5,6 +5,7 @@ import type { Schema } from "../database/schema.ts";
 import { type FieldFault, invalidRequest, toViolation } from "../server/field-violations.ts";
 import type { Tenant } from "../tenant.ts";
 import { toCronSchedule } from "./group-rows.ts";
+import { fromRunType, runTypeFault } from "./run-type.ts";
 import { scheduleFault } from "./schedule.ts";
 
 /**
@@ -26,11 +27,18 @@ export async function assertGroup(
   if (faults.length > 0) throw invalidRequest(faults.map((fault) => toViolation(request, fault)));
 }
 
-function scheduleFaults({ schedule }: CourierGroup, now: Date): FieldFault[] {
-  const fault = schedule === undefined ? undefined : scheduleFault(toCronSchedule(schedule), now);
-  if (fault === undefined) return [];
-  const path = `courier_group.schedule.${fault.field}`;
-  return [{ path, rule: `schedule.${fault.field}`, message: fault.message }];
+function scheduleFaults(group: CourierGroup, now: Date): FieldFault[] {
+  const { schedule } = group;
+  if (schedule === undefined) return [];
+  const fault = scheduleFault(toCronSchedule(schedule), now);
+  const path = (field: string): string => `courier_group.schedule.${field}`;
+  const typeFault = runTypeFault(fromRunType(schedule.runType), group);
+  return [
+    ...(fault === undefined
+      ? []
+      : [{ path: path(fault.field), rule: `schedule.${fault.field}`, message: fault.message }]),
+    ...(typeFault === undefined ? [] : [{ path: path("run_type"), ...typeFault }]),
+  ];
 }
 
 async function memberFaults(

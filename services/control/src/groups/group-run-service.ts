@@ -1,5 +1,6 @@
 import { toBinary } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { CourierGroup } from "@sluice/api/control/v1/courier_group_pb";
 import {
   type CourierGroupService,
   type ListCourierGroupRunsRequest,
@@ -13,11 +14,13 @@ import { makeOnce } from "../resources/request-id.ts";
 import { notFound } from "../resources/resource-errors.ts";
 import { refuseField } from "../server/field-violations.ts";
 import { belowNumber } from "../workflow/page-number.ts";
-import { readGroupRow, toGroup } from "./group-rows.ts";
+import { readGroupRow, timeZoneOf, toGroup } from "./group-rows.ts";
 import { beginRun } from "./group-run.ts";
 import type { GroupContext } from "./groups.ts";
 import { momentOf } from "./run-moment.ts";
 import { readRuns, toGroupRun } from "./run-rows.ts";
+import { namedScope, type RunScope } from "./run-scope.ts";
+import { fromRunType, type RunTypeName, runTypeFault } from "./run-type.ts";
 import { stopRun } from "./scheduler.ts";
 
 /** Runs of groups, and running them by hand. */
@@ -52,20 +55,12 @@ async function runNow(context: GroupContext, request: RunCourierGroupRequest): P
   const id = await makeOnce(context, call, ownId, async (trx, runId) => {
     const row = await readGroupRow(trx, tenant, request.id);
     const group = toGroup(row);
+    const runType = fromRunType(request.runType);
     await beginRun(context, trx, tenant, runId, {
       group,
       fireTime: undefined,
-      ingestOnly: request.ingestOnly,
-      moment:
-        request.date === ""
-          ? momentOf(group, new Date(), row.last_fire_time)
-          : {
-              at: endOf(request.date),
-              before: undefined,
-              timeZone: "UTC",
-              onlyPastDay: true,
-              isAnyDayEnough: false,
-            },
+      runType,
+      scope: askedScope(request, { group, runType, lastFireTime: row.last_fire_time }),
     });
   });
   if (id === ownId) {
@@ -76,14 +71,28 @@ async function runNow(context: GroupContext, request: RunCourierGroupRequest): P
   return id;
 }
 
-/** A day's last moment in UTC, from which offsets go back: hours of an offset stay within the day. */
-function endOf(date: string): Date {
-  const day = Date.parse(`${date}T00:00:00Z`);
-  if (Number.isNaN(day) || new Date(day).toISOString().slice(0, 10) !== date) {
-    const why = `${date} is not a day of the calendar, yyyy-mm-dd`;
-    refuseField(RunCourierGroupRequestSchema, "date", "not_a_day", why);
+/** For which days the couriers look that somebody runs; undefined for a refresh, which takes none. */
+function askedScope(
+  request: RunCourierGroupRequest,
+  run: {
+    readonly group: CourierGroup;
+    readonly runType: RunTypeName;
+    readonly lastFireTime: Date | null;
+  },
+): RunScope | undefined {
+  const { group, runType, lastFireTime } = run;
+  const fault = runTypeFault(runType, group);
+  if (fault !== undefined) {
+    refuseField(RunCourierGroupRequestSchema, "run_type", fault.rule, fault.message);
   }
-  return new Date(day + 86_400_000 - 1);
+  const now = new Date();
+  const named = namedScope(request, timeZoneOf(group), now);
+  if (runType !== "refresh") {
+    return named ?? { case: "moment", moment: momentOf(group, now, lastFireTime) };
+  }
+  if (request.scope.case === undefined) return undefined;
+  const why = "a run of type refresh loads no files: name no days, or another run_type";
+  refuseField(RunCourierGroupRequestSchema, request.scope.case, "run_type.no_days", why);
 }
 
 async function readRun(context: GroupContext, id: string): Promise<GroupRun> {

@@ -8,31 +8,41 @@ import type { Tenant } from "../tenant.ts";
 import type { Trx } from "../workflow/context.ts";
 import { toMs } from "./group-rows.ts";
 import type { GroupContext } from "./groups.ts";
-import { daysOfMember, type RunMoment } from "./run-days.ts";
+import { daysOfMember, type RunScope } from "./run-scope.ts";
+import type { RunTypeName } from "./run-type.ts";
 
 /** What makes a group run. */
 export interface RunStart {
   readonly group: CourierGroup;
   /** The time that the schedule named; undefined for a run that somebody asked for. */
   readonly fireTime: Date | undefined;
-  readonly moment: RunMoment;
-  /** Whether the run only loads, and refreshes nothing. */
-  readonly ingestOnly: boolean;
+  /** What it does. */
+  readonly runType: RunTypeName;
+  /** Not set for a run that only refreshes: no courier looks for files. */
+  readonly scope: RunScope | undefined;
+}
+
+/** A run that was written, and by which its parts are. */
+interface NewRun extends RunStart {
+  readonly id: string;
+  readonly createTime: Date;
 }
 
 /**
  * Writes a run with a workflow for each courier, all in one transaction: a run is there whole or not at all. A courier
  * that can't be started, because a feed of it is not active, keeps none of the others from running; somebody is told.
+ * A run that only refreshes has no couriers, one that only runs couriers has no tables.
  */
 export async function beginRun(
-  { engine }: GroupContext,
+  context: GroupContext,
   trx: Trx,
   tenant: Tenant,
   runId: string,
-  { group, fireTime, moment, ingestOnly }: RunStart,
+  start: RunStart,
 ): Promise<void> {
+  const { group, fireTime, runType, scope } = start;
   const runtimeAlertMs = group.runtimeAlert === undefined ? undefined : toMs(group.runtimeAlert);
-  const run = await trx
+  const row = await trx
     .insertInto("group_run")
     .values({
       tenant,
@@ -40,7 +50,8 @@ export async function beginRun(
       group_id: group.id,
       group_name: group.name,
       fire_time: fireTime ?? null,
-      ingest_only: ingestOnly,
+      run_type: runType,
+      everything: scope?.case === "everything",
       runtime_alert_ms: runtimeAlertMs ?? null,
       alert_time:
         runtimeAlertMs === undefined
@@ -49,20 +60,35 @@ export async function beginRun(
     })
     .returning("create_time")
     .executeTakeFirstOrThrow();
+  const run = { ...start, id: runId, createTime: row.create_time };
+  const problems = scope === undefined ? [] : await beginMembers(context, trx, tenant, run, scope);
+  if (runType !== "source") await writeRefreshes(trx, tenant, run);
+  for (const problem of problems) await notify(trx, tenant, problem);
+}
+
+/** Starts the couriers, and gives what somebody should know of those that can't be. */
+async function beginMembers(
+  { engine }: GroupContext,
+  trx: Trx,
+  tenant: Tenant,
+  { id: runId, createTime, group, runType }: NewRun,
+  scope: RunScope,
+): Promise<NewNotification[]> {
   const names = await courierNames(trx, tenant, group.members);
   const problems: NewNotification[] = [];
   for (const [position, member] of group.members.entries()) {
-    const days = daysOfMember(moment, toMs(member.offset));
-    const waitUntil = new Date(run.create_time.getTime() + toMs(member.wait));
+    const days = daysOfMember(scope, toMs(member.offset));
+    const waitUntil = new Date(createTime.getTime() + toMs(member.wait));
     const name = names.get(member.courierId) ?? "";
     const started = await startOrExplain(() =>
       engine.beginMember(trx, {
         courierId: member.courierId,
         days,
-        anyDay: moment.isAnyDayEnough,
+        everything: scope.case === "everything",
+        anyDay: scope.case === "moment" && scope.moment.isAnyDayEnough,
         groupRunId: runId,
         filesWaitUntil: waitUntil,
-        ingestOnly,
+        ingestOnly: runType === "source",
       }),
     );
     await trx
@@ -93,16 +119,14 @@ export async function beginRun(
       groupName: group.name,
     });
   }
-  await writeRefreshes(trx, tenant, runId, group);
-  for (const problem of problems) await notify(trx, tenant, problem);
+  return problems;
 }
 
 /** The tables that the run publishes anew when its couriers have ended well. */
 async function writeRefreshes(
   trx: Trx,
   tenant: Tenant,
-  runId: string,
-  { customDomainTableIds: ids }: CourierGroup,
+  { id: runId, group: { customDomainTableIds: ids } }: NewRun,
 ): Promise<void> {
   if (ids.length === 0) return;
   const rows = await selectCustomTables(trx, tenant)

@@ -21,11 +21,12 @@ export interface RefreshFacts {
 
 /** What decides how far a run is. */
 export interface RunFacts {
+  /** None of a run that only refreshes. */
   readonly members: readonly MemberFacts[];
+  /** None of a run that only runs couriers. */
   readonly refreshes: readonly RefreshFacts[];
   /** Why it is being stopped, if it is. */
   readonly stopReason: "asked" | "missing" | null;
-  readonly ingestOnly: boolean;
 }
 
 /** How far a table is, and in words why it keeps its rows. */
@@ -37,7 +38,7 @@ export interface RefreshOutcome {
 /** How far a run is. */
 export function runState(run: RunFacts): GroupRun_State {
   const couriers = couriersState(run.members, run.stopReason);
-  if (couriers !== Run.SUCCEEDED || run.ingestOnly) return couriers;
+  if (couriers !== Run.SUCCEEDED) return couriers;
   const states = refreshOutcomes(run).map(({ state }) => state);
   if (states.some(isGoingOn)) return run.stopReason === null ? Run.RUNNING : Run.STOPPING;
   const isStopped = states.some((state) => state === Refresh.STOPPED || state === Refresh.SKIPPED);
@@ -103,8 +104,7 @@ function stateOf(workflowState: WorkflowState): GroupRunRefresh_State {
 }
 
 /** Why none of a run's tables is published any more; undefined as long as they may be. */
-function obstacleOf({ members, stopReason, ingestOnly }: RunFacts): string | undefined {
-  if (ingestOnly) return "the run only loads (ingest_only)";
+function obstacleOf({ members, stopReason }: RunFacts): string | undefined {
   if (areCouriersSettled(members)) {
     const [why] = members.flatMap((member) => whatWentWrong(member) ?? []);
     if (why !== undefined) return why;

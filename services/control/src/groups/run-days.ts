@@ -1,4 +1,4 @@
-import { type Days, MAX_DAYS, nextDay } from "../workflow/days.ts";
+import { type Days, dayIn, MAX_DAYS, nextDay, shifted } from "../workflow/days.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -19,7 +19,7 @@ export interface RunMoment {
  * The days whose files a courier loads: the run's day in the schedule's time zone, less the offset, and before it every
  * day since the last run.
  */
-export function daysOfMember(moment: RunMoment, offsetMs: number): Days {
+export function daysSince(moment: RunMoment, offsetMs: number): Days {
   const { at, before, timeZone, onlyPastDay } = moment;
   const day = dayOf(at, timeZone, offsetMs);
   const endDate = nextDay(day);
@@ -42,29 +42,18 @@ export function isLessThanDaily(
   timeZone: string,
 ): boolean {
   if (previousFire === undefined) return false;
-  return nextDay(localDay(previousFire, timeZone)) < localDay(at, timeZone);
+  return nextDay(dayIn(previousFire, timeZone)) < dayIn(at, timeZone);
 }
 
 /** Whole days go back by the calendar, the rest by the clock: a change of the clocks moves no day. */
 function dayOf(moment: Date, timeZone: string, offsetMs: number): string {
   const days = Math.floor(offsetMs / DAY_MS);
-  const local = localDay(new Date(moment.getTime() - (offsetMs - days * DAY_MS)), timeZone);
+  const local = dayIn(new Date(moment.getTime() - (offsetMs - days * DAY_MS)), timeZone);
   return shifted(local, -days);
 }
 
-function localDay(moment: Date, timeZone: string): string {
-  const parts = new Intl.DateTimeFormat("en-US", {
-    timeZone,
-    calendar: "gregory",
-    numberingSystem: "latn",
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-  }).formatToParts(moment);
-  const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? "";
-  return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}`;
-}
-
-function shifted(day: string, days: number): string {
-  return new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
+/** Named days that go back by the whole days of an offset: its hours move no day. */
+export function shiftedDays({ startDate, endDate }: Days, offsetMs: number): Days {
+  const days = -Math.floor(offsetMs / DAY_MS);
+  return { startDate: shifted(startDate, days), endDate: shifted(endDate, days) };
 }

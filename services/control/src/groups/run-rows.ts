@@ -26,6 +26,7 @@ import {
   runState,
 } from "./refresh-state.ts";
 import { type MemberFacts, memberState } from "./run-state.ts";
+import { toRunType } from "./run-type.ts";
 
 export type RunRow = Selectable<GroupRunTable>;
 
@@ -57,6 +58,8 @@ type MemberRow = Selectable<GroupRunMemberTable> & {
   readonly failure: Selectable<WorkflowTable>["failure"];
   readonly end_time: Date | null;
   readonly is_waiting: boolean | null;
+  readonly workflow_start_date: string | null;
+  readonly workflow_end_date: string | null;
 };
 
 /** Runs, each with all that decides how far it is. */
@@ -73,7 +76,6 @@ export async function readRuns(
     members: members.get(row.id) ?? [],
     refreshes: refreshes.get(row.id) ?? [],
     stopReason: row.stop_reason,
-    ingestOnly: row.ingest_only,
   }));
 }
 
@@ -94,6 +96,8 @@ async function readMembers(
     )
     .selectAll("group_run_member")
     .select(["workflow.state", "workflow.failure", "workflow.end_time"])
+    .select(["workflow.start_date as workflow_start_date"])
+    .select(["workflow.end_date as workflow_end_date"])
     .select(
       sql<boolean | null>`exists (select from task
         where task.tenant = workflow.tenant and task.workflow_id = workflow.id
@@ -164,7 +168,8 @@ export function toGroupRun(run: Run): GroupRun {
     state: runState(run),
     members: members.map(toMemberMessage),
     refreshes: toRefreshMessages(run),
-    ingestOnly: row.ingest_only,
+    runType: toRunType(row.run_type),
+    everything: row.everything,
     createTime: timestampFromDate(row.create_time),
     ...(row.fire_time === null ? {} : { fireTime: timestampFromDate(row.fire_time) }),
     ...(isSettled(run) ? { endTime: timestampFromDate(new Date(end)) } : {}),
@@ -192,8 +197,9 @@ function toMemberMessage(member: RunMember): GroupRunMember {
     courierName: row.courier_name,
     workflowId: row.workflow_id ?? "",
     state: memberState(member),
-    startDate: row.start_date,
-    endDate: row.end_date,
+    // Those of a run of everything are known once its files are.
+    startDate: row.workflow_start_date ?? row.start_date,
+    endDate: row.workflow_end_date ?? row.end_date,
     waitUntil: timestampFromDate(row.wait_until),
     problem: row.problem ?? "",
     ...(row.failure === null ? {} : { failure: failureFromJson(row.failure) }),

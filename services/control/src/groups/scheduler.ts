@@ -10,6 +10,7 @@ import { momentOf } from "./run-moment.ts";
 import { beginNextRefresh, settle } from "./run-refreshes.ts";
 import { readRuns } from "./run-rows.ts";
 import { mustStop } from "./run-state.ts";
+import { fromRunType } from "./run-type.ts";
 import { latestFire, nextFire } from "./schedule.ts";
 
 /** Groups and runs that one round looks at; the next round follows at once when there are more. */
@@ -74,17 +75,21 @@ async function fire(context: GroupContext, groupId: string): Promise<void> {
     if (group.schedule === undefined || row.next_fire_time === null) return false;
     const schedule = toCronSchedule(group.schedule);
     const fireTime = latestFire(schedule, row.next_fire_time, claimed.now);
+    const runType = fromRunType(group.schedule.runType);
+    const isLoading = runType !== "refresh";
+    const moment = momentOf(group, fireTime, row.last_fire_time);
     await beginRun(context, trx, tenant, makeId("grun"), {
       group,
       fireTime,
-      ingestOnly: group.schedule.ingestOnly,
-      moment: momentOf(group, fireTime, row.last_fire_time),
+      runType,
+      scope: isLoading ? { case: "moment", moment } : undefined,
     });
     await trx
       .updateTable("courier_group")
       .set({
         next_fire_time: nextFire(schedule, claimed.now) ?? null,
-        last_fire_time: fireTime,
+        // The days since then are still to be loaded after a run that only refreshes.
+        ...(isLoading ? { last_fire_time: fireTime } : {}),
       })
       .where("tenant", "=", tenant)
       .where("id", "=", groupId)

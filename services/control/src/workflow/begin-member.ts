@@ -8,6 +8,8 @@ import { readPlan } from "./run-courier.ts";
 export interface NewMember {
   readonly courierId: string;
   readonly days: Days;
+  /** Whether it runs for every object there is, whatever the days. */
+  readonly everything: boolean;
   /** Whether a required file need be there on one of the days only. */
   readonly anyDay: boolean;
   readonly groupRunId: string;
@@ -21,14 +23,14 @@ export interface NewMember {
 export async function beginMember(
   context: EngineContext,
   trx: Trx,
-  { courierId, days, anyDay, groupRunId, filesWaitUntil, ingestOnly }: NewMember,
+  { courierId, days, everything, anyDay, groupRunId, filesWaitUntil, ingestOnly }: NewMember,
 ): Promise<string> {
   const tenant = context.tenant();
   const plan = { ...(await readPlan(trx, tenant, courierId)), anyDay };
   const id = makeId("wf");
   await insertWorkflow(trx, tenant, id, {
     days,
-    options: { ingestOnly },
+    options: { everything, ingestOnly },
     plan,
     groupRun: { id: groupRunId, filesWaitUntil },
   });

@@ -24,27 +24,34 @@ export function daysOf(startDate: string, endDate: string): string[] {
   return days;
 }
 
+/** Who asks for days, and where they are counted. */
+export interface DaysAsked {
+  readonly request?: DescMessage;
+  /** Of the time zone database. */
+  readonly timeZone?: string;
+}
+
 /**
  * The days a run is asked for. INVALID_ARGUMENT, with the field's name, for a day that is not in the
- * calendar, a period that is empty or too long, and a day that has not begun in UTC: no file can
+ * calendar, a period that is empty or too long, and a day that has not begun in the time zone: no file can
  * match it yet.
  */
 export function daysOfRun(
   scope: RunCourierRequest["scope"],
   now: Date,
-  request: DescMessage = RunCourierRequestSchema,
+  { request = RunCourierRequestSchema, timeZone = "UTC" }: DaysAsked = {},
 ): Days {
   switch (scope.case) {
     case "date": {
       const day = checkedDay(request, "date", scope.value);
-      refuseFuture(request, "date", day, now);
+      refuseFuture(request, "date", day, { now, timeZone });
       return { startDate: day, endDate: nextDay(day) };
     }
     case "period":
-      return periodOf(scope.value, request, now, { defaultDays: 1, maxDays: MAX_DAYS });
+      return periodOf(scope.value, request, now, { defaultDays: 1, maxDays: MAX_DAYS, timeZone });
     case "everything": {
       // Until the list tells for which days there are files.
-      const today = dayOf(now);
+      const today = dayIn(now, timeZone);
       return { startDate: today, endDate: nextDay(today) };
     }
     default:
@@ -57,11 +64,15 @@ export function periodOf(
   period: Period | undefined,
   request: DescMessage,
   now: Date,
-  { defaultDays, maxDays }: { readonly defaultDays: number; readonly maxDays: number },
+  {
+    defaultDays,
+    maxDays,
+    timeZone = "UTC",
+  }: { readonly defaultDays: number; readonly maxDays: number; readonly timeZone?: string },
 ): Days {
   if (period === undefined) {
-    const startDate = dayOf(new Date(now.getTime() - (defaultDays - 1) * DAY_MS));
-    return { startDate, endDate: nextDay(dayOf(now)) };
+    const today = dayIn(now, timeZone);
+    return { startDate: shifted(today, 1 - defaultDays), endDate: nextDay(today) };
   }
   const startDate = checkedDay(request, "period.start_date", period.startDate);
   const endDate = checkedDay(request, "period.end_date", period.endDate);
@@ -74,8 +85,8 @@ export function periodOf(
     const what = `makes ${days} days; at most ${maxDays} are taken at once`;
     refuseField(request, "period.end_date", "period_too_long", what);
   }
-  refuseFuture(request, "period.start_date", startDate, now);
-  refuseFuture(request, "period.end_date", previousDay(endDate), now);
+  refuseFuture(request, "period.start_date", startDate, { now, timeZone });
+  refuseFuture(request, "period.end_date", shifted(endDate, -1), { now, timeZone });
   return { startDate, endDate };
 }
 
@@ -88,24 +99,39 @@ function checkedDay(request: DescMessage, field: string, text: string): string {
   return text;
 }
 
-function refuseFuture(request: DescMessage, field: string, lastDay: string, now: Date): void {
-  const today = dayOf(now);
+function refuseFuture(
+  request: DescMessage,
+  field: string,
+  lastDay: string,
+  { now, timeZone }: { readonly now: Date; readonly timeZone: string },
+): void {
+  const today = dayIn(now, timeZone);
   if (lastDay > today) {
-    const what = `${lastDay} is after today, ${today} in UTC: no file can match it yet`;
+    const what = `${lastDay} is after today, ${today} in ${timeZone}: no file can match it yet`;
     refuseField(request, field, "in_the_future", what);
   }
 }
 
-/** The day of a moment, in UTC. */
-function dayOf(moment: Date): string {
-  return moment.toISOString().slice(0, 10);
+/** The day of a moment, in a time zone of the database. */
+export function dayIn(moment: Date, timeZone: string): string {
+  const parts = new Intl.DateTimeFormat("en-US", {
+    timeZone,
+    calendar: "gregory",
+    numberingSystem: "latn",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+  }).formatToParts(moment);
+  const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? "";
+  return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}`;
 }
 
 /** The day that follows. */
 export function nextDay(day: string): string {
-  return new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10);
+  return shifted(day, 1);
 }
 
-function previousDay(day: string): string {
-  return new Date(Date.parse(day) - DAY_MS).toISOString().slice(0, 10);
+/** The day so many days later; earlier when it is negative. */
+export function shifted(day: string, days: number): string {
+  return new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
 }

@@ -7,13 +7,15 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { RunType } from "./group_run_pb.ts";
+import { file_sluice_control_v1_group_run } from "./group_run_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/control/v1/courier_group.proto.
  */
 export const file_sluice_control_v1_courier_group: GenFile = /*@__PURE__*/
-  fileDesc("CiVzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX2dyb3VwLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSLJAwoMQ291cmllckdyb3VwEgoKAmlkGAEgASgJEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYyAESLQoIc2NoZWR1bGUYAyABKAsyGy5zbHVpY2UuY29udHJvbC52MS5TY2hlZHVsZRI7CgdtZW1iZXJzGAQgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBNZW1iZXJCCrpIB5IBBAgBEGQSQQoNcnVudGltZV9hbGVydBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgL2jASoAEhUKDW9ubHlfcGFzdF9kYXkYBiABKAgSMgoObmV4dF9maXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpChdjdXN0b21fZG9tYWluX3RhYmxlX2lkcxgLIAMoCUIIukgFkgECEGQiZQoIU2NoZWR1bGUSGAoEY3JvbhgBIAEoCUIKukgHcgUQARjIARIaCgl0aW1lX3pvbmUYAiABKAlCB7pIBHICGGQSDgoGYWN0aXZlGAMgASgIEhMKC2luZ2VzdF9vbmx5GAQgASgIItgBCgtHcm91cE1lbWJlchIbCgpjb3VyaWVyX2lkGAEgASgJQge6SARyAhABEjgKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIC9owEyABI6CgZvZmZzZXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICKig8yABIbChNub3RpZnlfd2hlbl9taXNzaW5nGAQgASgIEhkKEXN0b3Bfd2hlbl9taXNzaW5nGAUgASgIYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiVzbHVpY2UvY29udHJvbC92MS9jb3VyaWVyX2dyb3VwLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSLJAwoMQ291cmllckdyb3VwEgoKAmlkGAEgASgJEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYyAESLQoIc2NoZWR1bGUYAyABKAsyGy5zbHVpY2UuY29udHJvbC52MS5TY2hlZHVsZRI7CgdtZW1iZXJzGAQgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBNZW1iZXJCCrpIB5IBBAgBEGQSQQoNcnVudGltZV9hbGVydBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgL2jASoAEhUKDW9ubHlfcGFzdF9kYXkYBiABKAgSMgoObmV4dF9maXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpChdjdXN0b21fZG9tYWluX3RhYmxlX2lkcxgLIAMoCUIIukgFkgECEGQiiAEKCFNjaGVkdWxlEhgKBGNyb24YASABKAlCCrpIB3IFEAEYyAESGgoJdGltZV96b25lGAIgASgJQge6SARyAhhkEg4KBmFjdGl2ZRgDIAEoCBI2CghydW5fdHlwZRgFIAEoDjIaLnNsdWljZS5jb250cm9sLnYxLlJ1blR5cGVCCLpIBYIBAhABItgBCgtHcm91cE1lbWJlchIbCgpjb3VyaWVyX2lkGAEgASgJQge6SARyAhABEjgKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIC9owEyABI6CgZvZmZzZXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICKig8yABIbChNub3RpZnlfd2hlbl9taXNzaW5nGAQgASgIEhkKEXN0b3Bfd2hlbl9taXNzaW5nGAUgASgIYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_sluice_control_v1_group_run]);
 
 /**
  * Couriers that run together, on a schedule or when somebody asks.
@@ -58,7 +60,7 @@ export type CourierGroup = Message<"sluice.control.v1.CourierGroup"> & {
 
   /**
    * Whether a run looks at the files of its own day alone. When false, it looks at every day since the last run by
-   * schedule: a group less frequent than daily misses no day, and neither does one after a downtime. A required file of
+   * schedule that loaded: a group less frequent than daily misses no day, and neither does one after a downtime. A required file of
    * a group less frequent than daily has to be there on one of the days, whichever; otherwise on each.
    *
    * @generated from field: bool only_past_day = 6;
@@ -138,11 +140,12 @@ export type Schedule = Message<"sluice.control.v1.Schedule"> & {
   active: boolean;
 
   /**
-   * Whether its runs only load: no custom domain table is published anew.
+   * What its runs do; full when not set. Runs by schedule that only refresh load no day: the next one that loads makes up
+   * for it.
    *
-   * @generated from field: bool ingest_only = 4;
+   * @generated from field: sluice.control.v1.RunType run_type = 5;
    */
-  ingestOnly: boolean;
+  runType: RunType;
 };
 
 /**

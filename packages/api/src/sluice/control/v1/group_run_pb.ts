@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/group_run.proto.
  */
 export const file_sluice_control_v1_group_run: GenFile = /*@__PURE__*/
-  fileDesc("CiFzbHVpY2UvY29udHJvbC92MS9ncm91cF9ydW4ucHJvdG8SEXNsdWljZS5jb250cm9sLnYxIp8ECghHcm91cFJ1bhIKCgJpZBgBIAEoCRIQCghncm91cF9pZBgCIAEoCRISCgpncm91cF9uYW1lGAMgASgJEi0KCWZpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoFc3RhdGUYBSABKA4yIS5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1bi5TdGF0ZRIyCgdtZW1iZXJzGAYgAygLMiEuc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBSdW5NZW1iZXISLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CglyZWZyZXNoZXMYCSADKAsyIi5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1blJlZnJlc2gSEwoLaW5nZXN0X29ubHkYCiABKAgioAEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUlVOTklORxABEh8KG1NUQVRFX1JVTk5JTkdfV0lUSF9GQUlMVVJFUxACEhMKD1NUQVRFX1NVQ0NFRURFRBADEhIKDlNUQVRFX1NUT1BQSU5HEAQSEQoNU1RBVEVfU1RPUFBFRBAFEhAKDFNUQVRFX0ZBSUxFRBAGItsDCg5Hcm91cFJ1bk1lbWJlchISCgpjb3VyaWVyX2lkGAEgASgJEhQKDGNvdXJpZXJfbmFtZRgCIAEoCRITCgt3b3JrZmxvd19pZBgDIAEoCRI2CgVzdGF0ZRgEIAEoDjInLnNsdWljZS5jb250cm9sLnYxLkdyb3VwUnVuTWVtYmVyLlN0YXRlEhIKCnN0YXJ0X2RhdGUYBSABKAkSEAoIZW5kX2RhdGUYBiABKAkSLgoKd2FpdF91bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoHZmFpbHVyZRgIIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIPCgdwcm9ibGVtGAkgASgJIrgBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhsKF1NUQVRFX1dBSVRJTkdfRk9SX0ZJTEVTEAESEQoNU1RBVEVfUlVOTklORxACEhMKD1NUQVRFX1NVQ0NFRURFRBADEhcKE1NUQVRFX01JU1NJTkdfRklMRVMQBBIQCgxTVEFURV9GQUlMRUQQBRIRCg1TVEFURV9TVE9QUEVEEAYSFQoRU1RBVEVfTk9UX1NUQVJURUQQByKLAwoPR3JvdXBSdW5SZWZyZXNoEh4KFmN1c3RvbV9kb21haW5fdGFibGVfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSEwoLd29ya2Zsb3dfaWQYBCABKAkSNwoFc3RhdGUYBSABKA4yKC5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1blJlZnJlc2guU3RhdGUSDwoHcHJvYmxlbRgGIAEoCRIwCgdmYWlsdXJlGAcgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuU3RhZ2VGYWlsdXJlIqgBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1dBSVRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISEwoPU1RBVEVfU1VDQ0VFREVEEAMSEAoMU1RBVEVfRkFJTEVEEAQSEQoNU1RBVEVfU1RPUFBFRBAFEhEKDVNUQVRFX1NLSVBQRUQQBhIVChFTVEFURV9OT1RfU1RBUlRFRBAHYgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_failure]);
+  fileDesc("CiFzbHVpY2UvY29udHJvbC92MS9ncm91cF9ydW4ucHJvdG8SEXNsdWljZS5jb250cm9sLnYxIswECghHcm91cFJ1bhIKCgJpZBgBIAEoCRIQCghncm91cF9pZBgCIAEoCRISCgpncm91cF9uYW1lGAMgASgJEi0KCWZpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoFc3RhdGUYBSABKA4yIS5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1bi5TdGF0ZRIyCgdtZW1iZXJzGAYgAygLMiEuc2x1aWNlLmNvbnRyb2wudjEuR3JvdXBSdW5NZW1iZXISLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CglyZWZyZXNoZXMYCSADKAsyIi5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1blJlZnJlc2gSLAoIcnVuX3R5cGUYCyABKA4yGi5zbHVpY2UuY29udHJvbC52MS5SdW5UeXBlEhIKCmV2ZXJ5dGhpbmcYDCABKAgioAEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUlVOTklORxABEh8KG1NUQVRFX1JVTk5JTkdfV0lUSF9GQUlMVVJFUxACEhMKD1NUQVRFX1NVQ0NFRURFRBADEhIKDlNUQVRFX1NUT1BQSU5HEAQSEQoNU1RBVEVfU1RPUFBFRBAFEhAKDFNUQVRFX0ZBSUxFRBAGItsDCg5Hcm91cFJ1bk1lbWJlchISCgpjb3VyaWVyX2lkGAEgASgJEhQKDGNvdXJpZXJfbmFtZRgCIAEoCRITCgt3b3JrZmxvd19pZBgDIAEoCRI2CgVzdGF0ZRgEIAEoDjInLnNsdWljZS5jb250cm9sLnYxLkdyb3VwUnVuTWVtYmVyLlN0YXRlEhIKCnN0YXJ0X2RhdGUYBSABKAkSEAoIZW5kX2RhdGUYBiABKAkSLgoKd2FpdF91bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoHZmFpbHVyZRgIIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIPCgdwcm9ibGVtGAkgASgJIrgBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhsKF1NUQVRFX1dBSVRJTkdfRk9SX0ZJTEVTEAESEQoNU1RBVEVfUlVOTklORxACEhMKD1NUQVRFX1NVQ0NFRURFRBADEhcKE1NUQVRFX01JU1NJTkdfRklMRVMQBBIQCgxTVEFURV9GQUlMRUQQBRIRCg1TVEFURV9TVE9QUEVEEAYSFQoRU1RBVEVfTk9UX1NUQVJURUQQByKLAwoPR3JvdXBSdW5SZWZyZXNoEh4KFmN1c3RvbV9kb21haW5fdGFibGVfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSEwoLd29ya2Zsb3dfaWQYBCABKAkSNwoFc3RhdGUYBSABKA4yKC5zbHVpY2UuY29udHJvbC52MS5Hcm91cFJ1blJlZnJlc2guU3RhdGUSDwoHcHJvYmxlbRgGIAEoCRIwCgdmYWlsdXJlGAcgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuU3RhZ2VGYWlsdXJlIqgBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1dBSVRJTkcQARIRCg1TVEFURV9SVU5OSU5HEAISEwoPU1RBVEVfU1VDQ0VFREVEEAMSEAoMU1RBVEVfRkFJTEVEEAQSEQoNU1RBVEVfU1RPUFBFRBAFEhEKDVNUQVRFX1NLSVBQRUQQBhIVChFTVEFURV9OT1RfU1RBUlRFRBAHKmEKB1J1blR5cGUSGAoUUlVOX1RZUEVfVU5TUEVDSUZJRUQQABIRCg1SVU5fVFlQRV9GVUxMEAESFAoQUlVOX1RZUEVfUkVGUkVTSBACEhMKD1JVTl9UWVBFX1NPVVJDRRADYgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_failure]);
 
 /**
  * One run of a courier group.
@@ -58,7 +58,7 @@ export type GroupRun = Message<"sluice.control.v1.GroupRun"> & {
   state: GroupRun_State;
 
   /**
-   * Its couriers, in the group's order.
+   * Its couriers, in the group's order; none when it only refreshes.
    *
    * @generated from field: repeated sluice.control.v1.GroupRunMember members = 6;
    */
@@ -79,18 +79,25 @@ export type GroupRun = Message<"sluice.control.v1.GroupRun"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * The custom domain tables that it publishes anew, in the group's order.
+   * The custom domain tables that it publishes anew, in the group's order; none when it only runs couriers.
    *
    * @generated from field: repeated sluice.control.v1.GroupRunRefresh refreshes = 9;
    */
   refreshes: GroupRunRefresh[];
 
   /**
-   * Whether it only loads.
+   * What it does.
    *
-   * @generated from field: bool ingest_only = 10;
+   * @generated from field: sluice.control.v1.RunType run_type = 11;
    */
-  ingestOnly: boolean;
+  runType: RunType;
+
+  /**
+   * Whether its couriers load all that is there, each object for its own day.
+   *
+   * @generated from field: bool everything = 12;
+   */
+  everything: boolean;
 };
 
 /**
@@ -204,7 +211,8 @@ export type GroupRunMember = Message<"sluice.control.v1.GroupRunMember"> & {
   state: GroupRunMember_State;
 
   /**
-   * The first day whose files it loads, yyyy-mm-dd.
+   * The first day whose files it loads, yyyy-mm-dd. Of a run of everything, the days of the files that were found, once
+   * they are.
    *
    * @generated from field: string start_date = 5;
    */
@@ -460,4 +468,52 @@ export type GroupRunRefresh_State = (typeof GroupRunRefresh_State)[keyof typeof 
  */
 export const GroupRunRefresh_StateSchema: GenEnum<GroupRunRefresh_State> = /*@__PURE__*/
   enumDesc(file_sluice_control_v1_group_run, 2, 0);
+
+/**
+ * What a run of a group does.
+ *
+ * @generated from enum sluice.control.v1.RunType
+ */
+export const RunType = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: RUN_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Runs the couriers, then publishes the group's custom domain tables anew.
+   *
+   * @generated from enum value: RUN_TYPE_FULL = 1;
+   */
+  FULL: 1,
+
+  /**
+   * Publishes the group's custom domain tables anew from the rows that are there; no courier runs.
+   *
+   * @generated from enum value: RUN_TYPE_REFRESH = 2;
+   */
+  REFRESH: 2,
+
+  /**
+   * Runs the couriers; no custom domain table is published anew.
+   *
+   * @generated from enum value: RUN_TYPE_SOURCE = 3;
+   */
+  SOURCE: 3,
+} as const;
+
+/**
+ * What a run of a group does.
+ *
+ * @generated from enum sluice.control.v1.RunType
+ */
+export type RunType = (typeof RunType)[keyof typeof RunType] | UnknownEnum;
+
+/**
+ * Describes the enum sluice.control.v1.RunType.
+ */
+export const RunTypeSchema: GenEnum<RunType> = /*@__PURE__*/
+  enumDesc(file_sluice_control_v1_group_run, 0);
 
