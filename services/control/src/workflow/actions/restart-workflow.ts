@@ -1,5 +1,6 @@
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { EverythingSchema } from "@sluice/api/control/v1/courier_service_pb";
 import {
   type RestartWorkflowRequest,
   RestartWorkflowRequestSchema,
@@ -10,6 +11,7 @@ import { makeOnce } from "../../resources/request-id.ts";
 import { activeVersion, insertWorkflow } from "../begin-workflow.ts";
 import { type Change, type Changed, changeWorkflow, step, tellOf } from "../change.ts";
 import type { EngineContext, Trx, WorkflowRow } from "../context.ts";
+import { daysOfRun } from "../days.ts";
 import { type Plan, planFromJson } from "../plan.ts";
 import { readPlan } from "../run-courier.ts";
 import { isEnded } from "../state-machine.ts";
@@ -55,7 +57,10 @@ export async function restartIn(
   }
   const tenant = context.tenant();
   await insertWorkflow(trx, tenant, id, {
-    days: { startDate: workflow.start_date, endDate: workflow.end_date },
+    // The days of a workflow of everything are those of what it found: what is there by now is another matter.
+    days: workflow.everything
+      ? daysOfRun({ case: "everything", value: create(EverythingSchema) }, new Date())
+      : { startDate: workflow.start_date, endDate: workflow.end_date },
     options: {
       skipMissingFiles: workflow.skip_missing_files,
       everything: workflow.everything,
