@@ -313,8 +313,9 @@ describe("an ingest query over several files", () => {
       courier: { id: courierId, loads },
       updateMask: { paths: ["loads"] },
     });
-    const { id } = await openAction(workflowId);
+    const { id, resolutions } = await openAction(workflowId);
     const resolutionId = "patch_courier";
+    expect(resolutions.map((each) => each.id)).toContain(resolutionId);
     return await story.workflows.resolveAction({ id, resolutionId }).catch(ConnectError.from);
   }
 
@@ -336,14 +337,19 @@ describe("an ingest query over several files", () => {
     const courierId = await pair("mixed", csv("1,+7"));
     const { id, failure } = await story.run(courierId);
     expect(failure?.code).toBe("not_this_container");
-    expect(await takenOn(courierId, id, { sql: RIGHT_PAIR })).toMatchObject({
-      code: Code.FailedPrecondition,
-      rawMessage: expect.stringContaining("restart the workflow instead"),
-    });
+    const action = await openAction(id);
+    expect(action.resolutions.map((each) => each.id)).not.toContain("patch_courier");
+    const { courier } = await story.couriers.getCourier({ id: courierId });
+    const loads = courier?.loads ?? [];
+    for (const { ingestQuery } of loads) Object.assign(ingestQuery ?? {}, { sql: RIGHT_PAIR });
     await story.customer.put("mixed/points.gz", gzipSync(csv("1,+7")));
     const { workflowId } = await story.workflows.resolveAction({
-      id: (await openAction(id)).id,
-      resolutionId: "restart_workflow",
+      id: action.id,
+      resolutionId: "patch_and_restart",
+      input: {
+        case: "courier",
+        value: { courier: { id: courierId, loads }, updateMask: { paths: ["loads"] } },
+      },
     });
     expect((await rested(workflowId)).state).toBe(Workflow_State.SUCCEEDED);
     expect(await namesIn("mixed.people")).toEqual(["Ann+7"]);

@@ -1,23 +1,15 @@
-import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { PatchCourier, Resolution } from "@sluice/api/control/v1/action_pb";
 import type { Courier } from "@sluice/api/control/v1/courier_pb";
-import {
-  type UpdateCourierRequest,
-  UpdateCourierRequestSchema,
-} from "@sluice/api/control/v1/courier_service_pb";
-import {
-  type ResolveActionRequest,
-  ResolveActionRequestSchema,
-} from "@sluice/api/control/v1/workflow_service_pb";
+import type { ResolveActionRequest } from "@sluice/api/control/v1/workflow_service_pb";
 import { readCourier } from "../../couriers/courier-rows.ts";
-import { refuseField } from "../../server/field-violations.ts";
 import type { Change } from "../change.ts";
 import type { EngineContext } from "../context.ts";
 import { unpublishedFeeds } from "../effects.ts";
 import { type Plan, planToJson } from "../plan.ts";
 import { withOptionalEntries } from "./courier-proposals.ts";
 import { isSameObject, type OpenFailure, openFailures } from "./open-failures.ts";
+import { patchCourier } from "./patch-courier.ts";
 import type { Prepared } from "./prepare-resolution.ts";
 import { refreshPlan } from "./refresh-plan.ts";
 import { attachReplacement, repin } from "./replace-object.ts";
@@ -65,7 +57,7 @@ export async function applyResolution(
     case "patchCourier":
     case "archiveToFile":
     case "makeEntryOptional":
-      await patchCourier(context, change, asked, how.value);
+      await goOnWithCourier(context, change, asked, how.value);
       return await again(change, ofKind, prepared);
     case "updateCredential":
       return await again(change, ofKind, prepared);
@@ -79,8 +71,8 @@ export async function applyResolution(
     case "ignoreMissingOnce": {
       if (own.object === undefined) change.set.skipMissingFiles = true;
       else {
-        const { expected } = situation.failure;
-        const courier = withOptionalEntries(plan.courier, own.object.file_tag, expected);
+        const { file_tag: fileTag } = own.object;
+        const courier = withOptionalEntries(plan.courier, fileTag, situation.failure);
         if (courier !== undefined) change.set.plan = planToJson({ ...plan, courier });
       }
       return await again(change, ofObject, prepared);
@@ -132,35 +124,16 @@ async function again(
   return { resolved: ids(failures) };
 }
 
-/** Changes the courier, by what the caller says or by what is proposed, and takes it over into the plan. */
-async function patchCourier(
+/** Changes the courier, and takes it over into the plan. */
+async function goOnWithCourier(
   context: EngineContext,
   change: Change,
   { request, situation }: Asked,
   proposed: PatchCourier,
 ): Promise<void> {
-  const update = courierUpdate(request, proposed);
-  if (update !== undefined) await context.edits.updateCourier(change.trx, update);
+  await patchCourier(context, change.trx, request, proposed);
   const courier: Courier = await readCourier(change.trx, change.tenant, proposed.courierId);
   await refreshPlan(change, situation.plan, courier);
-}
-
-function courierUpdate(
-  { input }: ResolveActionRequest,
-  { courierId, etag, updateMask, courier }: PatchCourier,
-): UpdateCourierRequest | undefined {
-  if (input.case === "courier") {
-    if (input.value.courier?.id !== courierId) {
-      const why = `is not the workflow's courier, ${courierId}`;
-      refuseField(ResolveActionRequestSchema, "courier.courier.id", "action.other", why);
-    }
-    return input.value;
-  }
-  if (courier === undefined) return undefined;
-  return create(UpdateCourierRequestSchema, {
-    courier: { ...courier, id: courierId, etag },
-    ...(updateMask === undefined ? {} : { updateMask }),
-  });
 }
 
 function withThreshold(plan: Plan, feedId: string, percent: number): Plan {

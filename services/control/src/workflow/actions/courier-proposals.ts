@@ -7,6 +7,7 @@ import {
   FileSettingsSchema,
 } from "@sluice/api/control/v1/file_settings_pb";
 import { copyMasked } from "../../resources/update-mask.ts";
+import { type SettingsPlace, settingsPlace } from "./settings-place.ts";
 
 /** The courier as it would be with what the failure proposes for a file; undefined when that changes nothing. */
 export function withProposedChange(
@@ -21,14 +22,12 @@ export function withProposedChange(
   });
   const paths = proposedChange.updateMask?.paths ?? [];
   return changed(courier, (next) => {
-    const entry = failure.coordinate?.entry ?? "";
-    const settings = settingsOf(next, fileTag, entry);
+    const place = settingsPlace(next, fileTag, failure.coordinate?.entry ?? "");
     // Only the format of an archive's files can be said without entry specifications.
     const isTooFine =
-      entry !== "" &&
-      settings?.archive?.entries.length === 0 &&
-      paths.some((path) => path === "compression" || path === "archive");
-    if (settings === undefined || isTooFine) return;
+      place?.isOfAll === true && paths.some((path) => path === "compression" || path === "archive");
+    if (place === undefined || isTooFine) return;
+    const { settings } = place;
     const before = clone(FileSettingsSchema, settings);
     copyMasked(FileSettingsSchema, settings, value, paths);
     // Of an archive that is turned into another kind, the entries stay.
@@ -36,31 +35,44 @@ export function withProposedChange(
       settings.archive.entries = before.archive.entries;
     }
     if (before.archive !== undefined && settings.archive === undefined) {
-      moveEntryToFile(next, fileTag, settings, before);
+      moveEntriesToFile(next, place, before);
     }
   });
 }
 
-/** The courier with an archive of it as a plain file; undefined when it is no archive. */
-export function withArchiveAsFile(courier: Courier, fileTag: string): Courier | undefined {
+/**
+ * The courier with a file of it, or the entry of one, as a plain file and no archive; undefined when it is none. An
+ * archive whose files are all opened alike is no entry's own.
+ */
+export function withArchiveAsFile(
+  courier: Courier,
+  fileTag: string,
+  entry: string,
+): Courier | undefined {
   return changed(courier, (next) => {
-    const settings = settingsOf(next, fileTag, "");
-    if (settings?.archive === undefined) return;
-    const before = clone(FileSettingsSchema, settings);
-    delete settings.archive;
-    moveEntryToFile(next, fileTag, settings, before);
+    const place = settingsPlace(next, fileTag, entry);
+    if (place?.settings.archive === undefined || place.isOfAll) return;
+    const before = clone(FileSettingsSchema, place.settings);
+    delete place.settings.archive;
+    moveEntriesToFile(next, place, before);
   });
 }
 
-/** The courier with the entries optional that an archive lacks; `expected` names them as the failure does. */
+/**
+ * The courier with the entries optional that an archive lacks, be it one in another: the failure names both. All of that
+ * name are when it can't be told which archive it was.
+ */
 export function withOptionalEntries(
   courier: Courier,
   fileTag: string,
-  expected: string,
+  { coordinate, expected }: StageFailure,
 ): Courier | undefined {
   return changed(courier, (next) => {
     const names = new Set(expected.split(", "));
-    for (const entry of entriesOf(settingsOf(next, fileTag, ""))) {
+    const file = next.files.find(({ tag }) => tag === fileTag)?.settings;
+    const place = settingsPlace(next, fileTag, coordinate?.entry ?? "");
+    const entries = place === undefined ? entriesOf(file) : place.settings.archive?.entries;
+    for (const entry of entries ?? []) {
       if (names.has(describe(entry))) entry.optional = true;
     }
   });
@@ -72,15 +84,14 @@ function changed(courier: Courier, change: (next: Courier) => void): Courier | u
   return equals(CourierSchema, next, courier) ? undefined : next;
 }
 
-/** What an archive's only entry was opened by, the file is opened by now; its loads follow. */
-function moveEntryToFile(
+/** What an archive's first file was opened by, the file in its place is opened by now; its loads follow. */
+function moveEntriesToFile(
   courier: Courier,
-  fileTag: string,
-  settings: FileSettings,
+  { tag: fileTag, settings }: SettingsPlace,
   before: FileSettings,
 ): void {
-  const entries = before.archive?.entries ?? [];
-  const [first] = entries;
+  const entries = entriesOf(before);
+  const first = entries.find((entry) => entry.settings?.archive === undefined);
   if (settings.format.case === undefined && first?.settings !== undefined) {
     settings.format = clone(FileSettingsSchema, first.settings).format;
   }
@@ -90,20 +101,6 @@ function moveEntryToFile(
     (load, index) =>
       loads.findIndex((o) => o.feedId === load.feedId && o.fileTag === load.fileTag) === index,
   );
-}
-
-/** The settings that open a file, or an entry of it; undefined when it can't be told which. */
-function settingsOf(courier: Courier, fileTag: string, entry: string): FileSettings | undefined {
-  const settings = courier.files.find(({ tag }) => tag === fileTag)?.settings;
-  if (settings === undefined || entry === "") return settings;
-  const entries = settings.archive?.entries ?? [];
-  const named = entries.find(
-    ({ selection }) => selection.case === "name" && selection.value === entry,
-  );
-  const patterns = entries.filter(({ selection }) => selection.case === "pattern");
-  const found = named ?? (patterns.length === 1 ? patterns[0] : undefined);
-  // An archive without entry specifications opens all of its files by one set of settings.
-  return entries.length === 0 ? settings : found?.settings;
 }
 
 function entriesOf(settings: FileSettings | undefined): EntrySpec[] {

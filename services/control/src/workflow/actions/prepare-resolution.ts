@@ -48,6 +48,9 @@ export async function prepareResolution(
       const credentialId = patched || (courier ?? plan.courier).credentialId;
       return { pins: await pinsOf(context, situation, credentialId) };
     }
+    case "patchAndRestart":
+      if (input.case === "courier") await context.edits.checkCourier(input.value);
+      return { pins: new Map() };
     case "retryTask":
     case "retryFailedFeeds":
       return { pins: await pinsOf(context, situation, plan.courier.credentialId) };

@@ -75,7 +75,7 @@ function assertSameLoads(before: Courier, after: Courier, fileTags: ReadonlySet<
 }
 
 /** Whether a file is read in the same way: what is optional decides nothing about bytes that are there. */
-function isOpenedAlike(before: Courier, after: Courier, fileTag: string): boolean {
+export function isOpenedAlike(before: Courier, after: Courier, fileTag: string): boolean {
   const settings = ({ files }: Courier): FileSettings | undefined =>
     withoutOptional(files.find(({ tag }) => tag === fileTag)?.settings);
   const [a, b] = [settings(before), settings(after)];

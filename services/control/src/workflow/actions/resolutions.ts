@@ -1,23 +1,14 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import {
-  type PatchCourier,
-  type Resolution,
-  ResolutionSchema,
-} from "@sluice/api/control/v1/action_pb";
-import type { Courier } from "@sluice/api/control/v1/courier_pb";
+import { create } from "@bufbuild/protobuf";
+import { type Resolution, ResolutionSchema } from "@sluice/api/control/v1/action_pb";
 import { ActionKind, Stage } from "@sluice/api/control/v1/failure_pb";
 import { partsOf, pgpCredentialsOf } from "../../couriers/courier-files.ts";
-import { withArchiveAsFile, withOptionalEntries, withProposedChange } from "./courier-proposals.ts";
+import { courierOffers, type Offer } from "./courier-offers.ts";
 import type { Situation } from "./situation.ts";
-
-type Offer = MessageInitShape<typeof ResolutionSchema>;
 
 /** What an action offers: the ways out of its failure first, then what may always be tried. */
 export function resolutionsOf(situation: Situation): Resolution[] {
   const offers: (Offer | undefined)[] = [
-    patchCourier(situation),
-    archiveToFile(situation),
-    makeEntryOptional(situation),
+    ...courierOffers(situation),
     updateCredential(situation),
     attachObject(situation),
     raiseThreshold(situation),
@@ -38,66 +29,6 @@ export function resolutionsOf(situation: Situation): Resolution[] {
     },
   ];
   return offers.flatMap((offer) => (offer === undefined ? [] : [create(ResolutionSchema, offer)]));
-}
-
-/** What helps by another setting of the courier. */
-const OF_THE_COURIER: ReadonlySet<ActionKind> = new Set([
-  ActionKind.INVALID_BUCKET_NAME,
-  ActionKind.INVALID_CREDENTIALS,
-  ActionKind.MISSING_FILE,
-  ActionKind.PGP_ERROR,
-  ActionKind.UNABLE_TO_DECOMPRESS,
-  ActionKind.FIX_FILE_OR_SETTINGS,
-]);
-
-function patchCourier(situation: Situation): Offer | undefined {
-  const { action, courier, object, failure } = situation;
-  if (courier === undefined || !OF_THE_COURIER.has(action.kind)) return undefined;
-  const proposed = withProposedChange(courier, object?.file_tag ?? "", failure);
-  return {
-    id: "patch_courier",
-    title:
-      proposed === undefined
-        ? "Change the courier, then try again: by this call, or before it."
-        : "Change the courier as the file's bytes propose, then try again.",
-    how: { case: "patchCourier", value: patch(courier, proposed) },
-  };
-}
-
-function patch(courier: Courier, proposed: Courier | undefined): MessageInitShapeOfPatch {
-  const { id: courierId, etag } = courier;
-  if (proposed === undefined) return { courierId, etag };
-  return { courierId, etag, updateMask: { paths: ["files", "loads"] }, courier: proposed };
-}
-type MessageInitShapeOfPatch = Partial<Pick<PatchCourier, "courierId" | "etag" | "courier">> & {
-  updateMask?: { paths: string[] };
-};
-
-function archiveToFile({ action, courier, object, failure }: Situation): Offer | undefined {
-  const isUnopened =
-    action.kind === ActionKind.UNABLE_TO_DECOMPRESS && failure.code === "not_this_container";
-  if (courier === undefined || object === undefined || !isUnopened) return undefined;
-  if (failure.coordinate?.entry) return undefined;
-  const proposed = withArchiveAsFile(courier, object.file_tag);
-  if (proposed === undefined) return undefined;
-  return {
-    id: "archive_to_file",
-    title: "Take the file for a plain file and no archive in the courier, then try again.",
-    how: { case: "archiveToFile", value: patch(courier, proposed) },
-  };
-}
-
-function makeEntryOptional({ courier, object, failure }: Situation): Offer | undefined {
-  if (courier === undefined || object === undefined || failure.code !== "entry_missing") {
-    return undefined;
-  }
-  const proposed = withOptionalEntries(courier, object.file_tag, failure.expected);
-  if (proposed === undefined) return undefined;
-  return {
-    id: "make_entry_optional",
-    title: `Make ${failure.expected} optional in the courier, then try again.`,
-    how: { case: "makeEntryOptional", value: patch(courier, proposed) },
-  };
 }
 
 function updateCredential(situation: Situation): Offer | undefined {

@@ -7,11 +7,12 @@ import {
 } from "@sluice/api/control/v1/workflow_service_pb";
 import { type CreatingCall, findMade, makeOnce } from "../../resources/request-id.ts";
 import { type Change, type Changed, changeWorkflow, tellOf } from "../change.ts";
-import type { EngineContext, Trx } from "../context.ts";
+import type { EngineContext } from "../context.ts";
 import { isResumable } from "../state-machine.ts";
 import { etagOf } from "./action-message.ts";
 import { markResolved, readAction } from "./action-rows.ts";
 import { applyResolution } from "./apply-resolution.ts";
+import { patchCourier } from "./patch-courier.ts";
 import { prepareResolution } from "./prepare-resolution.ts";
 import { resolutionsOf } from "./resolutions.ts";
 import { giveUp, restartIn } from "./restart-workflow.ts";
@@ -43,8 +44,10 @@ export async function resolveAction(
       const action = await readAction(trx, change.tenant, request.id);
       const situation = await readSituation(trx, action);
       const resolution = chosen(request, situation);
-      if (resolution.how.case === "restartWorkflow") {
-        await restart(context, change, action.id, trx);
+      const { how } = resolution;
+      if (how.case === "restartWorkflow" || how.case === "patchAndRestart") {
+        if (how.case === "patchAndRestart") await patchCourier(context, trx, request, how.value);
+        await restart(context, change, { actionId: action.id, resolutionId: resolution.id });
         return;
       }
       if (!isResumable(change.condition.state)) throw notResumable(change);
@@ -91,10 +94,9 @@ function chosen(request: ResolveActionRequest, situation: Situation): Resolution
 async function restart(
   context: EngineContext,
   change: Change,
-  actionId: string,
-  trx: Trx,
+  { actionId, resolutionId }: { readonly actionId: string; readonly resolutionId: string },
 ): Promise<void> {
-  const restartedAs = await restartIn(context, trx, change.workflow);
-  await markResolved(change, [actionId], { resolutionId: "restart_workflow", restartedAs });
+  const restartedAs = await restartIn(context, change.trx, change.workflow);
+  await markResolved(change, [actionId], { resolutionId, restartedAs });
   await giveUp(context, change);
 }

@@ -33,6 +33,8 @@ export interface Situation {
   readonly credentials: ReadonlyMap<string, { readonly name: string; readonly etag: string }>;
   /** Those that are not excluded and have objects. */
   readonly feeds: readonly FeedSituation[];
+  /** Tags of the files of which an ingest query has yet to read some. */
+  readonly queryTags: ReadonlySet<string>;
 }
 
 export async function readSituation(kysely: Kysely<Schema>, action: ActionRow): Promise<Situation> {
@@ -67,7 +69,28 @@ export async function readSituation(kysely: Kysely<Schema>, action: ActionRow): 
     courier: courier === undefined ? undefined : toCourier(courier),
     credentials: new Map(credentials.map(({ id, ...rest }) => [id, rest])),
     feeds: await readFeeds(kysely, workflow),
+    queryTags: await readQueryTags(kysely, workflow),
   };
+}
+
+async function readQueryTags(kysely: Kysely<Schema>, workflow: WorkflowRow): Promise<Set<string>> {
+  const rows = await kysely
+    .selectFrom("task")
+    .innerJoin("manifest_object", (join) =>
+      join
+        .onRef("manifest_object.tenant", "=", "task.tenant")
+        .onRef("manifest_object.workflow_id", "=", "task.workflow_id")
+        .onRef("manifest_object.page", "=", "task.page")
+        .onRef("manifest_object.position", "=", "task.position"),
+    )
+    .select("manifest_object.file_tag")
+    .distinct()
+    .where("task.tenant", "=", workflow.tenant)
+    .where("task.workflow_id", "=", workflow.id)
+    .where("task.variant", "=", "query_file")
+    .where("task.state", "not in", ["succeeded", "skipped"])
+    .execute();
+  return new Set(rows.map(({ file_tag }) => file_tag));
 }
 
 export async function readObject(

@@ -60,6 +60,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "sluice.control.v1.Resolution.exclude_feeds": "Goes on without some feeds: the others are published.",
   "sluice.control.v1.Resolution.skip_task": "Goes on without the file: nothing of it is loaded.",
   "sluice.control.v1.Resolution.retry_failed_feeds": "Publishes the feeds that are whole at once, and tries the others again.",
+  "sluice.control.v1.Resolution.patch_and_restart": "Changes the courier, gives this workflow up, and begins another with it: files that an ingest query reads can't be opened otherwise on the way.",
   "sluice.control.v1.Resolution.how": "How.",
   "sluice.control.v1.RetryTask": "Tries a task again.",
   "sluice.control.v1.RetryTask.task_id": "Which.",
