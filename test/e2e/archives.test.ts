@@ -55,7 +55,7 @@ async function run({ key, bytes, kind, entries, loads }: ArchiveRun): Promise<Wo
       },
     ],
     loads: Object.entries(loads).map(([fileTag, feedId]) => ({
-      feedId,
+      feed: { case: "feedId" as const, value: feedId },
       fileTag,
       operation: LoadOperation.LOAD,
     })),

@@ -120,6 +120,39 @@ describe("from a credential to rows, by names instead of ids (SC-3, SC-8, CR-23,
     expect((await sluice(["rejects", "shop.people"])).out).toMatch(/points +x /);
   });
 
+  it("makes a feed together with its courier, and configures it from a sample (FE-2, FE-3, FE-4)", async () => {
+    const made = await json([
+      ...["courier", "create", "--name", "Guided", "--credential-id", "By hand"],
+      ...["--files", `{tag: people, key: people/${DAY}.csv, settings: {delimited: {}}}`],
+      ...[
+        "--loads",
+        "{newFeed: {source: guided, name: people}, fileTag: people, operation: LOAD_OPERATION_LOAD}",
+      ],
+    ]);
+    expect(made).toMatchObject({
+      courier: { loads: [{ feedId: expect.stringMatching(/^feed_/) }] },
+    });
+    const sample = ["infer", "By hand", `people/${DAY}.csv`, "--pick", "inferred.draft"];
+    const { out: spec } = await sluice(sample);
+    expect(await json(["feed", "update", "guided.people", "--spec", "@-"], spec)).toMatchObject({
+      feed: { state: "STATE_DRAFT", spec: { primaryKey: ["id"] } },
+    });
+    await json(["feed", "activate", "guided.people"]);
+    const ran = await sluice(["run", "guided", "--date", DAY]);
+    expect(ran.out).toMatch(/^rows +3, 0 rejected$/m);
+
+    const taken = await sluice([
+      ...["courier", "create", "--name", "Other", "--credential-id", "By hand"],
+      ...["--files", "{tag: people, key: other.csv, settings: {delimited: {}}}"],
+      ...[
+        "--loads",
+        "{newFeed: {source: guided, name: People}, fileTag: people, operation: LOAD_OPERATION_LOAD}",
+      ],
+    ]);
+    expect(taken.code).toBe(2);
+    expect(taken.err).toContain("courier.loads[0].new_feed.name");
+  });
+
   it("ends with 3 when the workflow failed, and says stage, code, place and advice", async () => {
     const { code, out } = await sluice(["run", "people", "--date", "2026-11-19"]);
     expect(code).toBe(3);

@@ -65,7 +65,11 @@ async function courierOf(
       name,
       credentialId: story.credentialId,
       files: [...files],
-      loads: loads.map((load) => ({ ...load, operation: LoadOperation.LOAD })),
+      loads: loads.map(({ feedId, fileTag }) => ({
+        feed: { case: "feedId" as const, value: feedId },
+        fileTag,
+        operation: LoadOperation.LOAD,
+      })),
     },
   });
   return courier?.id ?? "";

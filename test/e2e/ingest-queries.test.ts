@@ -1,5 +1,6 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import { type FeedLoadSchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { ArchiveSettings_Kind } from "@sluice/api/control/v1/file_settings_pb";
 import { Task_Kind, type Workflow, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -47,7 +48,7 @@ async function courierOf({ feedId, sql, files, ...rest }: QueryCourier): Promise
       })),
       loads: [
         {
-          feedId,
+          feed: { case: "feedId", value: feedId },
           operation: rest.operation ?? LoadOperation.LOAD,
           ingestQuery: { sql, fileTags: Object.keys(files) },
         },
@@ -248,7 +249,7 @@ test("entries of one archive are tables of their own, and what cannot be read of
       ],
       loads: [
         {
-          feedId,
+          feed: { case: "feedId", value: feedId },
           operation: LoadOperation.LOAD,
           ingestQuery: { sql, fileTags: ["people", "points"] },
         },
@@ -414,7 +415,10 @@ test("a forbidden table function is refused with its place, and the query's user
 
 test("a courier names what is wrong with its queries (SC-6)", async () => {
   const feedId = await story.feed("named", "people", PAID);
-  const load = { feedId, operation: LoadOperation.LOAD };
+  const load: MessageInitShape<typeof FeedLoadSchema> = {
+    feed: { case: "feedId", value: feedId },
+    operation: LoadOperation.LOAD,
+  };
   const ingestQuery = { sql: "SELECT 1", fileTags: ["file", "nowhere"] };
   const error: unknown = await story.couriers
     .createCourier({

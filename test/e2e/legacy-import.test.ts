@@ -195,6 +195,9 @@ test("validating makes nothing and shows the courier as it would be (SC-6)", asy
       validateOnly: true,
     }),
   );
-  expect(courier).toMatchObject({ id: "", loads: [{ feedId, fileTag: "a" }] });
+  expect(courier).toMatchObject({
+    id: "",
+    loads: [{ feed: { case: "feedId", value: feedId }, fileTag: "a" }],
+  });
   expect((await story.couriers.listCouriers({ feedId })).couriers).toEqual([]);
 });

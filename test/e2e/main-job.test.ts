@@ -373,7 +373,7 @@ test("a courier's prefix stands before keys and patterns as it is, quotes and st
         { tag: "quoted", selection: { case: "pattern", value: "'always'*'.csv'" }, settings: CSV },
       ],
       loads: ["daily", "quoted"].map((fileTag) => ({
-        feedId,
+        feed: { case: "feedId" as const, value: feedId },
         fileTag,
         operation: LoadOperation.LOAD,
       })),
@@ -437,7 +437,11 @@ test("an object that two file specifications find is loaded by both, and stands 
         selection: { case: "key", value: "twice.csv" },
         settings: CSV,
       })),
-      loads: ["one", "two"].map((fileTag) => ({ feedId, fileTag, operation: LoadOperation.LOAD })),
+      loads: ["one", "two"].map((fileTag) => ({
+        feed: { case: "feedId" as const, value: feedId },
+        fileTag,
+        operation: LoadOperation.LOAD,
+      })),
     },
   });
   expect(await story.run(courier?.id ?? "")).toMatchObject({

@@ -147,7 +147,7 @@ test("a plan tells the layers that are met beside those configured (SC-7)", asyn
         { tag: "plain", selection: { case: "key", value: "layers/plain.csv" }, settings: CSV },
       ],
       loads: ["zipped", "gzipped", "plain"].map((fileTag) => ({
-        feedId,
+        feed: { case: "feedId" as const, value: feedId },
         fileTag,
         operation: LoadOperation.LOAD,
       })),

@@ -1,7 +1,8 @@
 import { gzipSync } from "node:zlib";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Action, Action_State } from "@sluice/api/control/v1/action_pb";
-import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
+import { type FeedLoadSchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { ActionKind } from "@sluice/api/control/v1/failure_pb";
 import { Compression } from "@sluice/api/control/v1/file_settings_pb";
 import {
@@ -84,10 +85,14 @@ const attemptsOf = (workflow: Workflow): Record<string, number> =>
 describe("one feed of two that fails", () => {
   /** A courier of two files, each of a feed's own, of which the second is cut short. */
   async function twoFeeds(source: string): Promise<{ courierId: string; workflow: Workflow }> {
-    const loads: { feedId: string; fileTag: string; operation: LoadOperation }[] = [];
+    const loads: MessageInitShape<typeof FeedLoadSchema>[] = [];
     for (const tag of ["whole", "broken"]) {
       const feedId = await story.feed(source, tag, SPEC);
-      loads.push({ feedId, fileTag: tag, operation: LoadOperation.LOAD });
+      loads.push({
+        feed: { case: "feedId", value: feedId },
+        fileTag: tag,
+        operation: LoadOperation.LOAD,
+      });
     }
     await story.customer.put(`${source}/whole.gz`, gzipSync(csv("1,Whole")));
     await story.customer.put(`${source}/broken.gz`, cut(csv("1,Broken")));
@@ -213,7 +218,7 @@ describe("an ingest query that fails", () => {
         ],
         loads: [
           {
-            feedId,
+            feed: { case: "feedId", value: feedId },
             operation: LoadOperation.LOAD,
             ingestQuery: { sql: WRONG, fileTags: ["people"] },
           },
@@ -289,7 +294,7 @@ async function pair(source: string, points: Buffer, sql = WRONG_PAIR): Promise<s
       })),
       loads: [
         {
-          feedId,
+          feed: { case: "feedId", value: feedId },
           operation: LoadOperation.LOAD,
           ingestQuery: { sql, fileTags: tags },
         },

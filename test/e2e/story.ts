@@ -132,7 +132,7 @@ export async function startStory(options: Omit<LocalOptions, "dataDir"> = {}): P
     },
     async courier({ feedId, key, pattern, settings = CSV, operation, ...rest }) {
       const load: MessageInitShape<typeof FeedLoadSchema> = {
-        feedId,
+        feed: { case: "feedId", value: feedId },
         fileTag: "file",
         operation: operation ?? LoadOperation.LOAD,
       };

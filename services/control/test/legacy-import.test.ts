@@ -178,7 +178,9 @@ describe("load operations", () => {
     ]) {
       const { courier } = imported({ loads: { F: operations } });
       const operation = LoadOperation.TRUNCATE_AND_LOAD;
-      expect(courier?.loads).toEqual([{ fileTag: "a", feedId: "feed_1", operation }]);
+      expect(courier?.loads).toEqual([
+        { fileTag: "a", feed: { case: "feedId", value: "feed_1" }, operation },
+      ]);
     }
     expect(told(imported({ loads: { F: [load, { type: "truncate" }] } }))).toEqual([
       "INFO truncate_first /F/1",

@@ -16,8 +16,10 @@ import {
   violationsBelow,
 } from "../server/field-violations.ts";
 import type { Tenant } from "../tenant.ts";
+import { feedIdOf, feedKeyOf, feedsOf, newFeedOf } from "./courier-feeds.ts";
 import { type FilePart, partsOf } from "./courier-files.ts";
-import { credentialsOf, feedsOf } from "./courier-rows.ts";
+import { credentialsOf } from "./courier-rows.ts";
+import { newFeedsViolations } from "./new-feeds.ts";
 import { patternFault } from "./pattern-fault.ts";
 
 const MAX_KEY_BYTES = 1024;
@@ -42,6 +44,7 @@ export async function assertCourier(
   const violations = [
     ...entryViolations(request, parts),
     ...faults.map((fault) => toViolation(request, fault)),
+    ...(await newFeedsViolations(request, courier, kysely, tenant)),
   ];
   if (violations.length > 0) {
     throw invalidRequest(violations);
@@ -143,26 +146,27 @@ function loadFaults(courier: Courier): FieldFault[] {
   const tags = new Set(partsOf(courier).map(({ tag }) => tag));
   for (const [index, load] of courier.loads.entries()) {
     const path = `courier.loads[${index}]`;
+    const feed = feedKeyOf(load);
     for (const [tag, place] of namedTags(load)) {
       if (tags.has(tag)) continue;
       const message = "no file of the courier, and no entry of one, has this tag";
       faults.push({ path: `${path}.${place}`, rule: "load.file_unknown", message });
     }
-    const filler = fillers.get(load.feedId);
+    const filler = fillers.get(feed);
     if (filler !== undefined && (load.ingestQuery !== undefined || filler.ingestQuery)) {
       const message =
         "another load fills this feed: a feed is filled by files or by one ingest query";
-      faults.push({ path: `${path}.feed_id`, rule: "load.query_beside_load", message });
+      faults.push({ path: `${path}.${feedPlace(load)}`, rule: "load.query_beside_load", message });
     }
-    fillers.set(load.feedId, load);
-    const pair = JSON.stringify([load.feedId, load.fileTag]);
+    fillers.set(feed, load);
+    const pair = JSON.stringify([feed, load.fileTag]);
     if (pairs.has(pair) && load.ingestQuery === undefined) {
       const message = "this file is loaded into this feed already";
       faults.push({ path: `${path}.file_tag`, rule: "load.repeated", message });
     }
     pairs.add(pair);
-    const operation = operations.get(load.feedId) ?? load.operation;
-    operations.set(load.feedId, operation);
+    const operation = operations.get(feed) ?? load.operation;
+    operations.set(feed, operation);
     if (operation !== load.operation) {
       const message =
         "another load of this feed has another operation; a run does one or the other";
@@ -171,6 +175,9 @@ function loadFaults(courier: Courier): FieldFault[] {
   }
   return faults;
 }
+
+const feedPlace = (load: FeedLoad): string =>
+  newFeedOf(load) === undefined ? "feed_id" : "new_feed";
 
 /** The tags that a load names, and where. */
 function namedTags({ fileTag, ingestQuery }: FeedLoad): (readonly [string, string])[] {
@@ -202,7 +209,7 @@ async function referenceFaults(
     }
   }
   for (const [index, load] of courier.loads.entries()) {
-    if (!feeds.has(load.feedId)) {
+    if (newFeedOf(load) === undefined && !feeds.has(feedIdOf(load))) {
       const path = `courier.loads[${index}].feed_id`;
       faults.push({ path, rule: "feed.unknown", message: "there is no such feed" });
     }

@@ -70,8 +70,3 @@ export function credentialsOf(courier: Courier): string[] {
   const ids = [courier.credentialId, ...pgpCredentialsOf(partsOf(courier))];
   return [...new Set(ids)].filter((id) => id !== "");
 }
-
-/** The feeds that a courier loads, each once. */
-export function feedsOf(courier: Courier): string[] {
-  return [...new Set(courier.loads.map((load) => load.feedId))];
-}

@@ -26,8 +26,8 @@ import { assertCourier } from "./courier-checks.ts";
 import { courierToJson, readCourier, selectCouriers, toCourier } from "./courier-rows.ts";
 import { insertCourier, named, refer } from "./courier-writes.ts";
 import { importLegacyCourier } from "./import-legacy-courier.ts";
+import { makeNewFeeds } from "./new-feeds.ts";
 import { planRun } from "./plan-run.ts";
-
 import { assertQueries } from "./query-checks.ts";
 
 const WRITABLE = ["name", "credential_id", "prefix", "files", "loads"];
@@ -78,7 +78,7 @@ async function create(context: ControlContext, request: CreateCourierRequest): P
   await assertQueries(context, CreateCourierRequestSchema, courier);
   return await makeOnce(context, call, makeId("cour"), async (transaction, id) => {
     await assertCourier(CreateCourierRequestSchema, courier, transaction, tenant);
-    await insertCourier(transaction, tenant, id, courier);
+    await insertCourier(transaction, tenant, id, await makeNewFeeds(transaction, tenant, courier));
   });
 }
 
@@ -145,6 +145,7 @@ export async function updateCourierIn(
     throw invalidRequest(violations);
   }
   await assertCourier(UpdateCourierRequestSchema, changed, transaction, tenant);
+  const kept = await makeNewFeeds(transaction, tenant, changed);
   await named(changed.name, () =>
     transaction
       .updateTable("courier")
@@ -152,7 +153,7 @@ export async function updateCourierIn(
         name: changed.name,
         name_key: toNameKey(changed.name),
         credential_id: changed.credentialId,
-        spec: courierToJson(changed),
+        spec: courierToJson(kept),
         etag: makeEtag(),
         update_time: new Date(),
       })
@@ -167,7 +168,7 @@ export async function updateCourierIn(
       .where("courier_id", "=", asked.id)
       .execute();
   }
-  await refer(transaction, tenant, asked.id, changed);
+  await refer(transaction, tenant, asked.id, kept);
 }
 
 async function remove(context: ControlContext, request: DeleteCourierRequest): Promise<void> {

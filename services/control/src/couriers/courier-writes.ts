@@ -3,7 +3,8 @@ import type { Transaction } from "kysely";
 import type { Schema } from "../database/schema.ts";
 import { makeEtag, toNameKey } from "../resources/identity.ts";
 import { isViolationOf, nameTaken } from "../resources/resource-errors.ts";
-import { courierToJson, credentialsOf, feedsOf } from "./courier-rows.ts";
+import { feedsOf } from "./courier-feeds.ts";
+import { courierToJson, credentialsOf } from "./courier-rows.ts";
 
 /** Writes a courier, and what it needs; ALREADY_EXISTS when its name is taken. */
 export async function insertCourier(

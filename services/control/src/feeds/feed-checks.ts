@@ -1,6 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import type { Violation } from "@bufbuild/protovalidate";
+import { type NewFeed, NewFeedSchema } from "@sluice/api/control/v1/courier_pb";
 import { type Feed, FeedSchema, type FeedSpec, type Field } from "@sluice/api/control/v1/feed_pb";
 import { databaseNameFault, sqlNameFault } from "../resources/sql-name.ts";
 import {
@@ -38,30 +39,46 @@ export function assertFeed(request: DescMessage, feed: Feed): void {
 
 /** All that is wrong with a feed which is in the request's field `feed`, and whose fields have their names. */
 export function feedViolations(request: DescMessage, feed: Feed): Violation[] {
-  const faults = [...nameFaults(feed), ...specFaults(feed.spec)];
+  const rules = violationsBelow(request, "feed", FeedSchema, feed);
+  return withFaults(request, rules, feed, "feed");
+}
+
+/** All that is wrong with a new feed by itself, which stands at a path of the request, and whose fields have their names. */
+export function newFeedViolations(request: DescMessage, feed: NewFeed, path: string): Violation[] {
+  const rules = violationsBelow(request, path, NewFeedSchema, feed);
+  return withFaults(request, rules, feed, path);
+}
+
+function withFaults(
+  request: DescMessage,
+  rules: readonly Violation[],
+  feed: Feed | NewFeed,
+  at: string,
+): Violation[] {
+  const faults = [...nameFaults(feed, at), ...specFaults(feed.spec, `${at}.spec`)];
   const unnamed = faults.filter((fault) => fault.rule === NAME_REQUIRED).map((fault) => fault.path);
   return (
-    violationsBelow(request, "feed", FeedSchema, feed)
+    rules
       // The name was made here: what it broke is said in words that fit the file's column.
       .filter((violation) => !unnamed.includes(pathToString(violation.field)))
       .concat(faults.map((fault) => toViolation(request, fault)))
   );
 }
 
-function nameFaults(feed: Feed): FieldFault[] {
+function nameFaults(feed: Feed | NewFeed, at: string): FieldFault[] {
   const faults: FieldFault[] = [];
   const source = feed.source === "" ? undefined : databaseNameFault(feed.source);
   if (source !== undefined) {
-    faults.push({ path: "feed.source", rule: "feed.source", message: source });
+    faults.push({ path: `${at}.source`, rule: "feed.source", message: source });
   }
   const name = feed.name === "" ? undefined : sqlNameFault(feed.name);
   if (name !== undefined) {
-    faults.push({ path: "feed.name", rule: "feed.name", message: name });
+    faults.push({ path: `${at}.name`, rule: "feed.name", message: name });
   }
   return faults;
 }
 
-function specFaults(spec: FeedSpec | undefined): FieldFault[] {
+function specFaults(spec: FeedSpec | undefined, at: string): FieldFault[] {
   if (spec === undefined) {
     return [];
   }
@@ -72,12 +89,17 @@ function specFaults(spec: FeedSpec | undefined): FieldFault[] {
     if (first === undefined) {
       firstOf.set(key, index);
     }
-    return fieldFaults(field, `feed.spec.fields[${index}]`, first);
+    return fieldFaults(
+      field,
+      `${at}.fields[${index}]`,
+      first === undefined ? "" : `${at}.fields[${first}]`,
+    );
   });
-  return [...faults, ...primaryKeyFaults(spec), ...lastUpdatedFaults(spec)];
+  return [...faults, ...primaryKeyFaults(spec, at), ...lastUpdatedFaults(spec, at)];
 }
 
-function fieldFaults(field: Field, path: string, first: number | undefined): FieldFault[] {
+/** @param first Where a field with the same name stands before; empty when none does. */
+function fieldFaults(field: Field, path: string, first: string): FieldFault[] {
   const faults: FieldFault[] = [];
   if (field.name === field.incomingName && !/^[A-Za-z0-9_]*$/.test(field.name)) {
     const message =
@@ -87,8 +109,8 @@ function fieldFaults(field: Field, path: string, first: number | undefined): Fie
     const message = "names that begin with an underscore are kept for the service's own columns";
     faults.push({ path: `${path}.name`, rule: "field.name_reserved", message });
   }
-  if (first !== undefined) {
-    const message = `feed.spec.fields[${first}] has this name already; case makes no difference`;
+  if (first !== "") {
+    const message = `${first} has this name already; case makes no difference`;
     faults.push({ path: `${path}.name`, rule: "field.name_taken", message });
   }
   const type = field.type?.type;
@@ -122,25 +144,25 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-function primaryKeyFaults(spec: FeedSpec): FieldFault[] {
+function primaryKeyFaults(spec: FeedSpec, at: string): FieldFault[] {
   const faults: FieldFault[] = [];
   for (const [index, name] of spec.primaryKey.entries()) {
     const type = spec.fields.find((field) => field.name === name)?.type?.type.case;
     if (type === "float") {
       const message = "a floating point field can't identify a row";
-      faults.push({ path: `feed.spec.primary_key[${index}]`, rule: "primary_key.type", message });
+      faults.push({ path: `${at}.primary_key[${index}]`, rule: "primary_key.type", message });
     }
   }
   return faults;
 }
 
-function lastUpdatedFaults(spec: FeedSpec): FieldFault[] {
+function lastUpdatedFaults(spec: FeedSpec, at: string): FieldFault[] {
   if (spec.lastUpdated.case !== "lastUpdatedField") {
     return [];
   }
   const name = spec.lastUpdated.value;
   const field = spec.fields.find((each) => each.name === name);
-  const path = "feed.spec.last_updated_field";
+  const path = `${at}.last_updated_field`;
   if (field === undefined || field.include === false) {
     const message = "names a field that is not there, or not included";
     return [{ path, rule: "last_updated.unknown", message }];

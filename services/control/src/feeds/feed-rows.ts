@@ -1,5 +1,6 @@
 import { create, fromJson } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type Feed,
   Feed_State,
@@ -64,7 +65,8 @@ export async function readFeed(kysely: Kysely<Schema>, tenant: Tenant, id: strin
 export function toFeed(row: FeedRow): Feed {
   const active = row.spec === null ? undefined : toSpec(row.spec);
   const draft = row.draft === null ? undefined : toSpec(row.draft);
-  const spec = active ?? draft;
+  // A feed that a courier was saved with may have an empty draft.
+  const spec = active ?? (draft?.fields.length === 0 ? undefined : draft);
   return create(FeedSchema, {
     id: row.id,
     source: row.source,
@@ -77,6 +79,14 @@ export function toFeed(row: FeedRow): Feed {
     createTime: timestampFromDate(row.create_time),
     updateTime: timestampFromDate(row.update_time),
   });
+}
+
+/** FAILED_PRECONDITION for a feed whose draft is still empty. */
+export function noFields({ source, name }: Feed): ConnectError {
+  return new ConnectError(
+    `feed ${source}.${name} has no fields yet: set its spec by UpdateFeed; InferFileSettings proposes one from a file`,
+    Code.FailedPrecondition,
+  );
 }
 
 function toSpec(json: NonNullable<FeedRow["spec"]>): FeedSpec {

@@ -15,21 +15,14 @@ import type { Schema } from "../database/schema.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { findMade, makeOnce } from "../resources/request-id.ts";
-import {
-  assertEtag,
-  inUse,
-  isViolationOf,
-  nameTaken,
-  notFound,
-} from "../resources/resource-errors.ts";
+import { assertEtag, inUse, isViolationOf, notFound } from "../resources/resource-errors.ts";
 import { applyMask } from "../resources/update-mask.ts";
 import { checkFile } from "../sources/preview.ts";
-import { ensureSource } from "../sources/source-rows.ts";
-import { assertNoCustomTable } from "../tables/custom-table-rows.ts";
 import { assertFeed, nameFields } from "./feed-checks.ts";
 import { assertNoConflict } from "./feed-conflicts.ts";
-import { type FeedRow, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
+import { type FeedRow, noFields, readFeed, readFeedRow, selectFeeds, toFeed } from "./feed-rows.ts";
 import { getFeedVersion, listFeedVersions } from "./feed-versions.ts";
+import { insertFeed } from "./feed-writes.ts";
 import { stitchFeedsOf } from "./stitch-feeds.ts";
 import { validateFeed } from "./validate-feed.ts";
 
@@ -126,27 +119,8 @@ async function create(context: ControlContext, request: CreateFeedRequest): Prom
   if (spec === undefined) {
     throw new Error("a feed came through without its spec");
   }
-  const tenant = context.tenant();
   return await makeOnce(context, call, makeId("feed"), async (transaction, id) => {
-    const sourceId = await ensureSource(transaction, tenant, feed.source);
-    await assertNoCustomTable(transaction, { tenant, sourceId, name: feed.name });
-    try {
-      await transaction
-        .insertInto("feed")
-        .values({
-          tenant,
-          id,
-          source_id: sourceId,
-          name: feed.name,
-          name_key: toNameKey(feed.name),
-          version: 0,
-          draft: toJsonString(FeedSpecSchema, spec),
-          etag: makeEtag(),
-        })
-        .execute();
-    } catch (error) {
-      throw isViolationOf(error, "feed_name_taken") ? nameTaken("feed", feed.name) : error;
-    }
+    await insertFeed(transaction, context.tenant(), id, { ...feed, spec });
   });
 }
 
@@ -216,6 +190,9 @@ async function activate(transaction: Transaction<Schema>, row: FeedRow): Promise
   }
   const options = { ignoreUnknownFields: true };
   const draft = fromJson(FeedSpecSchema, row.draft, options);
+  if (draft.fields.length === 0) {
+    throw noFields(toFeed(row));
+  }
   const isSame =
     row.spec !== null && equals(FeedSpecSchema, draft, fromJson(FeedSpecSchema, row.spec, options));
   const version = isSame ? row.version : row.version + 1;

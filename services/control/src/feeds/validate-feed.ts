@@ -6,11 +6,11 @@ import {
   ValidateFeedRequestSchema,
 } from "@sluice/api/control/v1/feed_service_pb";
 import type { ControlContext } from "../context.ts";
-import { toNameKey } from "../resources/identity.ts";
 import { type FieldFault, toViolation } from "../server/field-violations.ts";
 import { feedViolations, nameFields } from "./feed-checks.ts";
 import { rowConflicts } from "./feed-conflicts.ts";
-import { readFeed, selectFeeds } from "./feed-rows.ts";
+import { feedNameFault } from "./feed-name-fault.ts";
+import { readFeed } from "./feed-rows.ts";
 
 /** Everything that is wrong with a feed, at once: by itself, beside other feeds, and with the rows that it has. */
 export async function validateFeed(
@@ -43,12 +43,7 @@ export async function validateFeed(
   };
 }
 
-async function nameFaults(context: ControlContext, { source, name }: Feed): Promise<FieldFault[]> {
-  const taken = await selectFeeds(context.kysely, context.tenant())
-    .where("source.name_key", "=", toNameKey(source))
-    .where("feed.name_key", "=", toNameKey(name))
-    .executeTakeFirst();
-  if (taken === undefined) return [];
-  const message = `there is a feed named ${JSON.stringify(taken.name)} in this source already`;
-  return [{ path: "feed.name", rule: "feed.name_taken", message }];
+async function nameFaults(context: ControlContext, feed: Feed): Promise<FieldFault[]> {
+  const fault = await feedNameFault(context.kysely, context.tenant(), feed, "feed");
+  return fault === undefined ? [] : [fault];
 }

@@ -10,7 +10,7 @@ import type { PreviewObjectRequest } from "@sluice/api/control/v1/preview_pb";
 import { type FeedVersion, FeedVersionSchema, type PgpKeys } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
 import { pgpKeysOf } from "../credentials/credential-access.ts";
-import { readFeed } from "../feeds/feed-rows.ts";
+import { noFields, readFeed } from "../feeds/feed-rows.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import { explicitFeedSpec } from "../workflow/feed-version.ts";
 
@@ -97,7 +97,7 @@ export async function typingOf(
   }
 }
 
-/** A feed's active version; its draft when that is asked for, or all there is. */
+/** A feed's active version; its draft when that is asked for, or all there is. FAILED_PRECONDITION when that is empty. */
 export async function feedVersionOf(
   context: ControlContext,
   feedId: string,
@@ -105,12 +105,13 @@ export async function feedVersionOf(
 ): Promise<FeedVersion> {
   const feed = await readFeed(context.kysely, context.tenant(), feedId);
   const spec = (isDraft ? feed.draft : undefined) ?? feed.spec;
+  if (spec === undefined) throw noFields(feed);
   const { source, name, version } = feed;
   return create(FeedVersionSchema, {
     feedId,
     source,
     name,
     version,
-    ...(spec && { spec: explicitFeedSpec(spec) }),
+    spec: explicitFeedSpec(spec),
   });
 }

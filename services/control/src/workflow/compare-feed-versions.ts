@@ -11,6 +11,7 @@ import {
   type ManifestObject,
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
+import { feedIdOf } from "../couriers/courier-feeds.ts";
 import { readFeed } from "../feeds/feed-rows.ts";
 import { activeVersion, beginOnce, type NewWorkflow } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
@@ -66,7 +67,7 @@ async function planOf(
   }
   const courier = create(CourierSchema, {
     ...last.courier,
-    loads: last.courier.loads.filter((load) => load.feedId === feedId),
+    loads: last.courier.loads.filter((load) => feedIdOf(load) === feedId),
   });
   return { courier, feeds: [draft], comparison: { active, objects } };
 }

@@ -1,5 +1,6 @@
 import type { StageFailure } from "@sluice/api/control/v1/failure_pb";
 import { type Kysely, sql } from "kysely";
+import { feedIdOf } from "../couriers/courier-feeds.ts";
 import type { Schema, TaskVariant } from "../database/schema.ts";
 import { makeId } from "../resources/identity.ts";
 import { closeActions, insertAction } from "./actions/action-rows.ts";
@@ -270,7 +271,7 @@ async function recordLoad(change: Change, task: TaskRow): Promise<void> {
       tenant: change.tenant,
       workflow_id: task.workflow_id,
       feed_id: feedId,
-      operation: plan.courier.loads.find((load) => load.feedId === feedId)?.operation ?? 0,
+      operation: plan.courier.loads.find((load) => feedIdOf(load) === feedId)?.operation ?? 0,
       rows: staged.rows - staged.rejectedRows,
       rejected_rows: staged.rejectedRows,
       change: changeKindOf(plan),

@@ -25,6 +25,7 @@ import {
   SelectionSchema,
   SentObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
+import { feedIdOf } from "../couriers/courier-feeds.ts";
 import { partsOf, pgpCredentialsOf } from "../couriers/courier-files.ts";
 import { stitchFeedsOf } from "../feeds/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
@@ -253,7 +254,7 @@ async function publishWork(
     .executeTakeFirst();
   return create(PublishWorkSchema, {
     feed,
-    operation: plan.courier.loads.find((load) => load.feedId === feed.feedId)?.operation ?? 0,
+    operation: plan.courier.loads.find((load) => feedIdOf(load) === feed.feedId)?.operation ?? 0,
     ...(intent === undefined ? {} : { intent: toPublishIntent(intent) }),
     ...(plan.change === undefined ? {} : { change: await changeWork(context, task, plan.change) }),
     sent: await sentFor(context, task, feed.feedId),

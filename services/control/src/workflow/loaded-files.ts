@@ -3,6 +3,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { IngestQuerySchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { FileSettingsSchema } from "@sluice/api/control/v1/file_settings_pb";
 import { type Kysely, type RawBuilder, sql } from "kysely";
+import { feedIdOf } from "../couriers/courier-feeds.ts";
 import { partsOf } from "../couriers/courier-files.ts";
 import type { Schema } from "../database/schema.ts";
 import type { Tenant } from "../tenant.ts";
@@ -196,7 +197,7 @@ export async function forgetLoadedFiles(
 }
 
 function operationOf({ courier }: Plan, feedId: string): LoadOperation | undefined {
-  return courier.loads.find((load) => load.feedId === feedId)?.operation;
+  return courier.loads.find((load) => feedIdOf(load) === feedId)?.operation;
 }
 
 /** How an object of the manifest (`object`) is read for a feed: equal for equal rows. */

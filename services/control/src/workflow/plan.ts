@@ -7,6 +7,7 @@ import {
   type ManifestObject,
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
+import { feedIdOf } from "../couriers/courier-feeds.ts";
 import { partsOf } from "../couriers/courier-files.ts";
 
 /** What a workflow began with and keeps, whatever becomes of the courier and its feeds. No secrets. */
@@ -91,7 +92,7 @@ function comparisonFromJson(json: JsonValue): Comparison {
 
 /** The ingest query that fills a feed; undefined when files do. */
 export function queryOf({ courier }: Plan, feedId: string): IngestQuery | undefined {
-  return courier.loads.find((load) => load.feedId === feedId)?.ingestQuery;
+  return courier.loads.find((load) => feedIdOf(load) === feedId)?.ingestQuery;
 }
 
 /** The tags of the files of which something is loaded into a feed, each once. */
@@ -111,7 +112,7 @@ export function entryTagsOfFeed({ courier }: Plan, feedId: string, fileTag: stri
 }
 
 function loadedTags(courier: Courier, feedId: string): Set<string> {
-  const loads = courier.loads.filter((load) => load.feedId === feedId);
+  const loads = courier.loads.filter((load) => feedIdOf(load) === feedId);
   return new Set(loads.flatMap((load) => load.ingestQuery?.fileTags ?? [load.fileTag]));
 }
 

@@ -31,7 +31,13 @@ export async function replayRejects(
   };
   const courier = create(CourierSchema, {
     files: [{ tag: REJECTS_TAG }],
-    loads: [{ feedId, fileTag: REJECTS_TAG, operation: LoadOperation.LOAD }],
+    loads: [
+      {
+        feed: { case: "feedId", value: feedId },
+        fileTag: REJECTS_TAG,
+        operation: LoadOperation.LOAD,
+      },
+    ],
   });
   const startDate = now.toISOString().slice(0, 10);
   const workflowId = await beginOnce(context, call, async (trx, tenant) => ({

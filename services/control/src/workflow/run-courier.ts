@@ -6,6 +6,7 @@ import {
   RunCourierRequestSchema,
 } from "@sluice/api/control/v1/courier_service_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import { feedIdOf, feedsOf } from "../couriers/courier-feeds.ts";
 import { readCourier } from "../couriers/courier-rows.ts";
 import { activeVersion, beginOnce } from "./begin-workflow.ts";
 import type { EngineContext, Trx } from "./context.ts";
@@ -46,7 +47,7 @@ export async function readPlan(trx: Trx, tenant: string, courierId: string): Pro
   const courier = await readCourier(trx, tenant, courierId);
   assertOneOperation(courier);
   const feeds: FeedVersion[] = [];
-  for (const feedId of new Set(courier.loads.map((load) => load.feedId))) {
+  for (const feedId of feedsOf(courier)) {
     feeds.push(await activeVersion(trx, tenant, feedId));
   }
   return { courier, feeds };
@@ -55,10 +56,10 @@ export async function readPlan(trx: Trx, tenant: string, courierId: string): Pro
 /** A feed is published once in a workflow, so its rows can't both stay and be replaced. */
 function assertOneOperation(courier: Courier): void {
   for (const load of courier.loads) {
-    const first = courier.loads.find((other) => other.feedId === load.feedId);
+    const first = courier.loads.find((other) => feedIdOf(other) === feedIdOf(load));
     if (first !== undefined && first.operation !== load.operation) {
       throw new ConnectError(
-        `the courier loads feed ${load.feedId} twice with different operations`,
+        `the courier loads feed ${feedIdOf(load)} twice with different operations`,
         Code.FailedPrecondition,
       );
     }

@@ -180,7 +180,13 @@ const customersCourier = async (name: string, pgpCredentialId: string): Promise<
           },
         },
       ],
-      loads: [{ feedId: customerFeedId, fileTag: "customers", operation: LoadOperation.LOAD }],
+      loads: [
+        {
+          feed: { case: "feedId", value: customerFeedId },
+          fileTag: "customers",
+          operation: LoadOperation.LOAD,
+        },
+      ],
     },
   });
   return courier?.id ?? "";
@@ -197,7 +203,13 @@ const orders = await couriers.createCourier({
         settings: { format: { case: "parquet", value: {} } },
       },
     ],
-    loads: [{ feedId: orderFeedId, fileTag: "orders", operation: LoadOperation.LOAD }],
+    loads: [
+      {
+        feed: { case: "feedId", value: orderFeedId },
+        fileTag: "orders",
+        operation: LoadOperation.LOAD,
+      },
+    ],
   },
 });
 const ordersId = orders.courier?.id ?? "";

@@ -107,7 +107,11 @@ function readFeed(feedId: string, at: JsonValueAt, references: LoadReferences): 
     report.error(truncate, "truncate_alone", message, suggestion);
   }
   const operation = truncate === undefined ? LoadOperation.LOAD : LoadOperation.TRUNCATE_AND_LOAD;
-  return loads.map(({ load }) => ({ ...load, feedId, operation }));
+  return loads.map(({ load }) => ({
+    ...load,
+    feed: { case: "feedId", value: feedId },
+    operation,
+  }));
 }
 
 function refuseType(at: JsonValueAt, type: string | undefined, report: Report): void {

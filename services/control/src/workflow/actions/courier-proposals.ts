@@ -6,6 +6,7 @@ import {
   type FileSettings,
   FileSettingsSchema,
 } from "@sluice/api/control/v1/file_settings_pb";
+import { feedIdOf } from "../../couriers/courier-feeds.ts";
 import { copyMasked } from "../../resources/update-mask.ts";
 import { type SettingsPlace, settingsPlace } from "./settings-place.ts";
 
@@ -99,7 +100,8 @@ function moveEntriesToFile(
   const loads = courier.loads.map((load) => (tags.has(load.fileTag) ? { ...load, fileTag } : load));
   courier.loads = loads.filter(
     (load, index) =>
-      loads.findIndex((o) => o.feedId === load.feedId && o.fileTag === load.fileTag) === index,
+      loads.findIndex((o) => feedIdOf(o) === feedIdOf(load) && o.fileTag === load.fileTag) ===
+      index,
   );
 }
 

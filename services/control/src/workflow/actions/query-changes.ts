@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Courier, FeedLoad } from "@sluice/api/control/v1/courier_pb";
+import { feedIdOf } from "../../couriers/courier-feeds.ts";
 import type { Change } from "../change.ts";
 
 /**
@@ -12,7 +13,9 @@ export async function assertQueriesFit(
   before: Courier,
   after: Courier,
 ): Promise<void> {
-  for (const { feedId, ingestQuery: old } of before.loads) {
+  for (const load of before.loads) {
+    const { ingestQuery: old } = load;
+    const feedId = feedIdOf(load);
     const current = queryOf(after, feedId);
     if (old === undefined && current === undefined) continue;
     // Files are staged by the place of their tag: in another order they would be taken for each other.
@@ -41,7 +44,7 @@ export async function assertQueriesFit(
 }
 
 const queryOf = ({ loads }: Courier, feedId: string): FeedLoad["ingestQuery"] =>
-  loads.find((load) => load.feedId === feedId)?.ingestQuery;
+  loads.find((load) => feedIdOf(load) === feedId)?.ingestQuery;
 
 const another = (why: string): ConnectError =>
   new ConnectError(`${why}: restart the workflow instead`, Code.FailedPrecondition);

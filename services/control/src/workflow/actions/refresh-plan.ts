@@ -2,6 +2,7 @@ import { clone, equals } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Courier } from "@sluice/api/control/v1/courier_pb";
 import { type FileSettings, FileSettingsSchema } from "@sluice/api/control/v1/file_settings_pb";
+import { feedIdOf } from "../../couriers/courier-feeds.ts";
 import type { Change } from "../change.ts";
 import { type Plan, planToJson } from "../plan.ts";
 import { assertQueriesFit } from "./query-changes.ts";
@@ -62,7 +63,7 @@ export async function refreshPlan(change: Change, plan: Plan, courier: Courier):
 
 function assertSameLoads(before: Courier, after: Courier, fileTags: ReadonlySet<string>): void {
   const operations = ({ loads }: Courier): string =>
-    [...new Set(loads.map(({ feedId, operation }) => `${feedId} ${operation}`))].sort().join();
+    [...new Set(loads.map((load) => `${feedIdOf(load)} ${load.operation}`))].sort().join();
   const tags = new Set(after.files.map(({ tag }) => tag));
   const gone = [...fileTags].find((tag) => !tags.has(tag));
   if (operations(before) === operations(after) && gone === undefined) return;

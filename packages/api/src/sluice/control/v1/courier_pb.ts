@@ -9,6 +9,8 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ConnectionStatus } from "./credential_pb.ts";
 import { file_sluice_control_v1_credential } from "./credential_pb.ts";
+import type { FeedSpec } from "./feed_pb.ts";
+import { file_sluice_control_v1_feed } from "./feed_pb.ts";
 import type { FileSettings } from "./file_settings_pb.ts";
 import { file_sluice_control_v1_file_settings } from "./file_settings_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/control/v1/courier.proto.
  */
 export const file_sluice_control_v1_courier: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zbHVpY2UvY29udHJvbC92MS9jb3VyaWVyLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKJAwoHQ291cmllchIKCgJpZBgBIAEoCRIYCgRuYW1lGAIgASgJQgq6SAdyBRABGMgBEh4KDWNyZWRlbnRpYWxfaWQYAyABKAlCB7pIBHICEAESGAoGcHJlZml4GAQgASgJQgi6SAVyAyiACBI3CgVmaWxlcxgFIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZpbGVTcGVjQgu6SAiSAQUIARDoBxI1CgVsb2FkcxgGIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRMb2FkQgm6SAaSAQMQ6AcSPgoRY29ubmVjdGlvbl9zdGF0dXMYByABKAsyIy5zbHVpY2UuY29udHJvbC52MS5Db25uZWN0aW9uU3RhdHVzEgwKBGV0YWcYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK9AQoIRmlsZVNwZWMSFgoDdGFnGAEgASgJQgm6SAZyBBABGGQSGQoDa2V5GAIgASgJQgq6SAdyBRABKIAISAASHQoHcGF0dGVybhgDIAEoCUIKukgHcgUQASiACEgAEhAKCG9wdGlvbmFsGAQgASgIEjkKCHNldHRpbmdzGAUgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuRmlsZVNldHRpbmdzQga6SAPIAQFCEgoJc2VsZWN0aW9uEgW6SAIIASK7AgoIRmVlZExvYWQSGAoHZmVlZF9pZBgBIAEoCUIHukgEcgIQARIQCghmaWxlX3RhZxgCIAEoCRI/CglvcGVyYXRpb24YAyABKA4yIC5zbHVpY2UuY29udHJvbC52MS5Mb2FkT3BlcmF0aW9uQgq6SAeCAQQQASAAEjQKDGluZ2VzdF9xdWVyeRgEIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5OosBukiHARqEAQoXZmVlZF9sb2FkLmZpbGVfb3JfcXVlcnkSOGEgbG9hZCBuYW1lcyBlaXRoZXIgdGhlIHRhZyBvZiBhIGZpbGUgb3IgYW4gaW5nZXN0IHF1ZXJ5Gi9oYXModGhpcy5pbmdlc3RfcXVlcnkpICE9ICh0aGlzLmZpbGVfdGFnICE9ICcnKSJICgtJbmdlc3RRdWVyeRIYCgNzcWwYASABKAlCC7pICHIGEAEYoI0GEh8KCWZpbGVfdGFncxgCIAMoCUIMukgJkgEGCAEQZBgBKm4KDUxvYWRPcGVyYXRpb24SHgoaTE9BRF9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIXChNMT0FEX09QRVJBVElPTl9MT0FEEAESJAogTE9BRF9PUEVSQVRJT05fVFJVTkNBVEVfQU5EX0xPQUQQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sluice_control_v1_credential, file_sluice_control_v1_file_settings]);
+  fileDesc("Ch9zbHVpY2UvY29udHJvbC92MS9jb3VyaWVyLnByb3RvEhFzbHVpY2UuY29udHJvbC52MSKJAwoHQ291cmllchIKCgJpZBgBIAEoCRIYCgRuYW1lGAIgASgJQgq6SAdyBRABGMgBEh4KDWNyZWRlbnRpYWxfaWQYAyABKAlCB7pIBHICEAESGAoGcHJlZml4GAQgASgJQgi6SAVyAyiACBI3CgVmaWxlcxgFIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZpbGVTcGVjQgu6SAiSAQUIARDoBxI1CgVsb2FkcxgGIAMoCzIbLnNsdWljZS5jb250cm9sLnYxLkZlZWRMb2FkQgm6SAaSAQMQ6AcSPgoRY29ubmVjdGlvbl9zdGF0dXMYByABKAsyIy5zbHVpY2UuY29udHJvbC52MS5Db25uZWN0aW9uU3RhdHVzEgwKBGV0YWcYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK9AQoIRmlsZVNwZWMSFgoDdGFnGAEgASgJQgm6SAZyBBABGGQSGQoDa2V5GAIgASgJQgq6SAdyBRABKIAISAASHQoHcGF0dGVybhgDIAEoCUIKukgHcgUQASiACEgAEhAKCG9wdGlvbmFsGAQgASgIEjkKCHNldHRpbmdzGAUgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuRmlsZVNldHRpbmdzQga6SAPIAQFCEgoJc2VsZWN0aW9uEgW6SAIIASL8AgoIRmVlZExvYWQSGgoHZmVlZF9pZBgBIAEoCUIHukgEcgIQAUgAEi4KCG5ld19mZWVkGAUgASgLMhouc2x1aWNlLmNvbnRyb2wudjEuTmV3RmVlZEgAEhAKCGZpbGVfdGFnGAIgASgJEj8KCW9wZXJhdGlvbhgDIAEoDjIgLnNsdWljZS5jb250cm9sLnYxLkxvYWRPcGVyYXRpb25CCrpIB4IBBBABIAASNAoMaW5nZXN0X3F1ZXJ5GAQgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnk6iwG6SIcBGoQBChdmZWVkX2xvYWQuZmlsZV9vcl9xdWVyeRI4YSBsb2FkIG5hbWVzIGVpdGhlciB0aGUgdGFnIG9mIGEgZmlsZSBvciBhbiBpbmdlc3QgcXVlcnkaL2hhcyh0aGlzLmluZ2VzdF9xdWVyeSkgIT0gKHRoaXMuZmlsZV90YWcgIT0gJycpQg0KBGZlZWQSBbpIAggBImgKB05ld0ZlZWQSGQoGc291cmNlGAEgASgJQgm6SAZyBBABGGQSFwoEbmFtZRgCIAEoCUIJukgGcgQQARhkEikKBHNwZWMYAyABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYyJICgtJbmdlc3RRdWVyeRIYCgNzcWwYASABKAlCC7pICHIGEAEYoI0GEh8KCWZpbGVfdGFncxgCIAMoCUIMukgJkgEGCAEQZBgBKm4KDUxvYWRPcGVyYXRpb24SHgoaTE9BRF9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIXChNMT0FEX09QRVJBVElPTl9MT0FEEAESJAogTE9BRF9PUEVSQVRJT05fVFJVTkNBVEVfQU5EX0xPQUQQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sluice_control_v1_credential, file_sluice_control_v1_feed, file_sluice_control_v1_file_settings]);
 
 /**
  * Brings objects from one place to its feeds. One file and one feed, or many of both: the same message.
@@ -169,11 +171,27 @@ export const FileSpecSchema: GenMessage<FileSpec> = /*@__PURE__*/
  */
 export type FeedLoad = Message<"sluice.control.v1.FeedLoad"> & {
   /**
-   * The feed. It has to be active when the courier runs.
+   * Which feed. It has to be active when the courier runs.
    *
-   * @generated from field: string feed_id = 1;
+   * @generated from oneof sluice.control.v1.FeedLoad.feed
    */
-  feedId: string;
+  feed: {
+    /**
+     * One that is there. Couriers are always given back with this.
+     *
+     * @generated from field: string feed_id = 1;
+     */
+    value: string;
+    case: "feedId";
+  } | {
+    /**
+     * One that is made as a draft together with what is saved: both, or neither. Loads that name the same new feed share it.
+     *
+     * @generated from field: sluice.control.v1.NewFeed new_feed = 5;
+     */
+    value: NewFeed;
+    case: "newFeed";
+  } | { case: undefined; value?: undefined };
 
   /**
    * The file of the fileset that is loaded, by its tag. Empty for an ingest query.
@@ -205,6 +223,42 @@ export const FeedLoadSchema: GenMessage<FeedLoad> = /*@__PURE__*/
   messageDesc(file_sluice_control_v1_courier, 2);
 
 /**
+ * A feed that is made as a draft when a courier is saved.
+ *
+ * @generated from message sluice.control.v1.NewFeed
+ */
+export type NewFeed = Message<"sluice.control.v1.NewFeed"> & {
+  /**
+   * The source it belongs to, by name; made when there is none of that name.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * Unique within its source; the domain table has the same name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What the draft says. Without it the draft is empty, and waits for UpdateFeed: InferFileSettings proposes fields from a
+   * sample.
+   *
+   * @generated from field: sluice.control.v1.FeedSpec spec = 3;
+   */
+  spec?: FeedSpec | undefined;
+};
+
+/**
+ * Describes the message sluice.control.v1.NewFeed.
+ * Use `create(NewFeedSchema)` to create a new message.
+ */
+export const NewFeedSchema: GenMessage<NewFeed> = /*@__PURE__*/
+  messageDesc(file_sluice_control_v1_courier, 3);
+
+/**
  * A SELECT of ClickHouse's SQL over files of the fileset, whose rows are loaded in the files' place. Its columns are
  * matched to the feed's fields by their names and cast as a file's columns are.
  *
@@ -233,7 +287,7 @@ export type IngestQuery = Message<"sluice.control.v1.IngestQuery"> & {
  * Use `create(IngestQuerySchema)` to create a new message.
  */
 export const IngestQuerySchema: GenMessage<IngestQuery> = /*@__PURE__*/
-  messageDesc(file_sluice_control_v1_courier, 3);
+  messageDesc(file_sluice_control_v1_courier, 4);
 
 /**
  * What a load does to rows that are there already.

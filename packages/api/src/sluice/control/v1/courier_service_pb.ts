@@ -755,7 +755,8 @@ export const QueryProblemSchema: GenMessage<QueryProblem> = /*@__PURE__*/
  */
 export const CourierService: GenService<{
   /**
-   * Makes a courier. Repeating it with the same request_id gives the same courier.
+   * Makes a courier, and the new feeds that it loads. Repeating it with the same request_id gives the same courier, and
+   * makes no feed again.
    *
    * @generated from rpc sluice.control.v1.CourierService.CreateCourier
    */
@@ -785,7 +786,8 @@ export const CourierService: GenService<{
     output: typeof ListCouriersResponseSchema;
   },
   /**
-   * Changes the fields that the mask names. Workflows that run keep what they began with.
+   * Changes the fields that the mask names, and makes the new feeds that the changed courier loads. Workflows that run keep
+   * what they began with.
    *
    * @generated from rpc sluice.control.v1.CourierService.UpdateCourier
    */

@@ -57,7 +57,8 @@ export type Feed = Message<"sluice.control.v1.Feed"> & {
   version: number;
 
   /**
-   * What the active version says; for a feed never activated, the draft.
+   * What the active version says; for a feed never activated, the draft. Not set while that is empty, as a courier's new
+   * feed can be.
    *
    * @generated from field: sluice.control.v1.FeedSpec spec = 6;
    */
