@@ -198,7 +198,7 @@ export async function hideRejects(
     return name === "record" || name === "value" ? "''" : quoteIdentifier(name);
   });
   const rejects = rejectsTable(feed).sql;
-  await warehouse.execute(
+  await warehouse.copyRows(
     `INSERT INTO ${rejects} (${columnList(REJECT_COLUMNS.map(({ name }) => name))}) SELECT ${columns.join(", ")} FROM ${rejects} FINAL WHERE _workflow = ${quoteText(rejectedBy)} AND ${IS_OPEN_REJECT}`,
   );
 }

@@ -39,6 +39,7 @@ export {
   loadBatches,
   loadSlices,
 } from "./load.ts";
+export { patientWarehouse } from "./patient-warehouse.ts";
 export {
   type PublishIntent,
   type PublishOptions,

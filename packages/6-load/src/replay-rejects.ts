@@ -108,12 +108,12 @@ export async function replayRejects(
       casts,
       records(plan, `${rejects} FINAL WHERE ${conditions} AND ${ofGroup}`),
     );
-    await warehouse.execute(
+    await warehouse.copyRows(
       `INSERT INTO ${replaying} (${list(REJECT_NAMES)}) ${verdicts} SETTINGS ${SETTINGS}`,
     );
     const healed = records(plan, `${replaying} FINAL WHERE ${ofGroup} AND NOT (${IS_OPEN_REJECT})`);
     const lineage = { file: "r_file", entry: "r_entry" };
-    await warehouse.execute(
+    await warehouse.copyRows(
       `${insertRows(feed, replayWorkflowId, casts, castRows(casts, healed), lineage)} SETTINGS ${SETTINGS}`,
     );
   }
@@ -168,7 +168,7 @@ export async function publishReplayedRejects(
       ? `if(${IS_OPEN_REJECT}, ${quoteIdentifier(name)}, '')`
       : quoteIdentifier(name),
   );
-  await warehouse.execute(
+  await warehouse.copyRows(
     `INSERT INTO ${rejectsTable(at).sql} (${list(REJECT_NAMES)}) SELECT ${columns.join(", ")} FROM ${replayed.sql} FINAL`,
   );
 }

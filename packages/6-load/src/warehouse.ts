@@ -1,6 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { text } from "node:stream/consumers";
-import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
+import {
+  type ClickHouseClient,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+} from "@clickhouse/client";
 import { createInsertPath, type InsertAnswer, type InsertRequest } from "./insert-request.ts";
 import { type RetryPolicy, retrying } from "./retrying.ts";
 import { translateClickHouseError } from "./translate-clickhouse-error.ts";
@@ -12,8 +17,16 @@ export interface WarehouseOptions {
   readonly password: string;
   /** The database of tables that a statement names without one. `default` when not set. */
   readonly database?: string;
-  /** How long one request may take, in milliseconds; then its outcome counts as unknown. Default 300,000. */
+  /**
+   * How long one request may take without a word of the server, in milliseconds; then its outcome counts as unknown. Only
+   * in a long statement the server says that it is at work. Default 300,000.
+   */
   readonly requestTimeoutMs?: number;
+  /**
+   * How often the server says in a long statement that it is at work, in milliseconds. It ends one that nobody waits for
+   * within this time. Default 10,000.
+   */
+  readonly progressIntervalMs?: number;
   /** Connections for inserts, and as many again for statements. Default 8. */
   readonly maxOpenConnections?: number;
   /** How long a request is repeated while ClickHouse is away or overloaded, in milliseconds. Default 60,000. */
@@ -30,6 +43,8 @@ export interface Warehouse {
   readText(statement: string): Promise<string>;
   /** A statement that may be carried out twice without harm; repeated when its outcome is unknown. */
   execute(statement: string): Promise<void>;
+  /** Like `execute`, of an INSERT ... SELECT: it takes the longer the more rows there are. */
+  copyRows(statement: string): Promise<void>;
   /** A statement that must not be carried out twice; its caller resolves an unknown outcome. */
   executeOnce(statement: string): Promise<void>;
   /**
@@ -37,6 +52,12 @@ export interface Warehouse {
    * signal, closed the warehouse, or died.
    */
   executeLong(statement: string, signal?: AbortSignal): Promise<void>;
+  /** One try of a SELECT that may take long and gives few rows; ended as a long statement is. */
+  queryLong<Row>(
+    statement: string,
+    parameters?: Record<string, unknown>,
+    signal?: AbortSignal,
+  ): Promise<Row[]>;
   /** One try of an insert. */
   insert(request: InsertRequest): Promise<InsertAnswer>;
   /** Statements that share temporary tables, of which nothing is left when `run` has ended. One try of each. */
@@ -53,20 +74,18 @@ export interface WarehouseSession {
   insert(request: Omit<InsertRequest, "queryId" | "deduplicationToken">): Promise<InsertAnswer>;
 }
 
-/**
- * A server that writes nothing until its end does not see that its client is gone. Each header is some 200 bytes, for
- * every ten seconds of an hour.
- */
-const PROGRESS_SETTINGS = {
-  send_progress_in_http_headers: 1,
-  http_headers_progress_interval_ms: "10000",
-} as const;
+/** Each header is some 200 bytes, for every ten seconds of an hour. */
 const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** Opens no connection by itself; close it to give its connections back. */
 export function createWarehouse(options: WarehouseOptions): Warehouse {
   const requestTimeoutMs = options.requestTimeoutMs ?? 300_000;
   const maxOpenConnections = options.maxOpenConnections ?? 8;
+  // A server that writes nothing until its end does not see that its client is gone.
+  const progressSettings: ClickHouseSettings = {
+    send_progress_in_http_headers: 1,
+    http_headers_progress_interval_ms: String(options.progressIntervalMs ?? 10_000),
+  };
   const policy: RetryPolicy = {
     retryBudgetMs: options.retryBudgetMs ?? 60_000,
     firstPauseMs: options.retryFirstPauseMs ?? 100,
@@ -101,11 +120,15 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
       throw translateClickHouseError(error);
     }
   };
+  const execute = async (statement: string): Promise<void> =>
+    await retrying(policy, undefined, async () => await executeOnce(statement));
   const executeLong = async (statement: string, signal?: AbortSignal): Promise<void> => {
+    // The client begins a request also when its signal has come already.
+    signal?.throwIfAborted();
     try {
       await client.command({
         query: statement,
-        clickhouse_settings: PROGRESS_SETTINGS,
+        clickhouse_settings: progressSettings,
         ...(signal === undefined ? {} : { abort_signal: signal }),
       });
     } catch (error) {
@@ -138,10 +161,30 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
           throw translateClickHouseError(error);
         }
       }),
-    execute: async (statement) =>
-      await retrying(policy, undefined, async () => await executeOnce(statement)),
+    execute,
+    copyRows: execute,
     executeOnce,
     executeLong,
+    async queryLong<Row>(
+      statement: string,
+      parameters: Record<string, unknown> = {},
+      signal?: AbortSignal,
+    ): Promise<Row[]> {
+      signal?.throwIfAborted();
+      try {
+        const result = await client.query({
+          query: statement,
+          query_params: parameters,
+          format: "JSONEachRow",
+          clickhouse_settings: progressSettings,
+          ...(signal === undefined ? {} : { abort_signal: signal }),
+        });
+        return await result.json<Row>();
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw translateClickHouseError(error);
+      }
+    },
     async insert(request) {
       try {
         return await inserts.send(request);

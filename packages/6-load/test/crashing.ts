@@ -23,8 +23,19 @@ export function crashing(warehouse: Warehouse, at: RegExp, when: "before" | "aft
       await guard(statement, async () => await warehouse.query<Row>(statement, parameters)),
     execute: async (statement) =>
       await guard(statement, async () => await warehouse.execute(statement)),
+    copyRows: async (statement) =>
+      await guard(statement, async () => await warehouse.copyRows(statement)),
     executeOnce: async (statement) =>
       await guard(statement, async () => await warehouse.executeOnce(statement)),
+    queryLong: async <Row>(
+      statement: string,
+      parameters?: Record<string, unknown>,
+      signal?: AbortSignal,
+    ) =>
+      await guard(
+        statement,
+        async () => await warehouse.queryLong<Row>(statement, parameters, signal),
+      ),
     executeLong: async (statement, signal) =>
       await guard(statement, async () => await warehouse.executeLong(statement, signal)),
   };

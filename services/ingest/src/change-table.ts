@@ -10,6 +10,7 @@ import {
   describeDomainTable,
   domainTable,
   hideRejects,
+  patientWarehouse,
   prepareStitchView,
   publish,
   purgeDomainTable,
@@ -36,7 +37,8 @@ export async function changeTable(
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof PublishResultSchema>> {
   const { workflowId, attempt } = lease;
-  const { warehouse } = context;
+  // What a change takes depends on the size of its table: the lease alone says how long it may.
+  const warehouse = patientWarehouse(context.warehouse, signal);
   if (work.feed === undefined) throw new Error("the task came without a feed");
   const feed = toFeed(work.feed);
   const stitchFeeds = work.stitchFeeds.map(toFeed);

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CompareResultSchema, CompareWork, Lease } from "@sluice/api/ingest/v1/task_pb";
-import { compareStaging, verifyStaging } from "@sluice/load";
+import { compareStaging, patientWarehouse, verifyStaging } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import type { WorkerContext } from "./worker.ts";
 
@@ -8,8 +8,10 @@ import type { WorkerContext } from "./worker.ts";
 export async function compare(
   { workflowId }: Lease,
   work: CompareWork,
-  { warehouse }: WorkerContext,
+  context: WorkerContext,
+  signal: AbortSignal,
 ): Promise<MessageInitShape<typeof CompareResultSchema>> {
+  const warehouse = patientWarehouse(context.warehouse, signal);
   if (work.draft === undefined || work.active === undefined) {
     throw new Error("the task came without its feeds");
   }

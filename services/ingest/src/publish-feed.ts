@@ -3,6 +3,7 @@ import type { Lease, PublishResultSchema, PublishWork } from "@sluice/api/ingest
 import { StageError } from "@sluice/errors";
 import {
   countVisible,
+  patientWarehouse,
   prepareStitchView,
   publish,
   publishReplayedRejects,
@@ -29,7 +30,7 @@ export async function publishFeed(
     return await changeTable(lease, work, work.change, context, signal);
   }
   const { attempt, workflowId } = lease;
-  const { warehouse } = context;
+  const warehouse = patientWarehouse(context.warehouse, signal);
   if (work.feed === undefined) throw new Error("the task came without a feed");
   const feed = toFeed(work.feed);
   const operation = toLoadOperation(work.operation);

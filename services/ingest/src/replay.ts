@@ -4,7 +4,7 @@ import type {
   LoadObjectResultSchema,
   ReplayRejectsWork,
 } from "@sluice/api/ingest/v1/task_pb";
-import { replayRejects } from "@sluice/load";
+import { patientWarehouse, replayRejects } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import type { WorkerContext } from "./worker.ts";
 
@@ -13,10 +13,11 @@ export async function replay(
   { workflowId }: Lease,
   work: ReplayRejectsWork,
   { warehouse }: WorkerContext,
+  signal: AbortSignal,
 ): Promise<MessageInitShape<typeof LoadObjectResultSchema>> {
   if (work.feed === undefined) throw new Error("the task came without a feed");
   const { healed, refused, skipped, warnings } = await replayRejects(
-    warehouse,
+    patientWarehouse(warehouse, signal),
     toFeed(work.feed),
     workflowId,
     {

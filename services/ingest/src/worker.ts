@@ -144,13 +144,13 @@ async function perform(
       };
     }
     case "replayRejects":
-      return { case: "loadObject", value: await replay(lease, work.value, context) };
+      return { case: "loadObject", value: await replay(lease, work.value, context, signal) };
     case "publish":
       return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
     case "ingestQuery":
       return { case: "loadObject", value: await ingestQuery(lease, work.value, context, signal) };
     case "compare":
-      return { case: "compare", value: await compare(lease, work.value, context) };
+      return { case: "compare", value: await compare(lease, work.value, context, signal) };
     case "discard":
       return { case: "discard", value: await discard(lease, work.value, context) };
     default:
