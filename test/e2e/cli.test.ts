@@ -1,52 +1,26 @@
-import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { runCli } from "@sluice/cli";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type CommandLine, openCommandLine } from "./command-line.ts";
 import { DAY, type Story, startStory } from "./story.ts";
 
-/** The command line against the running product, as a shell runs it. */
-
-const BIN = fileURLToPath(new URL("../../node_modules/.bin", import.meta.url));
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
+/** The command line against the running product. */
 
 let story: Story;
-let folder: string;
-let env: Record<string, string>;
+let line: CommandLine;
+let sluice: CommandLine["run"];
+let json: CommandLine["json"];
 beforeAll(async () => {
   story = await startStory();
-  folder = await mkdtemp(join(tmpdir(), "sluice-cli-"));
-  const PATH = `${BIN}${delimiter}${process.env.PATH}`;
-  env = { PATH, HOME: folder, SLUICE_URL: story.local.url };
+  line = await openCommandLine(story.local.url);
+  ({ run: sluice, json } = line);
   await story.customer.put(`people/${DAY}.csv`, "id,name,points\n1,Ada,7\n2,Smith,x\n3,日向,9\n");
 });
 afterAll(async () => {
   await story[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true });
+  await line[Symbol.asyncDispose]();
 });
-
-async function sluice(args: readonly string[], input?: string): Promise<Ran> {
-  return await new Promise((resolve) => {
-    const child = execFile(join(BIN, "sluice"), args, { env, cwd: folder }, (error, out, err) =>
-      resolve({ code: Number(error?.code ?? 0), out, err }),
-    );
-    child.stdin?.end(input ?? "");
-  });
-}
-
-/** The one JSON that a command printed. */
-async function json(args: readonly string[], input?: string): Promise<unknown> {
-  const { code, out, err } = await sluice([...args, "--json"], input);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  return JSON.parse(out);
-}
 
 const FEED = `
 source: shop
@@ -82,7 +56,7 @@ describe("from a credential to rows, by names instead of ids (SC-3, SC-8, CR-23,
   });
 
   it("takes a feed from a YAML file or standard input, and changes what flags name", async () => {
-    await writeFile(join(folder, "people.yaml"), FEED);
+    await writeFile(join(line.folder, "people.yaml"), FEED);
     expect(await json(["feed", "create", "-f", "people.yaml"])).toMatchObject({
       feed: { state: "STATE_DRAFT", spec: { primaryKey: ["id"] } },
     });
@@ -188,7 +162,7 @@ describe("from a credential to rows, by names instead of ids (SC-3, SC-8, CR-23,
   it("draws a progress bar for a person", async () => {
     let err = "";
     const code = await runCli(["run", "people", "--date", DAY, "--reload-unchanged"], {
-      env,
+      env: line.env,
       isInteractive: true,
       columns: 100,
       out: () => {},
@@ -218,34 +192,4 @@ it("calls any method by JSON, and names the fields of a refused request", async 
   ]);
   expect(bucket.code).toBe(2);
   expect(bucket.err).toContain("credential.access_key.bucket: ");
-});
-
-const noBash = spawnSync("bash", ["--version"]).status !== 0;
-if (noBash) console.warn("there is no bash here: skipped");
-it.skipIf(noBash)("completes commands, flags, methods and values in bash", () => {
-  const complete = (...words: readonly string[]): string[] =>
-    execFileSync(
-      "bash",
-      [
-        "-c",
-        `set -eu; source <(sluice completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sluice; printf '%s\\n' "\${COMPREPLY[@]}"`,
-        "bash",
-        ...words,
-      ],
-      { env },
-    )
-      .toString()
-      .trim()
-      .split("\n");
-  expect(complete("sluice", "cred")).toEqual(["credential"]);
-  expect(complete("sluice", "credential", "add-r")).toEqual(["add-role"]);
-  expect(complete("sluice", "run", "--da")).toEqual(["--date"]);
-  expect(complete("sluice", "call", "FeedService/Act")).toEqual(["FeedService/ActivateFeed"]);
-});
-
-const noZsh = spawnSync("zsh", ["--version"]).status !== 0;
-if (noZsh) console.warn("there is no zsh here: skipped");
-it.skipIf(noZsh)("gives zsh a script that it can read", () => {
-  const script = execFileSync("sluice", ["completion", "zsh"], { env });
-  expect(spawnSync("zsh", ["-n"], { input: script })).toMatchObject({ status: 0 });
 });

@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { create, type Message } from "@bufbuild/protobuf";
 import { UploadReplacementRequestSchema } from "@sluice/api/control/v1/workflow_service_pb";
 import type { Command } from "commander";
@@ -33,16 +33,18 @@ Examples:
   );
   command.action(async (actionId: string, file: string) => {
     const session = openSession(terminal, command);
-    const answers = invoke(session.transport, method.desc, pieces(actionId, file), terminal.signal);
+    // Before the call: what its request throws would come back as the call's failure.
+    await using handle = await open(file).catch((error: unknown) => {
+      throw usageError(error instanceof Error ? error.message : String(error));
+    });
+    const request = pieces(actionId, handle);
+    const answers = invoke(session.transport, method.desc, request, terminal.signal);
     for await (const message of answers) print(session, method.desc, message);
   });
 }
 
 /** The first message says what for; each carries the next bytes. */
-async function* pieces(actionId: string, file: string): AsyncIterable<Message> {
-  await using handle = await open(file).catch((error: unknown) => {
-    throw usageError(error instanceof Error ? error.message : String(error));
-  });
+async function* pieces(actionId: string, handle: FileHandle): AsyncIterable<Message> {
   yield create(UploadReplacementRequestSchema, { header: { actionId } });
   for await (const chunk of handle.readableWebStream({ autoClose: false })) {
     const bytes = new Uint8Array(chunk);
