@@ -242,7 +242,7 @@ describe("a comment", () => {
     ["of several bytes", "→x\na,b\n1,2\n→→\n3,4\n", { comment: "→" }],
     ["up to the record delimiter", '#\n~~a,b~~1,2~~#~,\n"~~3,4~~', { recordDelimiter: "~~" }],
     ["that begins the record delimiter", "#x#;a,b#;1,2#;#;#y#;3,4", { recordDelimiter: "#;" }],
-    ["without quotes around", "#'\na,b\n1,2\n#'\n3,4", { quote: "" }],
+    ["without quotes around", "#'\na,b\n1,2\n#'\n3,4", { quote: "", escape: "" }],
   ])("is passed over %s", async (_, text, settings) => {
     for (const size of [1, 2, 3, 1000]) {
       const table = await read(text, { comment: "#", ...settings }, {}, size);

@@ -35,7 +35,8 @@ const dialect = fc
       ...COMMA,
       delimiter,
       quote,
-      escape: escapeWith === "quote" ? quote : escapeWith,
+      // Outside of quotes csv-parse knows no escape.
+      escape: escapeWith === "quote" || quote === "" ? quote : escapeWith,
       nullText,
       headerRows: 0,
     }),

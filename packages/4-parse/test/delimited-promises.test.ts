@@ -59,7 +59,7 @@ describe("parseDelimited takes every delimiter", () => {
 
 describe("parseDelimited takes", () => {
   test("a file without quotes, where they are text", async () => {
-    const table = await read('a,b\n"1,2"\n""",\n', { quote: "" });
+    const table = await read('a,b\n"1,2"\n""",\n', { quote: "", escape: "" });
     expect(table.rows).toEqual([
       ['"1', '2"'],
       ['"""', null],

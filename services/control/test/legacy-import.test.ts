@@ -240,6 +240,19 @@ describe("load operations", () => {
       ],
       loads: [{ ingestQuery: { sql: "SELECT 1", fileTags: ["a"] } }],
     });
+    // Spark escapes inside of quotes alone.
+    const unquoted = imported({
+      loads: query({ escape: "\\", quote: "" }),
+      queries: { Q: "SELECT 1" },
+    });
+    expect(told(unquoted)).toEqual([
+      "WARNING option_useless /F/0/spark-sql-files/0/options/escape",
+      "INFO schema_left_out /F/0/spark-sql-files/0/schema",
+    ]);
+    expect(unquoted.courier?.files?.[0]?.settings?.format).toEqual({
+      case: "delimited",
+      value: { delimiter: ",", quote: "" },
+    });
     expect(told(imported({ loads: query({}) }))).toContain(
       "ERROR query_missing /F/0/spark-sql-query",
     );

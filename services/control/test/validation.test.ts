@@ -259,6 +259,13 @@ const REFUSED: readonly (readonly [string, object, ...string[]])[] = [
     courier({ files: [{ ...file, settings: { delimited: { quote: "," } } }] }),
     "courier.files[0].settings.delimited.quote",
   ],
+  ...[{ recordDelimiter: "\\n" }, { comment: "\\" }].map((marks): [string, object, ...string[]] => [
+    "CourierService/CreateCourier",
+    courier({
+      files: [{ ...file, settings: { delimited: { quote: "", escape: "\\", ...marks } } }],
+    }),
+    "courier.files[0].settings.delimited.escape",
+  ]),
   ...[
     { recordDelimiter: "," },
     { recordDelimiter: '~"' },

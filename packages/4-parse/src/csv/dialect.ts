@@ -31,8 +31,14 @@ export interface Dialect {
 }
 
 /** Whether the dialect is one that only csv-parse reads. */
-export function needsCsvParse({ recordDelimiter, comment }: DelimitedSettings): boolean {
-  return recordDelimiter !== undefined || comment !== undefined;
+export function needsCsvParse(settings: DelimitedSettings): boolean {
+  const { recordDelimiter, comment } = settings;
+  return (recordDelimiter !== undefined || comment !== undefined) && !escapesUnquoted(settings);
+}
+
+/** Whether escapes stand in fields without quotes: where there are no quotes, in which they would stand else. */
+export function escapesUnquoted({ quote, escape: mark }: DelimitedSettings): boolean {
+  return quote === "" && mark !== "";
 }
 
 /**
@@ -51,13 +57,15 @@ export function toDialect(settings: DelimitedSettings): Dialect {
   assertLines(settings);
   if (headerRows !== 0 && headerRows !== 1) throw refuse(`headerRows is ${headerRows}, not 0 or 1`);
   if (!Number.isSafeInteger(skipRows) || skipRows < 0) throw refuse("skipRows is not a count");
-  // Without a quote there is no quoted field, and an escape has no place to stand in.
-  const escapeText = quote === "" ? "" : settings.escape;
+  const escapeText = settings.escape;
+  const { recordDelimiter = "", comment = "" } = settings;
+  if (escapesUnquoted(settings) && `${delimiter}${recordDelimiter}${comment}`.includes(escapeText))
+    throw refuse("the escape is part of another mark");
   return {
     delimiter: toMark(delimiter),
     quote: toMark(quote),
     escape: toMark(escapeText),
-    isDoubling: escapeText !== "" && escapeText === quote,
+    isDoubling: quote !== "" && escapeText === quote,
     nullText: Buffer.from(settings.nullText),
     recordDelimiter: toMark(settings.recordDelimiter ?? ""),
     comment: toMark(settings.comment ?? ""),

@@ -9,7 +9,7 @@ import type { Tokenise } from "./tokenise.ts";
 
 const TEXT = "Nullable(String)";
 
-/** One of the two ways to cut delimited text. */
+/** One of the ways to cut delimited text. */
 export type CreateTokenise = (dialect: Dialect, limits: DelimitedLimits) => Tokenise;
 
 /**

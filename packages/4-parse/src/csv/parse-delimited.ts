@@ -6,22 +6,24 @@ import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-mem
 import { UTF_8 } from "../encoding/charset.ts";
 import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
-import { LF, needsCsvParse, toDialect } from "./dialect.ts";
+import { escapesUnquoted, LF, needsCsvParse, toDialect } from "./dialect.ts";
 import { createFileOffsets, type FileOffsets } from "./file-offsets.ts";
-import { readColumns } from "./header.ts";
+import { type CreateTokenise, readColumns } from "./header.ts";
 import { DELIMITED_LIMITS, type DelimitedLimits } from "./limits.ts";
 import { toLineEnds } from "./line-ends.ts";
 import { skipPreamble } from "./preamble.ts";
 import { toUtf8 } from "./to-utf8.ts";
 import { createTokenise, type Tokenise } from "./tokenise.ts";
 import { createTokeniseByCsvParse } from "./tokenise-by-csv-parse.ts";
+import { createTokeniseEscaped } from "./tokenise-escaped.ts";
 
 /**
  * Delimited text (RFC 4180 and its dialects) as blocks of raw text columns. The call reads just enough
  * to know the columns; an entry without any record has no columns and no blocks. Block borders depend
  * on the bytes, the settings and the limits alone, never on how the bytes arrive in chunks.
  *
- * A dialect with a record delimiter or comments is cut by csv-parse, all others by a tokeniser of our own.
+ * A dialect with an escape and without a quote is cut by a tokeniser for it, another one with a record delimiter or
+ * comments by csv-parse, all others by the tokeniser of most files.
  * Files in other encodings than UTF-8 are cut as UTF-8, in which their limits count; byte offsets are
  * always positions in the file itself.
  *
@@ -37,7 +39,7 @@ export function parseDelimited(
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const dialect = toDialect(settings);
   const limits = { ...DELIMITED_LIMITS, ...options };
-  const create = needsCsvParse(settings) ? createTokeniseByCsvParse : createTokenise;
+  const create = readerOf(settings);
   const tokenise = create(dialect, limits);
   return async (source) => {
     const { charset, bytes } = await toUtf8(source, settings.encoding);
@@ -60,6 +62,11 @@ export function parseDelimited(
       throw error === reader.failure ? error : offsets.relocate(reader.window, error);
     }
   };
+}
+
+function readerOf(settings: DelimitedSettings): CreateTokenise {
+  if (escapesUnquoted(settings)) return createTokeniseEscaped;
+  return needsCsvParse(settings) ? createTokeniseByCsvParse : createTokenise;
 }
 
 async function* cut(

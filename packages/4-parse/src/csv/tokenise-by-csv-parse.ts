@@ -14,6 +14,7 @@ import { type Dialect, follows, type Mark } from "./dialect.ts";
 import { toFault, unclosed } from "./fault.ts";
 import { assertSizes, type DelimitedLimits, maxRowsOf, tooLarge } from "./limits.ts";
 import { type LineEnds, toLineEnds } from "./line-ends.ts";
+import { createPassOver } from "./pass-over.ts";
 import { createTakeQuoted, type Tokenise } from "./tokenise.ts";
 
 /** csv-parse is stopped by what its handlers throw; this is no error. */
@@ -137,38 +138,6 @@ function toOptions({ delimiter, quote, escape: escapeMark, ...dialect }: Dialect
     comment_no_infix: true,
     relax_column_count: true,
     relax_quotes: true,
-  };
-}
-
-/** The first position at or behind `at` where a record begins or may begin: behind blank lines and comments. */
-type PassOver = (window: Window, block: BlockBuilder, at: number) => number;
-
-function createPassOver(
-  { comment }: Dialect,
-  lineEnds: LineEnds,
-  { maxRecordBytes }: DelimitedLimits,
-): PassOver {
-  return (window, block, from) => {
-    const { bytes, end, base } = window;
-    let at = from;
-    for (;;) {
-      const blank = lineEnds.at(window, at);
-      if (blank === undefined || (blank > 0 && block.width === 1)) return at;
-      if (blank > 0) {
-        at += blank;
-        continue;
-      }
-      const isComment =
-        bytes[at] === comment.first &&
-        at + comment.length <= end &&
-        follows(bytes, at + 1, comment.rest);
-      if (!isComment) return at;
-      const next = lineEnds.next(window, at + 1);
-      if (next === undefined) return at;
-      if (next - at > maxRecordBytes)
-        throw tooLarge(block, "maxRecordBytes", maxRecordBytes, base + at);
-      at = next;
-    }
   };
 }
 

@@ -135,6 +135,12 @@ function delimitedFaults(settings: DelimitedSettings, path: string): FieldFault[
     const message = "the escape is a line break, or part of the delimiter";
     faults.push({ path: `${path}.delimited.escape`, rule: "delimited.escape", message });
   }
+  // Without quotes an escape takes what other marks begin with for text.
+  const others = `${settings.recordDelimiter ?? ""}${settings.comment ?? ""}`;
+  if (quote === "" && escapeText !== "" && others.includes(escapeText)) {
+    const message = "the escape is part of the record delimiter or the comment";
+    faults.push({ path: `${path}.delimited.escape`, rule: "delimited.escape", message });
+  }
   return faults;
 }
 

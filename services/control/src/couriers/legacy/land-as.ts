@@ -154,7 +154,9 @@ export function withSparkOptions(format: Format, options: JsonValueAt, report: R
   const useless = (name: string): void => {
     const member = options.members.get(name);
     if (member === undefined) return;
-    const message = `the option ${name} means nothing for ${format.case}, and is left out`;
+    const place =
+      name === "escape" && format.case === "delimited" ? "text without quotes" : format.case;
+    const message = `the option ${name} means nothing for ${place}, and is left out`;
     report.warning(member, "option_useless", message, "leave it out");
   };
   const multiline =
@@ -166,13 +168,15 @@ export function withSparkOptions(format: Format, options: JsonValueAt, report: R
       const quote = text("quote");
       const escapeText = text("escape");
       const header = booleanOf(options, "header", report);
+      // Spark escapes inside of quotes alone; here an escape without quotes would be read.
+      if (quote === "") useless("escape");
       return {
         case: "delimited",
         value: {
           ...format.value,
           ...(delimiter === undefined ? {} : { delimiter }),
           ...(quote === undefined ? {} : { quote }),
-          ...(escapeText === undefined || escapeText === (quote ?? '"')
+          ...(escapeText === undefined || quote === "" || escapeText === (quote ?? '"')
             ? {}
             : { escape: escapeText }),
           ...(header === undefined ? {} : { headerRows: header ? 1 : 0 }),

@@ -970,7 +970,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "sluice.control.v1.DelimitedSettings": "How delimited text is cut into fields.",
   "sluice.control.v1.DelimitedSettings.delimiter": "Between fields: one or more characters. A comma when not set.",
   "sluice.control.v1.DelimitedSettings.quote": "Around fields: one character, or empty for none. A double quote when not set.",
-  "sluice.control.v1.DelimitedSettings.escape": "Before a quote inside a quoted field: one character. The quote itself, doubled, when not set.",
+  "sluice.control.v1.DelimitedSettings.escape": "Before a quote inside a quoted field: one character. The quote itself, doubled, when not set. Outside of quotes it is text. Without quotes (quote is empty) it stands before the delimiter, a line end and itself, which are text then, as MySQL, PostgreSQL and Hive write them; docs/formats.md has the rules.",
   "sluice.control.v1.DelimitedSettings.header_rows": "Lines that name the columns: 1 or 0. 1 when not set. Without one they are column_1, column_2, ...",
   "sluice.control.v1.DelimitedSettings.skip_rows": "Lines to pass over before the header.",
   "sluice.control.v1.DelimitedSettings.null_text": "An unquoted field of exactly this text is null. The empty text when not set.",

@@ -273,7 +273,9 @@ export type DelimitedSettings = Message<"sluice.control.v1.DelimitedSettings"> &
   quote?: string | undefined;
 
   /**
-   * Before a quote inside a quoted field: one character. The quote itself, doubled, when not set.
+   * Before a quote inside a quoted field: one character. The quote itself, doubled, when not set. Outside of quotes it is
+   * text. Without quotes (quote is empty) it stands before the delimiter, a line end and itself, which are text then, as MySQL,
+   * PostgreSQL and Hive write them; docs/formats.md has the rules.
    *
    * @generated from field: optional string escape = 3;
    */
