@@ -322,6 +322,36 @@ describe("Parquet", () => {
     expect(await digest("lake.exported")).toEqual(await digest(`(${QUERY})`));
   });
 
+  test("a folder as Spark writes it is its parts: its marks are passed over, and told", async () => {
+    const feedId = await story.feed("lake", "spark", ORDERS);
+    const file = await parquet();
+    const folder = `spark/${DAY}.parquet`;
+    await story.customer.put(`${folder}/part-00000-x.snappy.parquet`, file);
+    await story.customer.put(`${folder}/.part-00000-x.snappy.parquet.crc`, "crc");
+    await story.customer.put(`${folder}/_SUCCESS`, "");
+    await story.customer.put(`${folder}/_committed_123`, '{"added":[]}');
+    await story.customer.put(`${folder}/_started_123`, "");
+    const pattern = "'spark/'yyyy-MM-dd'.parquet/'";
+    const courierId = await story.courier({ feedId, pattern, settings: PARQUET });
+
+    const { patterns } = await story.couriers.backtestPattern({
+      subject: { case: "courierId", value: courierId },
+      period: { startDate: DAY, endDate: "2026-11-21" },
+    });
+    expect(patterns).toMatchObject([{ days: [{ keys: 1n }], passedOverKeys: 4n, nearMisses: [] }]);
+    const { plan } = await story.couriers.planRun({
+      id: courierId,
+      scope: { case: "date", value: DAY },
+    });
+    const told = expect.stringMatching(/^4 objects in the folder .*_SUCCESS/);
+    expect(plan).toMatchObject({ days: [{ matched: 1n }], failures: [], warnings: [told] });
+
+    const workflow = await story.run(courierId);
+    expect(workflow.failure).toBeUndefined();
+    expect(workflow.tasks.flatMap(({ warnings }) => warnings)).toContainEqual(told);
+    expect(await digest("lake.spark")).toEqual(await digest(`(${QUERY})`));
+  });
+
   test("a file under gzip is put on disk first", async () => {
     const feedId = await story.feed("lake", "wrapped", ORDERS);
     await story.customer.put("orders.parquet.gz", gzipSync(await parquet()));

@@ -2,6 +2,7 @@ import type { ListedObject } from "@sluice/schema";
 import { parseFilePattern } from "./file-pattern.ts";
 import { lastDayOf, lastMatchIn, type Period } from "./match-key.ts";
 import { type NearMiss, nearMisses } from "./near-misses.ts";
+import { asOrdinary, isFolderPattern, isMarkOfWriter } from "./passed-over.ts";
 
 export interface BacktestRequest {
   /** Stands before every key, as it is. */
@@ -33,6 +34,8 @@ export interface Backtest {
   readonly nearMisses: readonly NearMiss[];
   /** Keys that the pattern finds and one of the others, by the other's index, would find too. */
   readonly overlaps: readonly { readonly other: number; readonly keys: readonly string[] }[];
+  /** Keys in the folder that the pattern means which a run passes over. */
+  readonly passedOverKeys: number;
   /** Keys that were looked at. */
   readonly listedKeys: number;
   /** Whether every key below the pattern's beginning was looked at, and every other one of the prefix. */
@@ -59,6 +62,8 @@ export async function backtest(request: BacktestRequest): Promise<Backtest> {
   const hits = new Map<string, { keys: number; bytes: number; objects: ListedObject[] }>();
   const overlaps = new Map<number, string[]>();
   const missed: string[] = [];
+  const isFolder = isFolderPattern(pattern.parts);
+  let passedOverKeys = 0;
   let listedKeys = 0;
   let isComplete = true;
 
@@ -70,6 +75,11 @@ export async function backtest(request: BacktestRequest): Promise<Backtest> {
     }
     const key = object.key.slice(prefix.length);
     const hit = lastMatchIn(pattern.parts, key, period);
+    const isPassedOver = isFolder && hit === undefined && isMarkOfWriter(key);
+    if (isPassedOver && lastMatchIn(pattern.parts, asOrdinary(key), period) !== undefined) {
+      passedOverKeys++;
+      continue;
+    }
     if (hit === undefined) {
       if (missed.length < MAX_OTHER_KEYS) missed.push(key);
       continue;
@@ -106,6 +116,7 @@ export async function backtest(request: BacktestRequest): Promise<Backtest> {
     emptyDays,
     nearMisses: nearMisses(pattern, missed, period, new Set(emptyDays)),
     overlaps: [...overlaps].map(([other, keys]) => ({ other, keys })),
+    passedOverKeys,
     listedKeys: Math.min(listedKeys, MAX_KEYS) + Math.min(otherKeys, MAX_OTHER_KEYS),
     isComplete,
   };

@@ -1,4 +1,5 @@
 import { StageError } from "@sluice/errors";
+import { isMarkOfWriter } from "./passed-over.ts";
 
 /** A pattern filled in for one day. */
 export interface FilePatternExpansion {
@@ -58,7 +59,7 @@ const DATE_LETTERS = { year: "yyyy", month: "MM", day: "dd" } as const;
  * doubled quote for one quote; outside quotes `yyyy`, `MM` and `dd` are the day's year, month and
  * day, other letters are refused, everything else stands for itself. `*`, quoted or not, is any
  * number of characters but never a `/`. A pattern that ends in `/` means every file directly below
- * that folder. Throws `list.pattern_invalid` with the position, counted in characters from 1.
+ * that folder, but for those whose names begin with `_` or `.`. Throws `list.pattern_invalid` with the position, counted in characters from 1.
  */
 export function parseFilePattern(text: string): FilePattern {
   const parts = toParts(text);
@@ -156,7 +157,7 @@ function expand(parts: readonly PatternPart[], day: string): FilePatternExpansio
     delimiter: template.slice(prefix.length).includes("/") ? undefined : "/",
     exactKey: prefix === template ? template : undefined,
     text: template,
-    isMatch: (key) => isMatch(segments, key),
+    isMatch: (key) => !(isFolder && isMarkOfWriter(key)) && isMatch(segments, key),
   };
 }
 

@@ -12,6 +12,7 @@ export type { MatchingDays } from "./matching-days.ts";
 export { fileNotFound, nothingFound } from "./missing-files.ts";
 export type { NearMiss, PatternEdit } from "./near-misses.ts";
 export type { Access, Connection, Platform, S3SourceOptions } from "./options.ts";
+export { type PassedOver, passedOverInWords } from "./passed-over.ts";
 export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from "./plan.ts";
 export type { ReadOptions } from "./read.ts";
 export { isExternalId, isRoleArn } from "./role-identifiers.ts";

@@ -1,4 +1,5 @@
 import type { PatternPart } from "./file-pattern.ts";
+import { isFolderPattern, isMarkOfWriter } from "./passed-over.ts";
 
 /** How a pattern fits a key, whatever the day. */
 export interface KeyMatch {
@@ -33,8 +34,8 @@ export function* matchKey(
 ): Generator<KeyMatch> {
   // A folder marker is no file, and a pattern of a folder means the files in it.
   if (key.endsWith("/")) return;
-  const last = parts.at(-1);
-  const isFolder = last?.kind === "literal" && last.text.endsWith("/");
+  const isFolder = isFolderPattern(parts);
+  if (isFolder && isMarkOfWriter(key)) return;
   const wanted: readonly PatternPart[] = isFolder ? [...parts, { kind: "wildcard" }] : parts;
   let steps = 0;
   const visited = new Set<string>();

@@ -5,6 +5,7 @@ import { listAll, listPage } from "./list.ts";
 import { createDayFinder, type MatchingDays } from "./matching-days.ts";
 import { fileNotFound } from "./missing-files.ts";
 import { archiveByAnotherName, nearestKeys } from "./nearest-keys.ts";
+import type { PassedOver } from "./passed-over.ts";
 import { pinVersions } from "./pin-versions.ts";
 import { type Target, toTargets } from "./plan-targets.ts";
 import type { Store } from "./store.ts";
@@ -70,12 +71,16 @@ export interface Plan {
   /** In order of day, then key, then selection. */
   readonly objects: readonly PlannedObject[];
   readonly missing: readonly MissingFile[];
+  /** By selection; only those that passed something over. */
+  readonly passedOver: readonly PassedOver[];
 }
 
 type Unnumbered = Omit<ManifestObject, "ordinal"> & { readonly lastModified: Date };
 
 /** The most keys of a listing that are kept to suggest from. */
 const MAX_CANDIDATES = 1000;
+
+const SHOWN_MARKS = 3;
 
 /**
  * Freezes what a run will read: each selection for each day. A selection that means the same on
@@ -89,8 +94,12 @@ export async function planObjects(store: Store, options: PlanRequest): Promise<P
   const found: { readonly selection: number; readonly object: Unnumbered }[] = [];
   const lacking: { readonly target: Target; readonly file: MissingFile }[] = [];
   const matchingDays = createDayFinder(store, options.prefix ?? "", options.signal);
+  const passedOver = new Map<number, string[]>();
   for (const target of toTargets(options)) {
-    const { objects, seenKeys, seenCount } = await find(store, target, options.signal);
+    const { objects, seenKeys, seenCount, marks } = await find(store, target, options.signal);
+    if (marks.length > 0) {
+      passedOver.set(target.selection, [...(passedOver.get(target.selection) ?? []), ...marks]);
+    }
     found.push(...objects.map((object) => ({ selection: target.selection, object })));
     if (objects.length === 0) {
       const file = await explainMissing(store, target, seenKeys, seenCount, options.signal);
@@ -132,6 +141,10 @@ export async function planObjects(store: Store, options: PlanRequest): Promise<P
       lastModified,
     })),
     missing,
+    passedOver: [...passedOver].map(([selection, marks]) => {
+      const keys = [...new Set(marks)];
+      return { selection, keys: keys.length, examples: keys.slice(0, SHOWN_MARKS) };
+    }),
   };
 }
 
@@ -139,6 +152,8 @@ interface Found {
   readonly objects: readonly Unnumbered[];
   readonly seenKeys: readonly string[];
   readonly seenCount: number;
+  /** Keys that are passed over. */
+  readonly marks: readonly string[];
 }
 
 async function find(store: Store, target: Target, signal: AbortSignal | undefined): Promise<Found> {
@@ -149,14 +164,15 @@ async function find(store: Store, target: Target, signal: AbortSignal | undefine
     try {
       const { key, etag, size, lastModified } = await headObject(store, exactKey, abortable);
       const objects = [{ bucket, key, etag, size, lastModified, date: day }];
-      return { objects, seenKeys: [], seenCount: 0 };
+      return { objects, seenKeys: [], seenCount: 0, marks: [] };
     } catch (error) {
       if (!(error instanceof StageError && error.code === "file_not_found")) throw error;
-      return { objects: [], seenKeys: [], seenCount: 0 };
+      return { objects: [], seenKeys: [], seenCount: 0, marks: [] };
     }
   }
   const objects: Unnumbered[] = [];
   const seenKeys: string[] = [];
+  const marks: string[] = [];
   let seenCount = 0;
   const delimiter = expansion?.delimiter;
   for await (const { key, etag, size, lastModified } of listAll(store, {
@@ -167,9 +183,10 @@ async function find(store: Store, target: Target, signal: AbortSignal | undefine
     seenCount++;
     const date = dayOf(key);
     if (date !== undefined) objects.push({ bucket, key, etag, size, lastModified, date });
+    else if (target.isPassedOver(key)) marks.push(key);
     else if (seenKeys.length < MAX_CANDIDATES) seenKeys.push(key);
   }
-  return { objects, seenKeys, seenCount };
+  return { objects, seenKeys, seenCount, marks };
 }
 
 /** Two days of one selection may match one key (`*dd*`): it is loaded once, for the later day. */

@@ -19,6 +19,11 @@ beforeAll(async () => {
     "static.csv",
     "parts/2026-03-01.parquet/part-0",
     "parts/2026-03-01.parquet/part-1",
+    "parts/2026-03-01.parquet/_SUCCESS",
+    "parts/2026-03-01.parquet/_committed_7",
+    "parts/2026-03-01.parquet/_started_7",
+    "parts/2026-03-01.parquet/.part-0.crc",
+    "parts/2026-03-02.parquet/_SUCCESS",
   ]) {
     await customer.put(key, key.endsWith("/") ? "" : `content of ${key}`);
   }
@@ -56,6 +61,47 @@ describe("planning", () => {
     ]);
     expect(objects.map(({ object }) => object.ordinal)).toEqual([41, 42, 43, 44, 45]);
     expect(missing).toMatchObject([{ selection: 1, day: "2026-03-02", isOptional: true }]);
+  });
+
+  test.each([{ days: ["2026-03-01", "2026-03-02"] }, { days: { until: "2026-03-09" } }])(
+    "passes over what Spark leaves in a folder, and tells of it: %j",
+    async ({ days }) => {
+      const pattern = "'parts/'yyyy-MM-dd'.parquet/'";
+      const { objects, passedOver } = await source.plan({
+        selections: [{ kind: "pattern", pattern, isOptional: true }],
+        days,
+      });
+      expect(objects.map(({ object }) => object.key)).toEqual([
+        "parts/2026-03-01.parquet/part-0",
+        "parts/2026-03-01.parquet/part-1",
+      ]);
+      expect(passedOver).toEqual([
+        {
+          selection: 0,
+          keys: 5,
+          examples: [
+            "parts/2026-03-01.parquet/.part-0.crc",
+            "parts/2026-03-01.parquet/_SUCCESS",
+            "parts/2026-03-01.parquet/_committed_7",
+          ],
+        },
+      ]);
+    },
+  );
+
+  test("finds such objects by their key, and by a pattern that is not of a folder", async () => {
+    const key = "parts/2026-03-01.parquet/_committed_7";
+    const selections = [
+      { kind: "key", key },
+      { kind: "pattern", pattern: "'parts/'yyyy-MM-dd'.parquet/_committed_*'" },
+      { kind: "pattern", pattern: "'parts/'yyyy-MM-dd'.parquet/*'" },
+    ] as const;
+    const { objects, passedOver } = await source.plan({ selections, days: ["2026-03-01"] });
+    const keys = [0, 1, 2].map(
+      (wanted) => objects.filter(({ selection }) => selection === wanted).length,
+    );
+    expect(keys).toEqual([1, 1, 6]);
+    expect(passedOver).toEqual([]);
   });
 
   test("pins each object by what a HEAD says of it", async () => {

@@ -56,6 +56,7 @@ export async function backtestPattern(
       if (overlap === undefined) return [];
       return [{ ...overlap, keys: BigInt(keys.length), exampleKeys: keys.slice(0, SHOWN_KEYS) }];
     }),
+    passedOverKeys: BigInt(found.passedOverKeys),
     listedKeys: BigInt(found.listedKeys),
     complete: found.isComplete,
   };

@@ -20,6 +20,7 @@ import {
   type MissingFile,
   nothingFound,
   type Plan,
+  passedOverInWords,
   type Selection,
 } from "@sluice/fetch";
 import { createShadowStaging, createStaging, prepareDomainTable } from "@sluice/load";
@@ -66,7 +67,10 @@ export async function listObjects(
   }
   assertComplete(plan, work);
   await prepareTables(lease, work, context);
-  return { objects: BigInt(objects.length), warnings: toWarnings(plan) };
+  return {
+    objects: BigInt(objects.length),
+    warnings: [...toWarnings(plan), ...passedOver(plan, work)],
+  };
 }
 
 /** What a listing found, in the words of the API. */
@@ -117,6 +121,7 @@ export async function findForPlan(
     objects: objects.slice(0, MAX_PLANNED),
     missing,
     complete: objects.length <= MAX_PLANNED,
+    warnings: passedOver(plan, work),
   };
   try {
     assertComplete(plan, work);
@@ -128,10 +133,11 @@ export async function findForPlan(
 }
 
 /** A file that was found on one day is not lacked on the others. */
-function onceIsEnough({ objects, missing }: Plan): Plan {
+function onceIsEnough({ objects, missing, passedOver }: Plan): Plan {
   const found = new Set(objects.map(({ selection }) => selection));
   return {
     objects,
+    passedOver,
     missing: missing.map((file) =>
       found.has(file.selection) ? { ...file, isOptional: true } : file,
     ),
@@ -217,4 +223,11 @@ function toSelections(selections: ListWork["selections"]): Selection[] {
 
 function toWarnings({ missing }: Plan): string[] {
   return missing.map(({ lookedFor, day }) => `${lookedFor} is not there for ${day}`);
+}
+
+function passedOver(plan: Plan, { selections }: ListWork): string[] {
+  return plan.passedOver.map((each) => {
+    const pattern = selections[each.selection]?.selection.value ?? "";
+    return passedOverInWords(each, pattern);
+  });
 }

@@ -75,7 +75,7 @@ export async function planRun(
     failures: failures.flatMap((failure) =>
       failure === undefined ? [] : [completeFailure(failure)],
     ),
-    warnings: [...tried.warnings],
+    warnings: [...listing.warnings, ...tried.warnings],
     complete: listing.complete,
   });
 }

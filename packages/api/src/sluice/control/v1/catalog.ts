@@ -105,6 +105,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "sluice.control.v1.PatternBacktest.overlaps": "Other couriers that look for the same keys.",
   "sluice.control.v1.PatternBacktest.listed_keys": "Keys that were looked at.",
   "sluice.control.v1.PatternBacktest.complete": "Whether all there is was looked at. Of a very long listing only the beginning is.",
+  "sluice.control.v1.PatternBacktest.passed_over_keys": "Keys in the folder that a pattern ending in / means whose names begin with _ or .: a run passes them over.",
   "sluice.control.v1.DayHits": "What a pattern finds for a day.",
   "sluice.control.v1.DayHits.date": "yyyy-mm-dd.",
   "sluice.control.v1.DayHits.keys": "How many keys.",
