@@ -413,6 +413,21 @@ describe("files that were loaded before", () => {
     expect(keysOf(await story.run(id))).toEqual(["replaced/a.csv", "replaced/b.csv"]);
     expect(await ids("again.replaced")).toEqual([1, 3]);
   });
+
+  test("replace the table by nothing, and say so, where a file has a header and no rows", async () => {
+    const feedId = await story.feed("again", "emptied", NAMES);
+    await story.customer.put("emptied.csv", "id,name\n1,One\n");
+    const operation = LoadOperation.TRUNCATE_AND_LOAD;
+    const id = await story.courier({ feedId, key: "emptied.csv", operation });
+    expect((await story.run(id)).tasks.flatMap(({ warnings }) => warnings)).toEqual([]);
+    await story.customer.put("emptied.csv", "id,name\n");
+    const { failure, tasks } = await story.run(id);
+    expect(failure).toBeUndefined();
+    expect(tasks.flatMap(({ warnings }) => warnings)).toEqual([
+      expect.stringMatching(/^the file has no rows/),
+    ]);
+    expect(await ids("again.emptied")).toEqual([]);
+  });
 });
 
 describe("trying a pattern on a real listing", () => {

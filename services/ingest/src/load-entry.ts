@@ -114,7 +114,7 @@ export function createEntryLoad(
       }
       const into = await targetOf(work, warehouse, tag, parsed.columns);
       const { plan } = into;
-      const records = { whole: 0 };
+      const records = { whole: 0, all: 0 };
       const batches = batch({
         columns: plan.chosen,
         budget: memory,
@@ -129,6 +129,7 @@ export function createEntryLoad(
       routes.add(`${routeOf(format)}, typed by ClickHouse`);
       addWarnings(name, plan.warnings);
       const findings = parsed.findings?.();
+      if (records.all === 0 && (findings?.warnings.length ?? 0) === 0) addWarnings(name, NO_ROWS);
       if (findings === undefined) return;
       // Without a whole record all columns are absent for want of records: the rejects, or the warnings, say why.
       // A query looks for members by their names alone, and says itself what it needs.
@@ -148,10 +149,12 @@ export function createEntryLoad(
       }
       const into = await targetOf(work, warehouse, tag, columns);
       const { plan } = into;
+      const before = rowBase;
       await loadSlices(target(name, into))(counted(numberedFrom(ordinal, units({ signal }))));
       const way = route.kind === "slices" ? "row groups as they are" : "decoded to Arrow";
       routes.add(`parquet, ${way}, ${where}: ${route.why}`);
       addWarnings(name, plan.warnings);
+      if (rowBase === before) addWarnings(name, NO_ROWS);
     },
 
     addRoute: (route) => void routes.add(route),
@@ -164,6 +167,9 @@ export function createEntryLoad(
     },
   };
 }
+
+/** A file without rows is loaded as such; under truncate and load it takes the table's rows away. */
+const NO_ROWS = ["the file has no rows: where it is all that is loaded, this is a load of no rows"];
 
 /** Where an entry's rows go, and how its columns become theirs. */
 interface EntryTarget {
@@ -204,12 +210,13 @@ async function* numberedFrom(first: number, units: AsyncIterable<Slice>): AsyncG
   for await (const unit of units) yield { ...unit, ordinal: first + unit.ordinal };
 }
 
-/** Counts the rows whose records could be cut into fields. */
+/** Counts the rows, and those whose records could be cut into fields. */
 async function* tallied(
   blocks: AsyncIterable<Block>,
-  records: { whole: number },
+  records: { whole: number; all: number },
 ): AsyncGenerator<Block> {
   for await (const block of blocks) {
+    records.all += block.rows;
     records.whole += block.rows - block.faults.length;
     yield block;
   }
