@@ -3,7 +3,12 @@ import { gzipSync } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Action, Action_State } from "@sluice/api/control/v1/action_pb";
 import { ActionKind } from "@sluice/api/control/v1/failure_pb";
-import { ArchiveSettings_Kind, Compression } from "@sluice/api/control/v1/file_settings_pb";
+import {
+  ArchiveSettings_Kind,
+  Compression,
+  DelimitedSettings_Encoding,
+  JsonSettings_Shape,
+} from "@sluice/api/control/v1/file_settings_pb";
 import { Task_Kind, Task_State, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { createMessage, encrypt, generateKey, readKey } from "openpgp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -405,6 +410,62 @@ describe("unable to decompress", () => {
     await resolved(action, "patch_courier");
     expect(await names()).toEqual(["One"]);
   });
+});
+
+describe("settings that the bytes speak against", () => {
+  const shape = (of: JsonSettings_Shape): FileSettings => ({
+    format: { case: "json", value: { shape: of } },
+  });
+  it.each<[string, string | Uint8Array, FileSettings, ActionKind, FileSettings["format"]]>([
+    [
+      "JSON of another shape",
+      '{"id":1,"name":"One"}\n{"id":2,"name":"Two"}\n',
+      shape(JsonSettings_Shape.RECORDS),
+      ActionKind.FIX_FILE_OR_SETTINGS,
+      { case: "json", value: { shape: JsonSettings_Shape.LINES } },
+    ],
+    [
+      "a table under the settings of JSON",
+      "id;name\n1;One\n2;Two\n",
+      shape(JsonSettings_Shape.LINES),
+      ActionKind.FIX_FILE_OR_SETTINGS,
+      { case: "delimited", value: { delimiter: ";" } },
+    ],
+    [
+      "another delimiter",
+      "id|name\n1|One\n2|Two\n",
+      DELIMITED,
+      ActionKind.SCHEMA_MISMATCH,
+      { case: "delimited", value: { delimiter: "|" } },
+    ],
+    [
+      "another encoding",
+      Buffer.from("id,name\n1,One\n2,Two\n3,Zo\xeb\n", "latin1"),
+      DELIMITED,
+      ActionKind.FIX_FILE_OR_SETTINGS,
+      { case: "delimited", value: { encoding: DelimitedSettings_Encoding.WINDOWS_1252 } },
+    ],
+    [
+      "XML",
+      "<all><one><id>1</id><name>One</name></one><one><id>2</id><name>Two</name></one></all>",
+      DELIMITED,
+      ActionKind.FIX_FILE_OR_SETTINGS,
+      { case: "xml", value: { rowElement: "one" } },
+    ],
+  ])(
+    "are changed as proposed, and the file loads: %s (WF-22)",
+    async (name, bytes, settings, kind, format) => {
+      await freshFeed();
+      const key = name.replaceAll(" ", "-");
+      await story.customer.put(key, bytes);
+      const courierId = await story.courier({ feedId, key, settings });
+      const { id } = await story.run(courierId);
+      await resolved(await actionOf(id, kind), "patch_courier");
+      expect((await names()).slice(0, 2)).toEqual(["One", "Two"]);
+      const { courier } = await story.couriers.getCourier({ id: courierId });
+      expect(courier?.files[0]?.settings?.format).toMatchObject(format ?? {});
+    },
+  );
 });
 
 describe("every action", () => {

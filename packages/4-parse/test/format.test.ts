@@ -32,6 +32,33 @@ describe("bytes that surely are of another format are refused with the setting t
     );
   });
 
+  test.each<[string, string, string[]]>([
+    ["commas", "id,name\n1,x\n", []],
+    ["semicolons", "\xef\xbb\xbfid;name;first, last\n1;x;y\n", [";"]],
+    ["tabs, cut in a line", "id\tname\n1\tx", ["\t"]],
+  ])("JSON set, a table with %s seen", (_, head, delimiters) => {
+    expect(() => assertFormat(bytes(head), { kind: "json" })).toThrowError(
+      expect.objectContaining({
+        code: "malformed",
+        rawMessage: "The bytes are no JSON but delimited text. Set the format to delimited.",
+        proposed: [
+          { setting: "format", value: "delimited" },
+          ...delimiters.map((value) => ({ setting: "delimited.delimiter", value })),
+        ],
+      }),
+    );
+  });
+
+  test.each(["<!DOCTYPE html>\n<p>404", "<HTML>\n<body>", "\n<html lang='en'>"])(
+    "a page of HTML is no table and no XML to propose: %j",
+    (head) => {
+      expect(() => assertFormat(bytes(head), { kind: "delimited" })).toThrowError(
+        expect.objectContaining({ seen: "an HTML page", proposed: [] }),
+      );
+      expect(() => assertFormat(bytes(head), { kind: "xml" })).not.toThrow();
+    },
+  );
+
   test.each(["%PDF-1.7\n\x01", "ORC\x08\x03\0", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])(
     "a format that is not read at all is named: %j",
     (head) => {
@@ -50,6 +77,8 @@ describe("what may be of the format passes", () => {
     ["json", "1 2 3"],
     ["json", '{"id":1}'],
     ["json", "broken"],
+    ["json", 'x, y\n{"id":1}\n'],
+    ["json", "[1,2]"],
     ["xml", "<a/>"],
     ["xml", "\xef\xbb\xbf<!-- c --><a/>"],
     ["parquet", "PAR1\x15\0"],

@@ -35,10 +35,17 @@ export interface StageErrorOptions extends Coordinate {
 
 /**
  * A setting that would fit what was seen, in the words of @sluice/schema: a compression, an archive's kind, a format;
- * "none" takes the setting away.
+ * "none" takes the setting away. Or one of a format, which stands behind that format where both are proposed.
  */
 export interface ProposedSetting {
-  readonly setting: "compression" | "archive" | "format";
+  readonly setting:
+    | "compression"
+    | "archive"
+    | "format"
+    | "delimited.delimiter"
+    | "delimited.encoding"
+    | "json.shape"
+    | "xml.rowElement";
   readonly value: string;
 }
 

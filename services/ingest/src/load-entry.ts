@@ -13,8 +13,6 @@ import {
   type Warehouse,
 } from "@sluice/load";
 import {
-  assertFormat,
-  FORMAT_SNIFF_BYTES,
   needsCsvParse,
   openParquet,
   parseAvro,
@@ -38,6 +36,7 @@ import type { StageLimits } from "./limits.ts";
 import type { LoadMeter } from "./load-meter.ts";
 import type { LoadWork } from "./load-work.ts";
 import type { LoadContext } from "./pipeline.ts";
+import { assertFormatOf, PROPOSAL_BYTES, withDelimiter } from "./propose-settings.ts";
 
 /**
  * Loads the entries of one object, one after the other. Ordinals of batches go on from entry to entry, so that a
@@ -99,10 +98,10 @@ export function createEntryLoad(
 
   return {
     async loadStream(name, format, bytes, tag) {
-      const peeked = await peek(bytes, FORMAT_SNIFF_BYTES);
+      const peeked = await peek(bytes, PROPOSAL_BYTES);
       let parsed: ParsedEntry;
       try {
-        assertFormat(peeked.head, format);
+        assertFormatOf(peeked.head, format);
         const wanted =
           query === undefined
             ? wantedOf(feed.fields)
@@ -112,7 +111,10 @@ export function createEntryLoad(
         await peeked.close();
         throw error;
       }
-      const into = await targetOf(work, warehouse, tag, parsed.columns);
+      const into = await targetOf(work, warehouse, tag, parsed.columns).catch((error: unknown) => {
+        if (format.kind !== "delimited") throw error;
+        throw withDelimiter(error, format, feed, parsed.columns);
+      });
       const { plan } = into;
       const records = { whole: 0, all: 0 };
       const batches = batch({

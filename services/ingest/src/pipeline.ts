@@ -2,7 +2,6 @@ import { containerOf, decompress, openZip, SNIFF_BYTES, unarchiveTar } from "@sl
 import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
 import { removeStaged, removeStagedForQuery, type Warehouse } from "@sluice/load";
-import { assertFormat } from "@sluice/parse";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
 import {
   createStageClock,
@@ -20,6 +19,7 @@ import { createEntryLoad } from "./load-entry.ts";
 import { createLoadMeter, type LoadState } from "./load-meter.ts";
 import type { Checkpoint, LoadWork } from "./load-work.ts";
 import { openSource } from "./open-source.ts";
+import { assertFormatOf } from "./propose-settings.ts";
 import { createSpoolArea, type SpoolArea } from "./spool-area.ts";
 
 export type { LoadState } from "./load-meter.ts";
@@ -250,7 +250,7 @@ async function loadPlainParquet(
     if (!isNotParquet) throw error;
     const head = await readHead(file);
     if (containerOf(head) !== undefined) return false;
-    assertFormat(head, { kind: "parquet" });
+    assertFormatOf(head, { kind: "parquet" });
     throw error;
   }
 }

@@ -75,6 +75,11 @@ function toProposedChange(
   proposed: readonly ProposedSetting[],
 ): MessageInitShape<typeof ProposedChangeSchema> {
   const value: JsonObject = {};
+  /** A setting of a format: beside it, if the format is proposed too. */
+  const ofFormat = (format: "delimited" | "json" | "xml", path: string, set: JsonObject): void => {
+    if (!paths.includes(format)) paths.push(`${format}.${path}`);
+    value[format] = { ...(value[format] as JsonObject | undefined), ...set };
+  };
   const paths: string[] = [];
   for (const each of proposed) {
     switch (each.setting) {
@@ -89,6 +94,20 @@ function toProposedChange(
       case "format":
         paths.push(each.value);
         value[each.value] = {};
+        break;
+      case "delimited.delimiter":
+        ofFormat("delimited", "delimiter", { delimiter: each.value });
+        break;
+      case "delimited.encoding": {
+        const name = each.value.toUpperCase().replaceAll("-", "_");
+        ofFormat("delimited", "encoding", { encoding: `ENCODING_${name}` });
+        break;
+      }
+      case "json.shape":
+        ofFormat("json", "shape", { shape: `SHAPE_${each.value.toUpperCase()}` });
+        break;
+      case "xml.rowElement":
+        ofFormat("xml", "row_element", { rowElement: each.value });
         break;
     }
   }

@@ -59,11 +59,12 @@ export function createFileOffsets(charset: Charset): FileOffsets {
     relocate(window, error) {
       if (!(error instanceof StageError) || error.coordinate.byteOffset === undefined) return error;
       const byteOffset = locate(window, error.coordinate.byteOffset);
-      const { stage, code, rawMessage, coordinate, cause, seen, expected } = error;
+      const { stage, code, rawMessage, coordinate, cause, proposed, seen, expected } = error;
       return new StageError(stage, code, rawMessage, {
         ...coordinate,
         byteOffset,
         cause,
+        proposed,
         ...(seen === undefined ? {} : { seen }),
         ...(expected === undefined ? {} : { expected }),
       });

@@ -64,6 +64,7 @@ function charsetOf(head: Uint8Array, encoding: TextEncoding): Charset {
     byteOffset: 0,
     seen: `a byte order mark of ${mark.name}`,
     expected: declared.name,
+    proposed: [{ setting: "delimited.encoding", value: mark.name.toLowerCase() }],
   });
 }
 

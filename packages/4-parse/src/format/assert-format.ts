@@ -31,6 +31,12 @@ export const FORMAT_SNIFF_BYTES = 512;
 export function assertFormat(head: Uint8Array, { kind }: { readonly kind: FormatKind }): void {
   const seen = detectFormat(head);
   if (seen === undefined || seen.kind === kind) return;
+  // An HTML page may be read as XML, by who says so.
+  if (seen === HTML && kind === "xml") return;
+  if (seen.kind === "delimited" && kind === "json") {
+    assertNoTable(head);
+    return;
+  }
   // Delimited text may look like anything that is text; only binary formats are surely not text.
   if (seen.kind === "delimited" && kind !== "parquet" && kind !== "avro") return;
   const remedy =
@@ -50,12 +56,48 @@ export function assertFormat(head: Uint8Array, { kind }: { readonly kind: Format
   );
 }
 
+/** A web page, most often one that tells of an error, in the place of a file. */
+const HTML: SeenFormat = { words: "an HTML page", kind: undefined };
+
+/**
+ * Refuses delimited text under the settings of JSON. No record of JSON begins but with a brace or a bracket: text none of whose
+ * lines does, and whose first one has a delimiter, is no JSON with a broken line.
+ */
+function assertNoTable(head: Uint8Array): void {
+  const lines = textOf(head).split(/[\r\n]+/);
+  if (lines.some((line) => /^\s*[[{]/.test(line))) return;
+  const [first = ""] = lines;
+  const counts = DELIMITERS.map((delimiter) => first.split(delimiter).length - 1);
+  const most = Math.max(...counts);
+  if (most === 0) return;
+  const delimiter = DELIMITERS[counts.indexOf(most)] ?? ",";
+  const format = { setting: "format", value: "delimited" } as const;
+  throw new StageError(
+    "parse",
+    "malformed",
+    "The bytes are no JSON but delimited text. Set the format to delimited.",
+    {
+      byteOffset: 0,
+      seen: "delimited text",
+      expected: "json",
+      proposed:
+        delimiter === ","
+          ? [format]
+          : [format, { setting: "delimited.delimiter", value: delimiter }],
+    },
+  );
+}
+
+/** The most usual ones; of two that stand equally often the first is taken. */
+const DELIMITERS = [",", ";", "\t", "|"];
+
 /** The format that a file's first `FORMAT_SNIFF_BYTES` surely are of; undefined when they could be anything. */
 export function detectFormat(head: Uint8Array): SeenFormat | undefined {
   const marked = MARKS.find(({ mark }) => startsWith(head, mark));
   // A text may begin with the letters of a mark; files of these formats have bytes that no text has.
   if (marked !== undefined && !isText(head)) return marked;
   const text = textOf(head);
+  if (/^<(!DOCTYPE\s+html|html[\s>])/i.test(text)) return HTML;
   if (/^<(\?xml|!DOCTYPE|[A-Za-z_][\w:.-]*[\s/>])/.test(text)) return { words: "XML", kind: "xml" };
   if (/^\[?\s*\{\s*("(?:[^"\\\n]|\\.)*"\s*:|\})/.test(text)) return { words: "JSON", kind: "json" };
   return head.byteLength > 0 && isText(head) ? { words: "text", kind: "delimited" } : undefined;

@@ -191,7 +191,12 @@ export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cu
     const message = `the file does not have one record on each line: set shape to ${shape}`;
     const place = placeOf(block, 0, byteOffset);
     const expected = "shape lines";
-    return new StageError("parse", "malformed", message, { ...place, seen: shape, expected });
+    return new StageError("parse", "malformed", message, {
+      ...place,
+      seen: shape,
+      expected,
+      proposed: [{ setting: "json.shape", value: shape }],
+    });
   }
 }
 

@@ -37,5 +37,10 @@ export function moreThanOne(
   const message = `the file holds more than one JSON text: set shape to ${shape}`;
   const place = placeOf(block, block.rows, base + at);
   const expected = "shape records";
-  return new StageError("parse", "malformed", message, { ...place, seen: shape, expected });
+  return new StageError("parse", "malformed", message, {
+    ...place,
+    seen: shape,
+    expected,
+    proposed: [{ setting: "json.shape", value: shape }],
+  });
 }

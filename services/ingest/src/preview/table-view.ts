@@ -8,7 +8,7 @@ import {
   resolveColumns,
   type SampledRow,
 } from "@sluice/load";
-import { assertFormat, FORMAT_SNIFF_BYTES, openParquet } from "@sluice/parse";
+import { openParquet } from "@sluice/parse";
 import type { Block, Feed, Findings, ParsedEntry, Slice, SourceColumn } from "@sluice/schema";
 import { peek } from "@sluice/streams";
 import { assertReadable } from "../assert-readable.ts";
@@ -16,6 +16,7 @@ import type { StreamedFormat } from "../entry-sink.ts";
 import type { StageLimits } from "../limits.ts";
 import { parserOf, routeOf } from "../load-entry.ts";
 import type { SeekableFile } from "../pipeline.ts";
+import { assertFormatOf, PROPOSAL_BYTES, withDelimiter } from "../propose-settings.ts";
 import { ENOUGH } from "./enough.ts";
 import type { LookContext, Show, Viewer } from "./look-at-object.ts";
 import { memberNames } from "./member-names.ts";
@@ -77,6 +78,15 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     isLenient ? matchColumns(feed, columns).plan : resolveColumns(feed, columns);
 
   /** The rows of one block, as a load would send them. */
+  function planOfStream(format: StreamedFormat, columns: ParsedEntry["columns"]): ColumnPlan {
+    try {
+      return planOf(columns);
+    } catch (error) {
+      if (typing === undefined || format.kind !== "delimited") throw error;
+      throw withDelimiter(error, format, feedOf(typing), columns);
+    }
+  }
+
   async function castBlock(
     name: string,
     parsed: ParsedEntry,
@@ -104,11 +114,11 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
     show: Show<TableSeen>,
   ): Promise<void> {
     const isUnnamed = typing === undefined && format.kind !== "delimited";
-    const wanted = isUnnamed ? maxBytes : FORMAT_SNIFF_BYTES;
+    const wanted = isUnnamed ? maxBytes : PROPOSAL_BYTES;
     const peeked = await peek(bytes, wanted);
     let parsed: ParsedEntry;
     try {
-      assertFormat(peeked.head.subarray(0, FORMAT_SNIFF_BYTES), format);
+      assertFormatOf(peeked.head, format);
       const fields = typing?.fields ?? (await memberNames(peeked, wanted, format, limits));
       parsed = await parserOf(format, fields, limits, memory)(peeked.bytes);
     } catch (error) {
@@ -116,7 +126,7 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
       throw error;
     }
     show.route(`${routeOf(format)}, typed by ClickHouse`);
-    const plan = planOf(parsed.columns);
+    const plan = planOfStream(format, parsed.columns);
     show.warn(plan.warnings);
     const blocks = parsed.blocks[Symbol.asyncIterator]();
     try {

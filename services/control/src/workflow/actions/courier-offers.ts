@@ -33,8 +33,9 @@ export function courierOffers(situation: Situation): (Offer | undefined)[] {
 
 function patchCourier(situation: Situation): Offer | undefined {
   const { action, courier, object, failure } = situation;
-  if (courier === undefined || !OF_THE_COURIER.has(action.kind)) return undefined;
+  if (courier === undefined) return undefined;
   const proposed = withProposedChange(courier, object?.file_tag ?? "", failure);
+  if (proposed === undefined && !OF_THE_COURIER.has(action.kind)) return undefined;
   const value = patch(courier, proposed);
   const change = proposed === undefined ? "" : " as the file's bytes propose";
   if (isOfQuery(situation) || !canGoOnWith(situation, proposed ?? courier)) {
