@@ -91,7 +91,13 @@ describe("a file that an ingest query reads and that its settings don't fit", ()
           selection: { case: "key", value: `${source}/${tag}` },
           settings: tag === "points" ? settings : CSV,
         })),
-        loads: [{ feedId, operation: LoadOperation.LOAD, ingestQuery: { sql, fileTags: tags } }],
+        loads: [
+          {
+            feed: { case: "feedId", value: feedId },
+            operation: LoadOperation.LOAD,
+            ingestQuery: { sql, fileTags: tags },
+          },
+        ],
       },
     });
     return courier?.id ?? "";
@@ -202,7 +208,13 @@ describe("a file in an archive in an archive", () => {
         name: source,
         credentialId: story.credentialId,
         files: [{ tag: "outer", selection: { case: "key", value: `${source}.zip` }, settings }],
-        loads: [{ feedId, fileTag: "people", operation: LoadOperation.LOAD }],
+        loads: [
+          {
+            feed: { case: "feedId", value: feedId },
+            fileTag: "people",
+            operation: LoadOperation.LOAD,
+          },
+        ],
       },
     });
     return made?.id ?? "";
@@ -240,12 +252,12 @@ describe("a file in an archive in an archive", () => {
       { tag: "more", name: "more.csv", settings: CSV },
     );
     const courierId = await courier("lacking", zip([["people.csv", csv("1,There")]]), settings);
-    const { feedId } = (await courierNow(courierId)).loads[0] ?? {};
+    const { feed } = (await courierNow(courierId)).loads[0] ?? { feed: { case: undefined } };
     await story.couriers.updateCourier({
       courier: {
         id: courierId,
         loads: ["people", "more"].map((fileTag) => ({
-          feedId: feedId ?? "",
+          feed,
           fileTag,
           operation: LoadOperation.LOAD,
         })),

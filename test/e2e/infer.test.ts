@@ -159,6 +159,34 @@ describe.concurrent("settings", () => {
     expect(escaped.settings?.format).toMatchObject({ value: { escape: "\\", headerRows: 1 } });
   });
 
+  it.each([
+    ["id,name,\n1,A,\n2,B,\n", "column 3 has no name"],
+    ["id,name,name\n1,A,B\n2,B,C\n", "columns 2 and 3 have one name"],
+    ["ID,id,name\n1,2,A\n2,3,B\n", "columns 1 and 2 have one name"],
+  ])("of a header that a load refuses say so: %j (PV-4)", async (body, fault) => {
+    const { settings, warnings, draft, failure } = await infer(`header ${fault}`, body);
+    expect(settings?.format).toMatchObject({ value: { headerRows: 1 } });
+    expect(warnings.join()).toContain(fault);
+    // What the warning says is what a load would say.
+    expect(failure).toMatchObject({ code: "malformed" });
+    expect(draft).toBeUndefined();
+  });
+
+  it("of a first line that names the delimiter pass over it (PV-4)", async () => {
+    const found = await infer("excel.csv", "sep=;\r\nid;paid\r\n1;2,5\r\n2;3,5\r\n");
+    expect(found.settings?.format).toMatchObject({
+      value: { delimiter: ";", skipRows: 1, headerRows: 1 },
+    });
+    expect(guessOf(found, "delimited.skip_rows")?.evidence).toMatch(/Excel/);
+    expect(found.fields.map(({ incomingName }) => incomingName)).toEqual(["id", "paid"]);
+    expect(found.sampledRows).toBe(2n);
+  });
+
+  it("of text in a code page of DOS warn of its letters (PV-4)", async () => {
+    const { warnings } = await infer("dos.csv", Buffer.from("id,name\n1,M\x81ller\n", "latin1"));
+    expect(warnings.join()).toMatch(/DOS/);
+  });
+
   it("of nested JSON and XML: shape, record path, row element, values by path (PV-8, PV-4)", async () => {
     const json = JSON.stringify({
       meta: { page: 1 },
@@ -261,12 +289,42 @@ describe("what cannot be told", () => {
 
   it("is a failure with advice: empty files, formats that are not read, keys that are not there", async () => {
     expect((await infer("empty", "")).failure?.message).toMatch(/empty/);
-    expect((await infer("a.pdf", "%PDF-1.7\n\u0000\u0001")).failure?.seen).toBe("PDF");
     const { inferred } = await story.sources.inferFileSettings({
       credentialId: story.credentialId,
       key: "not-there",
     });
     expect(inferred?.failure).toMatchObject({ code: "file_not_found" });
+  });
+
+  const utf16 = (text: string): Buffer => Buffer.from(text, "utf16le");
+  const workbook = zip([
+    ["[Content_Types].xml", Buffer.from("<Types/>")],
+    ["xl/workbook.xml", Buffer.from("<workbook/>")],
+    ["xl/worksheets/sheet1.xml", Buffer.from("<worksheet/>")],
+  ]);
+  it.each<[string, string | Buffer, RegExp]>([
+    ["PDF", "%PDF-1.7\n\u0000\u0001", /are PDF: that cannot be loaded/],
+    ["ORC", "ORC\b\u0003\u0000", /are ORC: that cannot be loaded/],
+    ["xls", Buffer.from("d0cf11e0a1b11ae10000", "hex"), /old Office document such as \.xls: that/],
+    ["xlsx", workbook, /an Excel workbook: that cannot be loaded/],
+    ["JSONP", 'callback([{"id":1}]);', /are JSONP/],
+    ["JSONP in UTF-16", utf16('callback([{"id":1},{"id":2}]);'), /are JSONP/],
+    ["a prefix", ')]}\',\n[{"id":1}]', /prefix against scripts/],
+  ])("is told by its name and has no format: %s (PV-4)", async (name, body, message) => {
+    const { failure, settings, fields, draft } = await infer(`unread ${name}`, body);
+    expect(failure?.message).toMatch(message);
+    expect(failure?.message).not.toMatch(/is set to/);
+    expect([settings?.format.case, fields, draft]).toEqual([undefined, [], undefined]);
+  });
+
+  it("is JSON without objects, which makes no draft (PV-4)", async () => {
+    const none = await infer("none.json", "[]");
+    expect(none.settings?.format.case).toBe("json");
+    expect(none.failure).toBeUndefined();
+    expect(none.warnings.join()).toMatch(/no record/);
+    const numbers = await infer("numbers.json", "[1,2,3]");
+    expect(numbers.settings?.format.case).toBe("json");
+    for (const { draft } of [none, numbers]) expect(draft).toBeUndefined();
   });
 
   it("is shown as it is by a preview without settings (PV-1, PV-4)", async () => {

@@ -59,12 +59,14 @@ describe("bytes that surely are of another format are refused with the setting t
     },
   );
 
-  test.each(["%PDF-1.7\n\x01", "ORC\x08\x03\0", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])(
-    "a format that is not read at all is named: %j",
-    (head) => {
-      expect(() => assertFormat(bytes(head), { kind: "delimited" })).toThrowError(/is not read/);
-    },
-  );
+  test.each([
+    "%PDF-1.7\n\x01",
+    "%PDF-1.4\ntext",
+    "ORC\x08\x03\0",
+    "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+  ])("a format that is not read at all is named: %j", (head) => {
+    expect(() => assertFormat(bytes(head), { kind: "delimited" })).toThrowError(/is not read/);
+  });
 });
 
 describe("what may be of the format passes", () => {

@@ -6,9 +6,10 @@ export {
   type Trial,
   type TryDialect,
 } from "./infer-dialect.ts";
-export { headText, inferEncoding } from "./infer-encoding.ts";
+export { encodingDoubt, headText, inferEncoding } from "./infer-encoding.ts";
 export { type InferredField, inferFields, type SampledColumn } from "./infer-fields.ts";
-export { inferHeader } from "./infer-header.ts";
+export { headerFaults, inferHeader } from "./infer-header.ts";
 export { inferJsonShape, type JsonShapeGuess } from "./infer-json-shape.ts";
 export { inferRowElement } from "./infer-row-element.ts";
+export { type JsonText, jsonText } from "./json-text.ts";
 export { type PrimaryKeyCandidate, primaryKeyCandidates } from "./primary-keys.ts";

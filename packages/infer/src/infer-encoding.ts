@@ -36,6 +36,14 @@ export function inferEncoding(head: Uint8Array, isWhole: boolean): Guess<TextEnc
     : guess("windows-1252", 0.7, evidence);
 }
 
+/** What speaks against taking a head for ISO 8859-1, in words; undefined for all other encodings. */
+export function encodingDoubt(head: Uint8Array, encoding: TextEncoding): string | undefined {
+  if (encoding !== "latin-1") return undefined;
+  const controls = head.reduce((count, byte) => count + (byte >= 0x80 && byte < 0xa0 ? 1 : 0), 0);
+  if (controls === 0) return undefined;
+  return `${controls} bytes of the sample are control characters in ISO 8859-1, and no encoding that is read has a letter for all of them: the file may be written in a code page of DOS, as 437 or 850. Its letters would load wrong: have it written in UTF-8`;
+}
+
 const WINDOWS_1252_HOLES: ReadonlySet<number> = new Set([0x81, 0x8d, 0x8f, 0x90, 0x9d]);
 
 function zeros(bytes: Uint8Array): { readonly even: number; readonly odd: number } {

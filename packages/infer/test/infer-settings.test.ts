@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import {
+  encodingDoubt,
+  headerFaults,
   inferDialect,
   inferEncoding,
   inferHeader,
   inferJsonShape,
   inferRowElement,
+  jsonText,
   type TryDialect,
 } from "../src/index.ts";
 
@@ -27,6 +30,13 @@ describe("encodings", () => {
 
   test("a whole file that ends inside a character is no UTF-8", () => {
     expect(inferEncoding(bytes("Jö").subarray(0, 2), true).value).toBe("windows-1252");
+  });
+
+  test("control characters speak against ISO 8859-1, and letters do not", () => {
+    const dos = bytes("id,name\n1,M\x81ller\n", "latin1");
+    expect(encodingDoubt(dos, inferEncoding(dos, true).value)).toMatch(/1 bytes .* DOS/);
+    expect(encodingDoubt(bytes("J\xf6rg", "latin1"), "latin-1")).toBeUndefined();
+    expect(encodingDoubt(dos, "windows-1252")).toBeUndefined();
   });
 });
 
@@ -134,6 +144,69 @@ describe("header rows", () => {
     ],
   ])("are told by %s", (_, rows, expected) => {
     expect(inferHeader(rows).value).toBe(expected);
+  });
+
+  test.each<[string, string, string, RegExp | undefined]>([
+    ["no name for the last", "id,name,", "1,A,", /column 3 has no name/],
+    ["no name for two", "id,,", "1,A,", /columns 2 and 3 have no name/],
+    ["one name for two", "id,name,name", "1,A,B", /columns 2 and 3 have one name/],
+    ["names that differ in case alone", "ID,id,name", "1,2,A", /columns 1 and 2 have one name/],
+    ["good names", "id,name", "1,A", undefined],
+  ])("are one above numbers in spite of %s, which is told of", (_, header, row, fault) => {
+    const rows = [header, row, row].map((line) => line.split(","));
+    expect(inferHeader(rows).value).toBe(1);
+    const told = headerFaults(rows[0] ?? []);
+    if (fault === undefined) expect(told).toBeUndefined();
+    else expect(told).toMatch(fault);
+  });
+
+  test("are one above texts behind whose last field a delimiter stands", () => {
+    expect(inferHeader(["city,name,", "Rome,a,"].map((line) => line.split(","))).value).toBe(1);
+  });
+
+  test("are none where numbers stand in the first record, whatever else does", () => {
+    expect(inferHeader(["1,a,", "2,b,"].map((line) => line.split(","))).value).toBe(0);
+  });
+
+  test("are less certain of one row than of two", () => {
+    const rows = ["id,name", "1,a", "2,b"].map((line) => line.split(","));
+    expect(inferHeader(rows.slice(0, 2)).confidence).toBeLessThan(inferHeader(rows).confidence);
+  });
+});
+
+describe("text that no object begins", () => {
+  test.each([
+    ["[]", true],
+    [" [ ]\n", true],
+    ["[1,2,3]", true],
+    ['[[1,"a"],\n [2,"b"]]', true],
+    ['["a"]\n["b"]\n', true],
+    ['[1,2,{"a":tr', false],
+    ['[1,"cut \\', false],
+  ])("is JSON: %j", (text, isWhole) => {
+    expect(jsonText(text, isWhole)?.kind).toBe("json");
+  });
+
+  test.each([
+    ['callback([{"id":1}]);', true],
+    ['/**/ my.$cb ( {"id":1}', false],
+    [')]}\',\n[{"id":1}]', true],
+    ['while(1);[{"id":1}]', true],
+    ['for (;;); {"id":1}', true],
+  ])("is JSON in a wrapping that is told: %j", (text, isWhole) => {
+    expect(jsonText(text, isWhole)).toMatchObject({ kind: "wrapped" });
+  });
+
+  test.each([
+    ["[id],{name}\n[1],{x}\n", true],
+    ["[1,2],3\n[4,5],6\n", true],
+    ["[1,2\n3,4\n", true],
+    ["[note] call me\n", false],
+    ["name(s),[id]\nx,1\n", true],
+    ["id,name\n1,f([2])\n", true],
+    ["", true],
+  ])("is no JSON: %j", (text, isWhole) => {
+    expect(jsonText(text, isWhole)).toBeUndefined();
   });
 });
 

@@ -18,7 +18,11 @@ const MARKS: readonly (SeenFormat & { readonly mark: string })[] = [
   { words: "ORC", mark: "ORC", kind: undefined },
   { words: "an Arrow file", mark: "ARROW1", kind: undefined },
   { words: "PDF", mark: "%PDF-", kind: undefined },
-  { words: "an old Office document", mark: "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", kind: undefined },
+  {
+    words: "an old Office document such as .xls",
+    mark: "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    kind: undefined,
+  },
 ];
 
 /** How many first bytes `assertFormat` looks at. */
@@ -94,8 +98,9 @@ const DELIMITERS = [",", ";", "\t", "|"];
 /** The format that a file's first `FORMAT_SNIFF_BYTES` surely are of; undefined when they could be anything. */
 export function detectFormat(head: Uint8Array): SeenFormat | undefined {
   const marked = MARKS.find(({ mark }) => startsWith(head, mark));
-  // A text may begin with the letters of a mark; files of these formats have bytes that no text has.
-  if (marked !== undefined && !isText(head)) return marked;
+  // A text may begin with the letters of a mark; files of these formats have bytes that no text has, but for PDF,
+  // whose mark no table begins with.
+  if (marked !== undefined && (marked.words === "PDF" || !isText(head))) return marked;
   const text = textOf(head);
   if (/^<(!DOCTYPE\s+html|html[\s>])/i.test(text)) return HTML;
   if (/^<(\?xml|!DOCTYPE|[A-Za-z_][\w:.-]*[\s/>])/.test(text)) return { words: "XML", kind: "xml" };

@@ -50,7 +50,7 @@ async function infer(
   request: InferFileSettingsRequest,
   context: LookContext,
 ): Promise<Inferred> {
-  const { settings, guesses, layers, entry, failure } = await inferSettings(
+  const { settings, guesses, layers, entry, failure, warnings } = await inferSettings(
     source,
     object,
     request,
@@ -65,6 +65,7 @@ async function infer(
     })),
     layers: toLayerMessages(layers, false),
     entry,
+    warnings: [...warnings],
     ...(failure && { failure: toStageFailure(failure) }),
   };
   if (failure !== undefined || !namesFormat(settings)) return inferred;
@@ -78,10 +79,15 @@ async function infer(
     ...inferred,
     ...describe(fields),
     entry: text.entry,
-    warnings: [...text.warnings, ...unseenEntries(text)],
+    warnings: [...warnings, ...text.warnings, ...noRecords(text), ...unseenEntries(text)],
     sampledRows: BigInt(text.seen?.rows.length ?? 0),
     ...(text.failure && { failure: toStageFailure(text.failure) }),
   };
+}
+
+function noRecords({ seen, failure }: Look<TableSeen>): readonly string[] {
+  if (failure !== undefined || seen === undefined || seen.rows.length > 0) return [];
+  return ["there is no record in the file: types and keys cannot be told"];
 }
 
 /** Settings around an archive are those of every file in it, and only one of them was looked into. */

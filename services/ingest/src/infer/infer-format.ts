@@ -8,14 +8,17 @@ import {
   JsonSettings_Shape as Shape,
 } from "@sluice/api/control/v1/file_settings_pb";
 import {
+  encodingDoubt,
   type Guess,
   guess,
+  headerFaults,
   headText,
   inferDialect,
   inferEncoding,
   inferHeader,
   inferJsonShape,
   inferRowElement,
+  jsonText,
 } from "@sluice/infer";
 import { detectFormat } from "@sluice/parse";
 import type { FormatSettings, TextEncoding } from "@sluice/schema";
@@ -32,6 +35,8 @@ export interface SettingGuess {
 export interface InferredFormat {
   readonly format: NonNullable<MessageInitShape<typeof FileSettingsSchema>["format"]>;
   readonly guesses: readonly SettingGuess[];
+  /** What a load by them would stumble over. */
+  readonly warnings: readonly string[];
 }
 
 /** The head of a file once all layers are off. */
@@ -58,7 +63,7 @@ export async function inferFormat(
   switch (kind.value) {
     case "avro":
     case "parquet":
-      return { format: { case: kind.value, value: {} }, guesses: [format] };
+      return { format: { case: kind.value, value: {} }, guesses: [format], warnings: [] };
     case "json":
       return json(head, given.case === "json" ? given.value : undefined, format);
     case "xml":
@@ -72,15 +77,18 @@ export async function inferFormat(
 
 type Kind = FormatSettings["kind"];
 
-function formatOf({ bytes }: PlainHead, encoding: TextEncoding): Guess<Kind> | undefined {
+function formatOf({ bytes, isWhole }: PlainHead, encoding: TextEncoding): Guess<Kind> | undefined {
   const isWide = encoding === "utf-16le" || encoding === "utf-16be";
   // What UTF-16 says is told from its characters.
   const shown = isWide ? Buffer.from(headText(bytes.subarray(0, 2048), encoding)) : bytes;
   const seen = detectFormat(shown.subarray(0, 512));
   if (seen === undefined) return undefined;
   if (seen.kind === undefined) return undefined;
-  const isSure = seen.kind !== "delimited";
-  return guess(seen.kind, isSure ? 0.97 : 0.8, `the bytes begin as ${seen.words} does`);
+  const evidence = `the bytes begin as ${seen.words} does`;
+  if (seen.kind !== "delimited") return guess(seen.kind, 0.97, evidence);
+  const found = jsonText(headText(bytes, encoding), isWhole);
+  if (found === undefined) return guess(seen.kind, 0.8, evidence);
+  return found.kind === "json" ? guess("json", 0.9, found.evidence) : undefined;
 }
 
 const SHAPES = { records: Shape.RECORDS, lines: Shape.LINES, concatenated: Shape.CONCATENATED };
@@ -104,6 +112,7 @@ function json(head: PlainHead, given: Json | undefined, format: SettingGuess): I
       told("json.shape", givenShape, found.shape),
       told("json.record_path", isPathGiven ? given.recordPath : undefined, found.recordPath),
     ],
+    warnings: [],
   };
 }
 
@@ -121,6 +130,7 @@ function xml(
   return {
     format: { case: "xml", value: { rowElement, explodePath: given?.explodePath ?? "" } },
     guesses: [format, told("xml.row_element", written, found)],
+    warnings: [],
   };
 }
 
@@ -142,13 +152,16 @@ async function delimited(
   const words = Object.keys(ENCODINGS) as TextEncoding[];
   const givenEncoding = words.find((word) => ENCODINGS[word] === given.encoding);
   const encoding = givenEncoding ?? foundEncoding.value;
-  const { delimiter, quote, headerRows, skipRows } = given;
+  const text = headText(head.bytes, encoding);
+  const mark = delimiterLine(text);
+  const delimiter = given.delimiter ?? mark;
+  const skipRows = given.skipRows || (mark === undefined ? 0 : 1);
+  const { quote, headerRows } = given;
   const known = {
     ...(delimiter === undefined ? {} : { delimiter }),
     ...(quote === undefined ? {} : { quote }),
     ...(given.escape === undefined ? {} : { escape: given.escape }),
   };
-  const text = headText(head.bytes, encoding);
   const { nullText = "", comment, recordDelimiter } = given;
   const more = {
     ...(comment === undefined ? {} : { comment }),
@@ -164,6 +177,7 @@ async function delimited(
       case: "delimited",
       value: {
         ...given,
+        skipRows,
         delimiter: dialect.delimiter.value,
         quote: dialect.quote.value,
         escape: dialect.escape.value,
@@ -173,7 +187,20 @@ async function delimited(
     },
     guesses: [
       format,
-      told("delimited.delimiter", delimiter, dialect.delimiter),
+      told(
+        "delimited.delimiter",
+        given.delimiter,
+        mark === undefined ? dialect.delimiter : guess(mark, 0.99, DELIMITER_LINE),
+      ),
+      ...(mark === undefined
+        ? []
+        : [
+            told(
+              "delimited.skip_rows",
+              given.skipRows === 0 ? undefined : String(given.skipRows),
+              guess("1", 0.99, DELIMITER_LINE),
+            ),
+          ]),
       told("delimited.quote", quote, dialect.quote),
       told("delimited.escape", given.escape, dialect.escape),
       told(
@@ -183,8 +210,18 @@ async function delimited(
       ),
       told("delimited.encoding", givenEncoding, foundEncoding),
     ],
+    warnings: [
+      givenEncoding === undefined ? encodingDoubt(head.bytes, encoding) : undefined,
+      (headerRows ?? header.value) === 1 ? headerFaults(dialect.trial.rows[0] ?? []) : undefined,
+    ].filter((warning) => warning !== undefined),
   };
 }
+
+const DELIMITER_LINE = "the first line, which Excel writes and passes over, names the delimiter";
+
+/** The delimiter that a first line "sep=;" names. */
+const delimiterLine = (text: string): string | undefined =>
+  /^sep=([^\r\n])(?:[\r\n]|$)/i.exec(text)?.[1];
 
 /** What was given wins over what was found. */
 export function told(

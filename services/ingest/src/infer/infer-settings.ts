@@ -8,16 +8,16 @@ import {
   PgpSettingsSchema,
 } from "@sluice/api/control/v1/file_settings_pb";
 import type { PgpKeys as PgpKeysMessage } from "@sluice/api/ingest/v1/task_pb";
-import { StageError, type StageFailure } from "@sluice/errors";
+import type { StageFailure } from "@sluice/errors";
 import type { S3Source } from "@sluice/fetch";
 import { type Guess, guess } from "@sluice/infer";
-import { assertFormat } from "@sluice/parse";
 import type { ManifestObject } from "@sluice/schema";
 import { COMPRESSION_WORDS, toPgpKeys } from "../from-proto.ts";
 import type { SeenLayer } from "../preview/layer-watch.ts";
 import type { LookContext } from "../preview/look-at-object.ts";
 import { inferFormat, type SettingGuess, told } from "./infer-format.ts";
 import { type InferredLayers, inferLayers } from "./infer-layers.ts";
+import { documentIn, unknownFormat } from "./unread-format.ts";
 
 /** How an object is opened, as far as its bytes tell. */
 export interface InferredSettingsSeen {
@@ -27,6 +27,7 @@ export interface InferredSettingsSeen {
   readonly entry: string;
   /** Set when no format could be told: why. */
   readonly failure: StageFailure | undefined;
+  readonly warnings: readonly string[];
 }
 
 /** What settings there are to begin with, and the secrets to open with. */
@@ -70,7 +71,11 @@ export async function inferSettings(
   const guesses = layerGuesses(base, found);
   const settings = withLayers(base, found);
   const { seen, failure, layers, entry: shown } = found.head;
-  const common = { layers, entry: shown };
+  const common = { layers, entry: shown, warnings: [] };
+  const document = documentIn(layers);
+  if (document !== undefined) {
+    return { ...common, settings, guesses, failure: document.toFailure() };
+  }
   if (seen === undefined) return { ...common, settings, guesses, failure };
   const head = { bytes: seen.bytes, isWhole: !seen.hasMore };
   const format = await inferFormat(head, base.format, context.config.limits);
@@ -79,7 +84,7 @@ export async function inferSettings(
       ...common,
       settings,
       guesses,
-      failure: unknownFormat(seen.bytes).toFailure(),
+      failure: unknownFormat(head).toFailure(),
     };
   }
   const { format: inferred } = create(FileSettingsSchema, { format: format.format });
@@ -88,6 +93,7 @@ export async function inferSettings(
     settings: { ...settings, format: inferred },
     guesses: [...guesses, ...format.guesses],
     failure: undefined,
+    warnings: format.warnings,
   };
 }
 
@@ -139,18 +145,3 @@ const COMPRESSION_MESSAGES: ReadonlyMap<string, Compression> = new Map(
     .filter((compression) => compression !== Compression.UNSPECIFIED)
     .map((compression) => [COMPRESSION_WORDS[compression], compression]),
 );
-
-/** Bytes of a format that is not read, or of none that is known. */
-function unknownFormat(bytes: Uint8Array): StageError {
-  try {
-    assertFormat(bytes.subarray(0, 512), { kind: "delimited" });
-  } catch (error) {
-    if (error instanceof StageError) return error;
-    throw error;
-  }
-  const message =
-    bytes.byteLength === 0
-      ? "The file is empty: its format cannot be told."
-      : "The bytes are of no format that can be told. Name the format, if you know it.";
-  return new StageError("parse", "malformed", message, { byteOffset: 0, seen: "binary data" });
-}
