@@ -62,7 +62,8 @@ const HELP = `
 Names stand for ids: a credential, courier or group by its name, a feed as source.name.
 
 The address comes from --url, else SLUICE_URL, else the profile of --profile or SLUICE_PROFILE,
-else the current profile, else http://127.0.0.1:8080.
+else the current profile, else http://127.0.0.1:8080. Commands that follow a run wait for an API that
+goes away: SLUICE_RECONNECT_SECONDS, 120 when not set.
 
 Exit codes: ${Object.entries(EXIT)
   .map(

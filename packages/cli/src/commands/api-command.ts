@@ -100,7 +100,7 @@ export function addApiCommand(
       if (isMessage(begun, RunCourierGroupResponseSchema)) {
         await followGroup(session, begun.groupRun?.id ?? "");
       } else {
-        await follow(session, textOf(desc, begun, "workflow_id"));
+        await follow(session, textOf(desc, begun, "workflow_id"), { isBegun: true });
       }
     } else if (shape.prints !== undefined && !session.json) {
       terminal.out(`${textOf(desc, await ask(session, desc, json), shape.prints).trimEnd()}\n`);

@@ -11,6 +11,7 @@ import {
 import { CommanderError } from "commander";
 import { EXIT } from "../exit-codes.ts";
 import { render } from "../print/render.ts";
+import { askOverBreaks, createReconnect } from "../reconnect.ts";
 import type { Session } from "../session.ts";
 import { shortEnum } from "../values.ts";
 import { picked } from "./answer.ts";
@@ -21,9 +22,12 @@ const LOOK_MS = 1000;
 export async function followGroup(session: Session, id: string): Promise<void> {
   const { terminal, transport, json, pick } = session;
   const groups = createClient(CourierGroupService, transport);
+  const reconnect = createReconnect(session);
   let last: GroupRun | undefined;
   for (;;) {
-    const { groupRun } = await groups.getCourierGroupRun({ id }, { signal: terminal.signal });
+    const { groupRun } = await askOverBreaks(reconnect, () =>
+      groups.getCourierGroupRun({ id }, { signal: terminal.signal }),
+    );
     if (groupRun !== undefined && groupRun.state !== last?.state && !json) {
       terminal.err(`${shortEnum(GroupRun_StateSchema, groupRun.state)}\n`);
     }

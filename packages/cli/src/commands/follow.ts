@@ -1,5 +1,5 @@
 import { toJson, toJsonString } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import {
   type Task,
   type Workflow,
@@ -11,26 +11,29 @@ import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import { CommanderError } from "commander";
 import { EXIT } from "../exit-codes.ts";
 import { progressLine, renderWorkflow } from "../print/workflow.ts";
+import { askOverBreaks, createReconnect, type Reconnect } from "../reconnect.ts";
 import type { Session } from "../session.ts";
 import { shortEnum } from "../values.ts";
 import { picked } from "./answer.ts";
 
-/** How often a broken stream is opened again in a row, and the pause before each. */
-const MAX_BREAKS = 10;
-const BREAK_MS = 1000;
-
 /**
  * Shows how far a workflow is until it has ended, and then all about it: a moving line for a person, a JSON for every
- * event for a machine. Ends with an exit code of its own when the workflow did not succeed.
+ * event for a machine. Ends with an exit code of its own when the workflow did not succeed. A service that goes away
+ * is waited for once it has answered: to the call before, when `isBegun`, or to this one.
  */
-export async function follow(session: Session, id: string): Promise<void> {
+export async function follow(
+  session: Session,
+  id: string,
+  { isBegun = false }: { readonly isBegun?: boolean } = {},
+): Promise<void> {
   const { terminal, json, pick } = session;
   const workflows = createClient(WorkflowService, session.transport);
   const tasks = new Map<string, Task>();
   // Whoever leaves by Ctrl-C can come back: the workflow goes on.
   if (!json) terminal.err(`${id}\n`);
   let last = "";
-  for await (const workflow of watch(session, id)) {
+  const reconnect = createReconnect(session);
+  for await (const workflow of watch(session, id, reconnect, isBegun)) {
     if (json) {
       terminal.out(`${toJsonString(WorkflowSchema, workflow)}\n`);
       continue;
@@ -46,7 +49,9 @@ export async function follow(session: Session, id: string): Promise<void> {
     }
   }
   if (terminal.isInteractive && !json) terminal.err("\r\x1b[K");
-  const { workflow } = await workflows.getWorkflow({ id }, { signal: terminal.signal });
+  const { workflow } = await askOverBreaks(reconnect, () =>
+    workflows.getWorkflow({ id }, { signal: terminal.signal }),
+  );
   if (workflow === undefined) return;
   const whole = toJson(WorkflowSchema, workflow);
   if (pick !== undefined) terminal.out(`${picked(whole, pick)}\n`);
@@ -56,22 +61,25 @@ export async function follow(session: Session, id: string): Promise<void> {
 }
 
 /** The events of a workflow; after a break, on from the last one that was seen. */
-async function* watch({ transport, terminal }: Session, id: string): AsyncIterable<Workflow> {
+async function* watch(
+  { transport, terminal: { signal } }: Session,
+  id: string,
+  reconnect: Reconnect,
+  isBegun: boolean,
+): AsyncIterable<Workflow> {
   const workflows = createClient(WorkflowService, transport);
-  const { signal } = terminal;
   let afterEvent = 0n;
-  for (let breaks = 0; ; ) {
+  for (;;) {
     try {
       for await (const answer of workflows.watchWorkflow({ id, afterEvent }, { signal })) {
         afterEvent = answer.event;
-        breaks = 0;
+        reconnect.answered();
         if (answer.workflow !== undefined) yield answer.workflow;
       }
       return;
     } catch (error) {
-      const isBreak = ConnectError.from(error).code === Code.Unavailable;
-      if (!isBreak || signal.aborted || afterEvent === 0n || ++breaks > MAX_BREAKS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, BREAK_MS));
+      if (afterEvent === 0n && !isBegun) throw error;
+      await reconnect.wait(error);
     }
   }
 }
