@@ -266,6 +266,16 @@ describe("credentials", () => {
     expect((await story.run(courierId)).state).toBe(Workflow_State.SUCCEEDED);
     expect(await story.rows("SELECT id FROM access.numbers WHERE id = 77")).toEqual([{ id: 77 }]);
 
+    const byArn = await credential("Access point by ARN", arn, open.arn);
+    expect((await tested(byArn)).summary).toBe("Connection successful");
+    await story.customer.put(`by-arn/${DAY}.csv`, "id\n78\n");
+    const pulled = await story.run(
+      await story.courier({ feedId, pattern: "'by-arn/'yyyy-MM-dd'.csv'", credentialId: byArn }),
+    );
+    expect(pulled.failure).toBeUndefined();
+    expect(pulled.state).toBe(Workflow_State.SUCCEEDED);
+    expect(await story.rows("SELECT id FROM access.numbers WHERE id = 78")).toEqual([{ id: 78 }]);
+
     const inner = await story.local.aws.createAccessPoint({
       name: "inner-point",
       bucket,
@@ -273,6 +283,8 @@ describe("credentials", () => {
     });
     const vpc = await credential("VPC only", arn, inner.alias);
     expect(outcomes(await tested(vpc))[1]).toBe("REACH_BUCKET FAILED access_point_vpc_only");
+    const vpcByArn = await credential("VPC only by ARN", arn, inner.arn);
+    expect(outcomes(await tested(vpcByArn))[1]).toBe("REACH_BUCKET FAILED access_point_vpc_only");
     const run = await story.run(
       await story.courier({ feedId, pattern: "'point/'yyyy-MM-dd'.csv'", credentialId: vpc }),
     );

@@ -8,6 +8,7 @@ import {
 import { StageError } from "@sluice/errors";
 import type { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { BucketReference } from "./bucket-name.ts";
+import { assertEndpoint, toStoreEndpoint } from "./endpoint.ts";
 import type { Access, Connection, Limits, Platform } from "./options.ts";
 import { withRetries } from "./retry.ts";
 import {
@@ -70,8 +71,8 @@ export function createSession(options: SessionOptions): Session {
     bucket.kind === "access-point-arn"
       ? bucket.region
       : (connection.region ?? platform.region ?? "us-east-1");
-  const endpoint = connection.endpoint ?? platform.s3Endpoint;
-  if (endpoint !== undefined) assertEndpoint(endpoint);
+  const given = connection.endpoint ?? platform.s3Endpoint;
+  const endpoint = given === undefined ? undefined : toStoreEndpoint(given, bucket);
   if (platform.stsEndpoint !== undefined) assertEndpoint(platform.stsEndpoint);
 
   const clientFor = (keys: Keys | undefined): S3Client =>
@@ -269,21 +270,5 @@ function assertRole(which: string, arn: string): void {
   throw new StageError("connect", "invalid_credentials", `the ${which} role's ARN is not valid`, {
     seen: arn.slice(0, 100).replace(/[^\x20-\x7e]/g, "?"),
     expected: "arn:aws:iam::<account>:role/<name>",
-  });
-}
-
-/** Which hosts may be called is the operator's to say; here is what no endpoint may be. */
-function assertEndpoint(endpoint: string): void {
-  const url = URL.parse(endpoint);
-  if (
-    url !== null &&
-    (url.protocol === "http:" || url.protocol === "https:") &&
-    url.username === "" &&
-    url.password === ""
-  ) {
-    return;
-  }
-  throw new StageError("connect", "endpoint_refused", "the endpoint is not valid", {
-    expected: "an http or https address without user information",
   });
 }

@@ -231,6 +231,11 @@ function fromAnywhere(answer: AwsAnswer, who: string, options: StageErrorOptions
     const message = `our clock and that of ${who} are too far apart`;
     return new StageError("connect", "source_unavailable", message, options);
   }
+  // Nothing was sent, and nothing will be: what was asked for does not make a host name.
+  if (code === "ERR_INVALID_URL") {
+    const message = `the bucket's name and the endpoint of ${who} make no address together`;
+    return new StageError("connect", "endpoint_refused", message, options);
+  }
   if (status === undefined) {
     const message = `no whole answer came from ${who}`;
     return new StageError("connect", "source_unavailable", message, options);

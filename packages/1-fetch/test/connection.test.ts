@@ -2,6 +2,7 @@ import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { StageError } from "@sluice/errors";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Access, ConnectionCheck, S3Source, S3SourceOptions } from "../src/index.ts";
+import { translateAwsError } from "../src/translate-aws-error.ts";
 import {
   CUSTOMER_ACCOUNT,
   type CustomerBucket,
@@ -196,9 +197,11 @@ describe("the connection test", () => {
     const { bucket } = customer;
     const { alias, arn } = await customer.aws.createAccessPoint({ name: "reader", bucket });
     expect(outcomes(await open({ bucket: alias }).test())).toContain("READ ok");
-    // By its ARN an access point is a host of its own below the store's.
+    // By its ARN an access point is a host of its own below the store's; this machine's address has none.
     const endpoint = customer.aws.url.replace("127.0.0.1", "localhost");
-    expect(outcomes(await open({ bucket: arn, endpoint }).test())).toContain("READ ok");
+    for (const store of [endpoint, customer.aws.url]) {
+      expect(outcomes(await open({ bucket: arn, endpoint: store }).test())).toContain("READ ok");
+    }
     const vpc = await customer.aws.createAccessPoint({ name: "inner", bucket, isVpcOnly: true });
     const refusal = async (name: string): Promise<unknown> => {
       const checks = await open({
@@ -231,6 +234,30 @@ describe("the connection test", () => {
         rawMessage: expect.stringContaining("an access point for a VPC only"),
       },
     });
+  });
+});
+
+describe("an address that cannot be made", () => {
+  const arn = "arn:aws:s3:eu-west-1:111122223333:accesspoint/reader";
+
+  test.each(["http://192.0.2.1:9000", "https://[2001:db8::1]"])(
+    "of an access point's ARN and the IP address %s is refused before anything is sent",
+    (endpoint) => {
+      expect(() => open({ bucket: arn, endpoint })).toThrow(
+        expect.objectContaining({
+          stage: "connect",
+          code: "endpoint_refused",
+          expected: expect.stringContaining("alias"),
+        }),
+      );
+    },
+  );
+
+  test("is no outage of the store: nobody tries again", () => {
+    const error = Object.assign(new TypeError("Invalid URL"), { code: "ERR_INVALID_URL" });
+    const told = translateAwsError(error, { operation: "list", region: "eu-west-1" });
+    expect(told).toMatchObject({ code: "endpoint_refused", seen: "ERR_INVALID_URL" });
+    expect(told.retry).toBe("after_change");
   });
 });
 
