@@ -13,7 +13,7 @@ let line: CommandLine;
 let sluice: CommandLine["run"];
 beforeAll(async () => {
   story = await startStory();
-  line = await openCommandLine(story.local.url);
+  line = await openCommandLine(story.local);
   sluice = line.run;
 });
 afterAll(async () => {

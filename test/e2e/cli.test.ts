@@ -13,7 +13,7 @@ let sluice: CommandLine["run"];
 let json: CommandLine["json"];
 beforeAll(async () => {
   story = await startStory();
-  line = await openCommandLine(story.local.url);
+  line = await openCommandLine(story.local);
   ({ run: sluice, json } = line);
   await story.customer.put(`people/${DAY}.csv`, "id,name,points\n1,Ada,7\n2,Smith,x\n3,日向,9\n");
 });

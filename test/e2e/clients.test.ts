@@ -9,11 +9,13 @@ import {
   credentials,
   type GrpcObject,
   loadPackageDefinition,
+  Metadata,
   type ServiceClientConstructor,
   status,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { FeedService } from "@sluice/api/control/v1/feed_service_pb";
+import { withKey } from "@sluice/local";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { INTEGER, type Story, startStory } from "./story.ts";
 
@@ -52,11 +54,13 @@ test("a grpc-js client made of the .proto files gets the answers that the Connec
   );
   const v1 = ["sluice", "control", "v1"];
   const host = new URL(story.local.url).host;
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${story.local.adminKey}`);
   const call = async (service: string, method: string, request: object): Promise<unknown> => {
     const client = new (clientOf(loaded, [...v1, service]))(host, credentials.createInsecure());
     try {
       return await new Promise((resolve, reject) => {
-        client[method]?.(request, (error: Error | null, response: unknown) =>
+        client[method]?.(request, metadata, (error: Error | null, response: unknown) =>
           error ? reject(error) : resolve(response),
         );
       });
@@ -95,7 +99,11 @@ test.each([
 ] as const)("%s answers on the same port", async (_, createTransport, httpVersion) => {
   const client = createClient(
     FeedService,
-    createTransport({ baseUrl: story.local.url, httpVersion }),
+    createTransport({
+      baseUrl: story.local.url,
+      httpVersion,
+      interceptors: [withKey(story.local.adminKey)],
+    }),
   );
   expect((await client.getFeed({ id: feedId })).feed?.name).toBe("people");
   await expect(client.getFeed({ id: "nobody" })).rejects.toMatchObject({ code: Code.NotFound });
@@ -105,7 +113,10 @@ test("plain JSON over HTTP, as curl would send it", async () => {
   const ask = async (method: string, body: object): Promise<Response> =>
     await fetch(`${story.local.url}/sluice.control.v1.${method}`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${story.local.adminKey}`,
+      },
       body: JSON.stringify(body),
     });
   const found = await ask("FeedService/GetFeed", { id: feedId });

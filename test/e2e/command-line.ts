@@ -22,11 +22,14 @@ export interface CommandLine extends AsyncDisposable {
   json(args: readonly string[], input?: string): Promise<unknown>;
 }
 
-/** @param url The API's address; commands that call nothing need none. */
-export async function openCommandLine(url = ""): Promise<CommandLine> {
+/** Calls the API of `product`, with its first key; commands that call nothing need none. */
+export async function openCommandLine(
+  product: { readonly url: string; readonly adminKey: string } = { url: "", adminKey: "" },
+): Promise<CommandLine> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-cli-"));
   const PATH = `${BIN}${delimiter}${process.env.PATH}`;
-  const env = { PATH, HOME: folder, SLUICE_URL: url };
+  const { url, adminKey } = product;
+  const env = { PATH, HOME: folder, SLUICE_URL: url, SLUICE_API_KEY: adminKey };
   const run = async (args: readonly string[], input?: string): Promise<Ran> =>
     await new Promise((resolve) => {
       const child = execFile(join(BIN, "sluice"), args, { env, cwd: folder }, (error, out, err) =>

@@ -82,7 +82,7 @@ interface Said {
 }
 
 async function sluice(...args: readonly string[]): Promise<Said> {
-  const env = { PATH: `${BIN}:${process.env.PATH}`, SLUICE_URL: story.local.url };
+  const env = { PATH: `${BIN}:${process.env.PATH}`, SLUICE_URL: story.local.url, SLUICE_API_KEY: story.local.adminKey };
   return await new Promise((resolve) => {
     execFile(join(BIN, "sluice"), args, { env }, (error, out, err) =>
       resolve({ code: Number(error?.code ?? 0), out, err }),

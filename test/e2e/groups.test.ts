@@ -1,6 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { CourierGroupSchema } from "@sluice/api/control/v1/courier_group_pb";
 import { CourierGroupService } from "@sluice/api/control/v1/courier_group_service_pb";
 import {
@@ -32,9 +31,8 @@ let groups: Client<typeof CourierGroupService>;
 let notifications: Client<typeof NotificationService>;
 beforeAll(async () => {
   story = await startStory({ controlEnvironment: { SLUICE_FILE_WAIT_PAUSE_MS: "200" } });
-  const transport = createGrpcTransport({ baseUrl: story.local.url });
-  groups = createClient(CourierGroupService, transport);
-  notifications = createClient(NotificationService, transport);
+  groups = createClient(CourierGroupService, story.transport);
+  notifications = createClient(NotificationService, story.transport);
 });
 afterAll(async () => await story[Symbol.asyncDispose]());
 

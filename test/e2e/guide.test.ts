@@ -20,7 +20,7 @@ let product: Product | undefined;
 beforeAll(async () => {
   if (noBash) return;
   folder = await mkdtemp(join(tmpdir(), "sluice-guide-"));
-  product = await npmStart(join(folder, "data"));
+  product = await npmStart(join(folder, ".sluice"));
 });
 afterAll(async () => {
   if (noBash) return;

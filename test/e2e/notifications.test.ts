@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import {
   Notification_Kind as Kind,
   type Notification,
@@ -72,10 +71,7 @@ beforeAll(async () => {
       SLUICE_WEBHOOK_RETRY_MS: "100",
     },
   });
-  notifications = createClient(
-    NotificationService,
-    createGrpcTransport({ baseUrl: story.local.url }),
-  );
+  notifications = createClient(NotificationService, story.transport);
 });
 afterAll(async () => {
   await story[Symbol.asyncDispose]();

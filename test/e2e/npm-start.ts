@@ -1,5 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -10,6 +12,9 @@ export interface Product extends AsyncDisposable {
   readonly printed: string;
   /** The API's address, as printed. */
   readonly url: string;
+  /** An admin's key, and the file that it is in. */
+  readonly adminKey: string;
+  readonly adminKeyFile: string;
   readonly pid: number;
   /** Calls a method of the API by plain JSON. */
   call(method: string, request: object): Promise<unknown>;
@@ -52,15 +57,19 @@ export async function npmStart(dataDir: string): Promise<Product> {
   const printed = lines.join("\n");
   const url = /API \(.*\) +(http\S+)/.exec(printed)?.[1];
   if (url === undefined) throw new Error(`it ended with ${await exited}: ${await said}`);
+  const adminKeyFile = join(dataDir, "admin.key");
+  const adminKey = (await readFile(adminKeyFile, "utf8")).trim();
   return {
     printed,
     url,
+    adminKey,
+    adminKeyFile,
     pid,
     exited,
     async call(method, request) {
       const answer = await fetch(`${url}/sluice.control.v1.${method}`, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", authorization: `Bearer ${adminKey}` },
         body: JSON.stringify(request),
       });
       return await answer.json();

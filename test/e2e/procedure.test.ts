@@ -22,9 +22,13 @@ afterAll(async () => {
 });
 
 it("a client made of the .proto files by gRPC's own tooling goes through the whole procedure (SC-8, CO-5, CO-6, CO-7, CR-14, CR-20, CR-22, CR-24, CR-25, PV-4, RU-1)", async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, product.url, PROTO], {
-    timeout: 120_000,
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [SCRIPT, product.url, PROTO, product.adminKeyFile],
+    {
+      timeout: 120_000,
+    },
+  );
   const steps = stdout.trim().split("\n");
   expect(steps.at(-1)).toBe(`${steps.length - 1} steps, all as they should be`);
   expect(steps.length).toBeGreaterThan(14);

@@ -14,17 +14,17 @@ const README = new URL("../../README.md", import.meta.url);
 const missing = ["bash", "curl"].filter((name) => spawnSync(name, ["--version"]).status !== 0);
 if (missing.length > 0) console.warn(`there is no ${missing.join(", no ")} here: skipped`);
 
-let dataDir: string;
+let folder: string;
 let product: Product | undefined;
 beforeAll(async () => {
   if (missing.length > 0) return;
-  dataDir = await mkdtemp(join(tmpdir(), "sluice-readme-"));
-  product = await npmStart(dataDir);
+  folder = await mkdtemp(join(tmpdir(), "sluice-readme-"));
+  product = await npmStart(join(folder, ".sluice"));
 });
 afterAll(async () => {
   if (missing.length > 0) return;
   await product?.[Symbol.asyncDispose]();
-  await rm(dataDir, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 });
 
 /** The commands of a section, one text for each block. */
@@ -44,7 +44,7 @@ test.skipIf(missing.length > 0)(
     const script = ["set -e", ...blocks].join("\n").replaceAll(":8080/", `:${port}/`);
     expect(script).not.toContain("8080");
 
-    const { stdout } = await run("bash", ["-c", script], { timeout: 120_000 });
+    const { stdout } = await run("bash", ["-c", script], { cwd: folder, timeout: 120_000 });
     expect(stdout).toContain("sts:ExternalId");
     expect(stdout).toContain('"successful":true');
     expect(stdout).toContain("customers/2026-11-20.csv");

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { type ClickHouseClient, createClient as createClickHouse } from "@clickhouse/client";
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type FeedLoadSchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { CourierService } from "@sluice/api/control/v1/courier_service_pb";
@@ -22,6 +22,7 @@ import {
   type Local,
   type LocalOptions,
   startLocal,
+  withKey,
 } from "@sluice/local";
 
 export type FeedSpec = MessageInitShape<typeof FeedSpecSchema>;
@@ -31,6 +32,8 @@ export type FileSettings = Exclude<MessageInitShape<typeof FileSettingsSchema>, 
 /** What a story acts with: the whole product on real servers, its public API, and a customer. */
 export interface Story extends AsyncDisposable {
   readonly local: Local;
+  /** gRPC with an admin's key. */
+  readonly transport: Transport;
   readonly customer: Customer;
   /** A credential that opens the customer's bucket. */
   readonly credentialId: string;
@@ -88,7 +91,10 @@ export async function startStory(options: Omit<LocalOptions, "dataDir"> = {}): P
   });
   started.defer(async () => await clickhouse.close());
 
-  const transport = createGrpcTransport({ baseUrl: local.url });
+  const transport = createGrpcTransport({
+    baseUrl: local.url,
+    interceptors: [withKey(local.adminKey)],
+  });
   const credentials = createClient(CredentialService, transport);
   const feeds = createClient(FeedService, transport);
   const couriers = createClient(CourierService, transport);
@@ -114,6 +120,7 @@ export async function startStory(options: Omit<LocalOptions, "dataDir"> = {}): P
   const running = started.move();
   return {
     local,
+    transport,
     customer,
     credentialId,
     credentials,

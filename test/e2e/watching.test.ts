@@ -85,7 +85,7 @@ function sluice(args: readonly string[], more: Readonly<Record<string, string>> 
   let err = "";
   const interrupted = new AbortController();
   const code = runCli(args, {
-    env: { HOME: home, SLUICE_URL: story.local.url, ...more },
+    env: { HOME: home, SLUICE_URL: story.local.url, SLUICE_API_KEY: story.local.adminKey, ...more },
     isInteractive: false,
     columns: 100,
     out: (text) => void out.push(...text.trimEnd().split("\n")),

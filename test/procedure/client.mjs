@@ -1,12 +1,12 @@
 // What a team in another house has: the .proto files, and gRPC's own tooling. Nothing of this repository is imported.
-import { credentials, loadPackageDefinition } from "@grpc/grpc-js";
+import { credentials, InterceptingCall, loadPackageDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
 /**
  * A client of every service in `sluice.control.v1`, made of the .proto files below `folder`:
  * `await api.FeedService.getFeed({ id })`; a server stream is an async iterable.
  */
-export function connect(url, folder, files) {
+export function connect(url, folder, files, key) {
   const loaded = loadPackageDefinition(
     loadSync(files, {
       includeDirs: [folder],
@@ -19,7 +19,7 @@ export function connect(url, folder, files) {
   const { host } = new URL(url);
   const services = Object.entries(loaded.sluice.control.v1).filter(([, type]) => type.service);
   const clients = services.map(([name, Type]) => {
-    const client = new Type(host, credentials.createInsecure());
+    const client = new Type(host, credentials.createInsecure(), { interceptors: [withKey(key)] });
     return [name, client, toCalls(client, Type.service)];
   });
   return {
@@ -28,6 +28,17 @@ export function connect(url, folder, files) {
       for (const [, client] of clients) client.close();
     },
   };
+}
+
+/** Sends the API key with every call. */
+function withKey(key) {
+  return (options, next) =>
+    new InterceptingCall(next(options), {
+      start(metadata, listener, start) {
+        metadata.set("authorization", `Bearer ${key}`);
+        start(metadata, listener);
+      },
+    });
 }
 
 function toCalls(client, service) {

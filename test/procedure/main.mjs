@@ -1,17 +1,18 @@
 // The whole procedure of pulling data from Amazon S3, step by step, by a client that was made of the .proto files alone:
 //   npm start
-//   node test/procedure/main.mjs http://127.0.0.1:8080 proto
+//   node test/procedure/main.mjs http://127.0.0.1:8080 proto .sluice/admin.key
 // It wants the example customer that `npm start` makes, and says what each step saw.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "./client.mjs";
 
-const [, , url = "http://127.0.0.1:8080", folder = "proto"] = process.argv;
+const [, , url = "http://127.0.0.1:8080", folder = "proto", keyFile = ".sluice/admin.key"] =
+  process.argv;
 const V1 = "sluice/control/v1";
 const files = readdirSync(`${folder}/${V1}`)
   .filter((name) => name.endsWith("_service.proto"))
   .map((name) => `${V1}/${name}`);
-const api = connect(url, folder, files);
+const api = connect(url, folder, files, readFileSync(keyFile, "utf8").trim());
 const stamp = Date.now().toString(36);
 
 let steps = 0;

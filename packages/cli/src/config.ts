@@ -1,12 +1,16 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { CommanderError } from "commander";
+import { assertPrivate } from "./api-key.ts";
 import { usageError } from "./usage.ts";
 
 /** An installation of Sluice that commands can talk to. */
 export interface Profile {
   /** The API's address. */
   readonly url: string;
+  /** An API key for it. */
+  readonly key?: string;
 }
 
 /** What the profile file holds. */
@@ -39,8 +43,11 @@ export function readProfiles(env: Environment): Profiles {
     throw error;
   }
   try {
-    return toProfiles(JSON.parse(text));
+    const profiles = toProfiles(JSON.parse(text));
+    if (Object.values(profiles.profiles).some(({ key }) => key !== undefined)) assertPrivate(file);
+    return profiles;
   } catch (error) {
+    if (error instanceof CommanderError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw usageError(`${file} is not a profile file: ${reason}`);
   }
@@ -48,7 +55,10 @@ export function readProfiles(env: Environment): Profiles {
 
 export function writeProfiles(env: Environment, profiles: Profiles): void {
   const file = profileFile(env);
-  mkdirSync(dirname(file), { recursive: true });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  // It may hold keys. An older file keeps its mode when it is written: so it is set before as well.
+  writeFileSync(file, "", { flag: "a", mode: 0o600 });
+  chmodSync(file, 0o600);
   writeFileSync(file, `${JSON.stringify(profiles, undefined, 2)}\n`);
 }
 
@@ -83,7 +93,8 @@ function toProfiles(value: unknown): Profiles {
     if (!isObject(profile) || typeof profile.url !== "string") {
       throw new Error(`profiles.${name}.url is missing`);
     }
-    return [name, { url: assertUrl(profile.url) }];
+    const { url, key } = profile;
+    return [name, { url: assertUrl(url), ...(typeof key === "string" ? { key } : {}) }];
   });
   return {
     ...(typeof value.current === "string" ? { current: value.current } : {}),

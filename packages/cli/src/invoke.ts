@@ -1,11 +1,15 @@
 import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
+import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Profile } from "./config.ts";
 
 /** What calls go through. */
-export function connect({ url }: Profile): Transport {
-  return createConnectTransport({ baseUrl: url, httpVersion: "2" });
+export function connect({ url, key }: Profile): Transport {
+  const authorized: Interceptor = (next) => async (request) => {
+    if (key !== undefined) request.header.set("authorization", `Bearer ${key}`);
+    return await next(request);
+  };
+  return createConnectTransport({ baseUrl: url, httpVersion: "2", interceptors: [authorized] });
 }
 
 /** Calls a method of whatever kind: its answers as they come, one for a unary method. */

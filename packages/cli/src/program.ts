@@ -65,6 +65,9 @@ The address comes from --url, else SLUICE_URL, else the profile of --profile or 
 else the current profile, else http://127.0.0.1:8080. Commands that follow a run wait for an API that
 goes away: SLUICE_RECONNECT_SECONDS, 120 when not set.
 
+The API key comes from --key-file, else SLUICE_API_KEY, else the profile; on this machine also from what npm start
+keeps: admin.key in SLUICE_DATA_DIR, or in .sluice of the current folder. It is never printed.
+
 Exit codes: ${Object.entries(EXIT)
   .map(
     ([name, code]) =>

@@ -1,5 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { type Command, Option } from "commander";
+import { findApiKey } from "./api-key.ts";
 import { findProfile } from "./config.ts";
 import { connect } from "./invoke.ts";
 import type { Terminal } from "./terminal.ts";
@@ -18,6 +19,7 @@ export interface Session {
 interface Options {
   readonly url?: string;
   readonly profile?: string;
+  readonly keyFile?: string;
   readonly json?: boolean;
   readonly pick?: string;
 }
@@ -29,6 +31,9 @@ export function addSessionOptions(command: Command): Command {
   return command
     .addOption(new Option("--url <url>", "the API's address").helpGroup(GROUP))
     .addOption(new Option("--profile <name>", "a profile of the profile file").helpGroup(GROUP))
+    .addOption(
+      new Option("--key-file <path>", "a file with the API key to call with").helpGroup(GROUP),
+    )
     .addOption(new Option("--json", "answer in JSON, one message on each line").helpGroup(GROUP))
     .addOption(
       new Option("--pick <path>", "print one part of the JSON, as couriers[0].id").helpGroup(GROUP),
@@ -38,9 +43,10 @@ export function addSessionOptions(command: Command): Command {
 export function openSession(terminal: Terminal, command: Command): Session {
   const options: Options = command.opts();
   const profile = findProfile(terminal.env, options);
+  const key = findApiKey(terminal.env, options, profile);
   return {
     terminal,
-    transport: connect(profile),
+    transport: connect({ url: profile.url, ...(key === undefined ? {} : { key }) }),
     url: profile.url,
     json: options.json ?? false,
     pick: options.pick,

@@ -1,9 +1,13 @@
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
+import { type AccessConfig, readAccessConfig } from "./access/access-config.ts";
+import { type Environment, flag, text, whole, wrong } from "./settings.ts";
 
 /** Everything that the operator decides. */
 export interface ControlConfig {
+  /** Who may call, and how much. */
+  readonly access: AccessConfig;
   /** SLUICE_CONTROL_HOST. The address to listen on. */
   readonly host: string;
   /** SLUICE_CONTROL_PORT. 0 lets the system choose. */
@@ -46,6 +50,8 @@ export interface ControlConfig {
   readonly keepFailedMs: number;
   /** SLUICE_SHUTDOWN_GRACE_MS. Calls that last longer after a stop was asked for are cut off. */
   readonly shutdownGraceMs: number;
+  /** SLUICE_IDLE_TIMEOUT_MS. Requests that stop in the middle, and connections without calls, are closed after it. */
+  readonly idleTimeoutMs: number;
   /** SLUICE_REFLECTION. Whether strangers may ask for the API's description. */
   readonly reflection: boolean;
   /** SLUICE_EXIT_WITH_STDIN. Stops when stdin closes: a parent that is gone takes its child along. */
@@ -54,8 +60,6 @@ export interface ControlConfig {
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
 const ROLE_ARN = /^arn:aws[a-z-]*:iam::[0-9]{12}:role\/[A-Za-z0-9+=,.@_/-]{1,576}$/;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the settings. Throws an Error of one line that names the variable; a secret's value is never
@@ -68,10 +72,12 @@ export function readConfig(environment: Environment = process.env): ControlConfi
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw wrong("DATABASE_URL", "a postgres:// address");
   }
+  const dataDir = text(environment, "SLUICE_DATA_DIR") ?? ".sluice";
   return {
+    access: readAccessConfig(environment, controlDirectory({ dataDir })),
     host: text(environment, "SLUICE_CONTROL_HOST") ?? "127.0.0.1",
     port: whole(environment, "SLUICE_CONTROL_PORT", { fallback: 8080, min: 0, max: 65_535 }),
-    dataDir: text(environment, "SLUICE_DATA_DIR") ?? ".sluice",
+    dataDir,
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(masterKey === undefined ? {} : { masterKey }),
     platformRoleArn: readPlatformRole(environment),
@@ -122,13 +128,18 @@ export function readConfig(environment: Environment = process.env): ControlConfi
       min: 0,
       max: 600_000,
     }),
+    idleTimeoutMs: whole(environment, "SLUICE_IDLE_TIMEOUT_MS", {
+      fallback: 60_000,
+      min: 100,
+      max: 3_600_000,
+    }),
     reflection: flag(environment, "SLUICE_REFLECTION", true),
     exitWithStdin: flag(environment, "SLUICE_EXIT_WITH_STDIN", false),
   };
 }
 
 /** Where control keeps what is its own. */
-export function controlDirectory(config: ControlConfig): string {
+export function controlDirectory(config: Pick<ControlConfig, "dataDir">): string {
   return join(config.dataDir, "control");
 }
 
@@ -209,43 +220,4 @@ function readLogLevel(environment: Environment): string {
     throw wrong("SLUICE_LOG_LEVEL", `one of ${LOG_LEVELS.join(", ")}`, value);
   }
   return value;
-}
-
-/** Unset and empty are the same. */
-function text(environment: Environment, name: string): string | undefined {
-  const value = environment[name]?.trim();
-  return value === "" ? undefined : value;
-}
-
-function whole(
-  environment: Environment,
-  name: string,
-  range: { readonly fallback: number; readonly min: number; readonly max: number },
-): number {
-  const value = text(environment, name);
-  if (value === undefined) {
-    return range.fallback;
-  }
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || number < range.min || number > range.max) {
-    throw wrong(name, `a whole number from ${range.min} to ${range.max}`, value);
-  }
-  return number;
-}
-
-function flag(environment: Environment, name: string, fallback: boolean): boolean {
-  const value = text(environment, name);
-  if (value === undefined) {
-    return fallback;
-  }
-  if (value !== "0" && value !== "1") {
-    throw wrong(name, "0 or 1", value);
-  }
-  return value === "1";
-}
-
-function wrong(name: string, wanted: string, seen?: string): Error {
-  return new Error(
-    `${name}: expected ${wanted}${seen === undefined ? "" : `, got ${JSON.stringify(seen)}`}`,
-  );
 }

@@ -1,5 +1,6 @@
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AccessService } from "@sluice/api/control/v1/access_service_pb";
 import { CourierGroupService } from "@sluice/api/control/v1/courier_group_service_pb";
 import { CourierService } from "@sluice/api/control/v1/courier_service_pb";
 import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
@@ -13,6 +14,10 @@ import { Health } from "@sluice/api/grpc/health/v1/health_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { sql } from "kysely";
 import { type Logger, pino } from "pino";
+import { createAccess } from "./access/access.ts";
+import { ADDRESS } from "./access/caller.ts";
+import { provideFirstKeys } from "./access/first-key.ts";
+import { readOrMakeWorkerKey } from "./access/worker-key.ts";
 import { type ControlConfig, controlDirectory } from "./config.ts";
 import type { ControlContext } from "./context.ts";
 import {
@@ -41,7 +46,7 @@ import { createSourceService } from "./sources/source-service.ts";
 import { createCustomTableService } from "./tables/custom-table-service.ts";
 import { createDomainTableService } from "./tables/domain-table-service.ts";
 import { currentTenant } from "./tenant.ts";
-import { liveInspectUrls } from "./workers.ts";
+import { EVERY_TENANT, liveInspectUrls } from "./workers.ts";
 import { pinObjects } from "./workflow/actions/pin-objects.ts";
 import { createUploadArea } from "./workflow/actions/uploads.ts";
 import { createWorkflowEngine, type WorkflowEngine } from "./workflow/workflow-engine.ts";
@@ -55,6 +60,7 @@ export interface Control {
 }
 
 const SERVICES = [
+  AccessService,
   CredentialService,
   SourceService,
   FeedService,
@@ -82,7 +88,15 @@ export async function startControl(config: ControlConfig, logger?: Logger): Prom
         },
   );
   try {
-    await registerTenant(database.kysely, currentTenant(), secrets.keyId);
+    const { tenants, adminKeyFile, newAdminKey } = config.access;
+    for (const tenant of tenants) await registerTenant(database.kysely, tenant, secrets.keyId);
+    await provideFirstKeys({
+      kysely: database.kysely,
+      log,
+      tenants,
+      file: adminKeyFile,
+      makeAnother: newAdminKey,
+    });
     return await serve(config, database, secrets, log);
   } catch (error) {
     await database.close();
@@ -98,7 +112,13 @@ async function serve(
 ): Promise<Control> {
   const { kysely, handle } = database;
   const shutdown = new AbortController();
-  const inspect = createInspector({ findUrls: () => liveInspectUrls(kysely, currentTenant()) });
+  const workerKey = config.access.workerKey ?? readOrMakeWorkerKey(config.access.workerKeyFile);
+  const tenants = (): readonly string[] => config.access.tenants;
+  const access = createAccess({ ...config.access, kysely, log, workerKey });
+  const inspect = createInspector({
+    workerKey,
+    findUrls: () => liveInspectUrls(kysely, EVERY_TENANT),
+  });
   const context: ControlContext = {
     kysely,
     handle,
@@ -113,6 +133,7 @@ async function serve(
   const notifications = createNotifications({
     kysely,
     tenant: currentTenant,
+    tenants,
     secrets,
     log,
     allowedWebhookHosts: new Set(config.allowedWebhookHosts),
@@ -121,6 +142,7 @@ async function serve(
   });
   const engine = createWorkflowEngine({
     kysely,
+    tenants,
     log,
     leaseMs: config.leaseMs,
     retry: { maxAttempts: config.maxAttempts, firstDelayMs: config.retryDelayMs },
@@ -153,6 +175,7 @@ async function serve(
   const groups = createGroups({
     kysely,
     tenant: currentTenant,
+    tenants,
     secrets,
     log,
     engine,
@@ -162,14 +185,18 @@ async function serve(
   const listener = await listen({
     host: config.host,
     port: config.port,
+    idleTimeoutMs: config.idleTimeoutMs,
     ...(config.tls === undefined ? {} : { tls: config.tls }),
     handler: connectNodeAdapter({
       routes: (router) => {
         route(router, context, engine, config);
+        router.service(AccessService, access.service);
         router.service(CourierGroupService, groups.service);
         router.service(NotificationService, notifications.service);
       },
-      interceptors: [translateErrors(log), validateRequests],
+      interceptors: [translateErrors(log), access.interceptor, validateRequests],
+      contextValues: (request) =>
+        createContextValues().set(ADDRESS, request.socket.remoteAddress ?? ""),
       readMaxBytes: config.readMaxBytes,
       writeMaxBytes: config.writeMaxBytes,
       maxTimeoutMs: config.maxTimeoutMs,

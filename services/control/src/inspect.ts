@@ -1,7 +1,14 @@
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import {
+  type Client,
+  Code,
+  ConnectError,
+  createClient,
+  type Interceptor,
+} from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
 import { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
+import { workerAuthorization } from "./access/worker-key.ts";
 import { failureError } from "./stage-failure.ts";
 
 /** Asks an ingest worker to look at buckets, keys and tables. */
@@ -24,6 +31,8 @@ type InspectCall<T> = (
 
 /** How to find workers, and how long to wait for them. */
 export interface InspectorOptions {
+  /** Sent with every call: a worker answers nobody else. */
+  readonly workerKey: string;
   /** Where live workers serve InspectService, the best first. */
   readonly findUrls: () => Promise<readonly string[]>;
   /** After this time a worker counts as not answering. 30,000 when not set. */
@@ -34,7 +43,11 @@ export interface InspectorOptions {
 
 /** Makes the client of InspectService: gRPC, over cleartext HTTP/2 for http addresses. */
 export function createInspector(options: InspectorOptions): Inspector {
-  const { findUrls, timeoutMs = 30_000, readMaxBytes = 32 * 1024 * 1024 } = options;
+  const { workerKey, findUrls, timeoutMs = 30_000, readMaxBytes = 32 * 1024 * 1024 } = options;
+  const authorized: Interceptor = (next) => async (request) => {
+    request.header.set("authorization", workerAuthorization(workerKey));
+    return await next(request);
+  };
   const sessions = new Map<string, Http2SessionManager>();
 
   const connect = (url: string): Client<typeof InspectService> => {
@@ -51,7 +64,12 @@ export function createInspector(options: InspectorOptions): Inspector {
     }
     return createClient(
       InspectService,
-      createGrpcTransport({ baseUrl: url, sessionManager, readMaxBytes }),
+      createGrpcTransport({
+        baseUrl: url,
+        sessionManager,
+        readMaxBytes,
+        interceptors: [authorized],
+      }),
     );
   };
 
@@ -99,6 +117,8 @@ function translate(error: ConnectError): ConnectError {
     case Code.DeadlineExceeded:
     case Code.Canceled:
       return unavailable("the ingest worker does not answer", error);
+    case Code.Unauthenticated:
+      return unavailable("the ingest worker has another worker key than this service", error);
     case Code.Unimplemented:
       return unavailable("the ingest worker is too old for this call", error);
     default:

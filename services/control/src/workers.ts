@@ -6,6 +6,9 @@ import type { Tenant } from "./tenant.ts";
 /** A worker that has not asked for work for so long is taken for gone. */
 const LIVE_FOR_SECONDS = 90;
 
+/** Workers are the installation's: they work for every tenant. */
+export const EVERY_TENANT: Tenant = "*";
+
 /**
  * Keeps that a worker is alive, and where it serves InspectService. Called whenever it claims tasks.
  * `inspectUrl` is empty when it serves none. In the database, so that every replica knows.

@@ -3,6 +3,15 @@ import { readConfig } from "../src/config.ts";
 
 test("without settings it listens on this machine alone, and keeps its state in .sluice", () => {
   expect(readConfig({})).toEqual({
+    access: {
+      tenants: ["default"],
+      adminKeyFile: ".sluice/control/admin.key",
+      newAdminKey: false,
+      workerKeyFile: ".sluice/control/worker.key",
+      rateLimit: { perSecond: 200, burst: 1000 },
+      rememberKeyMs: 30_000,
+    },
+    idleTimeoutMs: 60_000,
     host: "127.0.0.1",
     port: 8080,
     dataDir: ".sluice",
@@ -68,6 +77,11 @@ describe("a wrong setting is one line that names the variable", () => {
     ["SLUICE_WEBHOOK_RETRY_MS", "soon"],
     ["SLUICE_REFLECTION", "yes"],
     ["SLUICE_EXIT_WITH_STDIN", "true"],
+    ["SLUICE_TENANTS", "Acme"],
+    ["SLUICE_TENANTS", "acme,"],
+    ["SLUICE_WORKER_KEY", "canary"],
+    ["SLUICE_RATE_PER_SECOND", "0"],
+    ["SLUICE_KEY_MEMORY_MS", "60001"],
   ])("%s=%s", (name, value) => {
     const environment =
       name === "SLUICE_TLS_CERT" ? { [name]: value, SLUICE_TLS_KEY: value } : { [name]: value };
@@ -84,5 +98,36 @@ describe("a wrong setting is one line that names the variable", () => {
 
   test("a certificate without its key", () => {
     expect(() => readConfig({ SLUICE_TLS_CERT: "cert.pem" })).toThrow("SLUICE_TLS_KEY");
+  });
+});
+
+describe("tokens", () => {
+  const OIDC = {
+    SLUICE_OIDC_ISSUER: "https://login.example",
+    SLUICE_OIDC_AUDIENCE: "sluice",
+    SLUICE_OIDC_JWKS: "https://login.example/keys",
+  };
+
+  test("are taken of one issuer for one audience, with signatures by public keys alone", () => {
+    expect(readConfig(OIDC).access.oidc).toEqual({
+      issuer: "https://login.example",
+      audience: "sluice",
+      jwks: "https://login.example/keys",
+      algorithms: ["RS256", "ES256"],
+      roleClaim: "sluice_role",
+      tenantClaim: "",
+    });
+  });
+
+  test.each([
+    ["SLUICE_OIDC_JWKS", "http://login.example/keys"],
+    ["SLUICE_OIDC_JWKS", "ftp://login.example/keys"],
+    ["SLUICE_OIDC_JWKS", ""],
+    ["SLUICE_OIDC_AUDIENCE", ""],
+    ["SLUICE_OIDC_ALGORITHMS", "HS256"],
+    ["SLUICE_OIDC_ALGORITHMS", "none"],
+    ["SLUICE_OIDC_ALGORITHMS", "RS256,"],
+  ])("%s=%s is refused", (name, value) => {
+    expect(() => readConfig({ ...OIDC, [name]: value })).toThrow(name);
   });
 });

@@ -43,7 +43,7 @@ export async function openGroups(database: Database): Promise<GroupHouse> {
   const secrets = createSecretBox(Buffer.alloc(32, 7));
   const shutdown = new AbortController();
   const tenant = (): string => house.tenant;
-  const shared = { kysely, tenant, log, secrets };
+  const shared = { kysely, tenant, tenants: () => [tenant()], log, secrets };
   const notifications = createNotifications({
     ...shared,
     allowedWebhookHosts: new Set(),

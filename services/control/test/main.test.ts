@@ -7,11 +7,12 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { postJson } from "./testing/control-under-test.ts";
+import { adminKeyIn, postJson } from "./testing/control-under-test.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const dataDir = mkdtempSync(join(tmpdir(), "sluice-main-"));
 afterAll(() => rmSync(dataDir, { recursive: true }));
+const key = (): string => adminKeyIn(dataDir);
 
 function run(environment: Readonly<Record<string, string>>): ChildProcess {
   return spawn(process.execPath, [MAIN], {
@@ -34,7 +35,11 @@ async function listening(child: ChildProcess): Promise<string> {
 test("it says where it listens, answers, and ends well at SIGTERM", async () => {
   const child = run({});
   const url = await listening(child);
-  const { status } = await postJson(`${url}/sluice.control.v1.SourceService/ListPlugins`, {});
+  const { status } = await postJson(
+    `${url}/sluice.control.v1.SourceService/ListPlugins`,
+    {},
+    key(),
+  );
   expect(status).toBe(200);
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
@@ -58,12 +63,18 @@ test("killed, it leaves a directory that the next one can use", async () => {
   const first = run({});
   const url = await listening(first);
   const api = `${url}/sluice.control.v1.SourceService`;
-  expect((await postJson(`${api}/CreateSource`, { source: { name: "kept" } })).status).toBe(200);
+  expect((await postJson(`${api}/CreateSource`, { source: { name: "kept" } }, key())).status).toBe(
+    200,
+  );
   first.kill("SIGKILL");
   await once(first, "exit");
   const second = run({});
   const again = await listening(second);
-  const { body } = await postJson(`${again}/sluice.control.v1.SourceService/ListSources`, {});
+  const { body } = await postJson(
+    `${again}/sluice.control.v1.SourceService/ListSources`,
+    {},
+    key(),
+  );
   expect(body.sources).toMatchObject([{ name: "kept" }]);
   second.kill("SIGINT");
   expect(await once(second, "exit")).toEqual([0, null]);

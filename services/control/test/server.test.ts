@@ -21,7 +21,11 @@ import {
 import { ServerReflection } from "@sluice/api/grpc/reflection/v1/reflection_pb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listen } from "../src/server/listen.ts";
-import { type ControlUnderTest, startControlUnderTest } from "./testing/control-under-test.ts";
+import {
+  authorized,
+  type ControlUnderTest,
+  startControlUnderTest,
+} from "./testing/control-under-test.ts";
 import { DATABASES, type TestDatabase } from "./testing/databases.ts";
 import { CRASH, type InspectDouble, startInspectDouble } from "./testing/inspect-double.ts";
 
@@ -44,6 +48,12 @@ afterAll(async () => {
   await database?.remove();
 });
 
+/** Where to call, with the key of an admin. */
+const keyed = (baseUrl: string) => ({
+  baseUrl,
+  interceptors: [authorized(`Bearer ${control.adminKey}`)],
+});
+
 const rejection = async (call: Promise<unknown>): Promise<ConnectError> => {
   try {
     await call;
@@ -55,22 +65,22 @@ const rejection = async (call: Promise<unknown>): Promise<ConnectError> => {
 
 describe("one port", () => {
   test.each([
-    ["gRPC over HTTP/2", (baseUrl: string) => createGrpcTransport({ baseUrl })],
+    ["gRPC over HTTP/2", (baseUrl: string) => createGrpcTransport({ ...keyed(baseUrl) })],
     [
       "Connect over HTTP/2",
-      (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "2" }),
+      (baseUrl: string) => createConnectTransport({ ...keyed(baseUrl), httpVersion: "2" }),
     ],
     [
       "Connect over HTTP/1.1",
-      (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "1.1" }),
+      (baseUrl: string) => createConnectTransport({ ...keyed(baseUrl), httpVersion: "1.1" }),
     ],
     [
       "gRPC-Web over HTTP/2",
-      (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "2" }),
+      (baseUrl: string) => createGrpcWebTransport({ ...keyed(baseUrl), httpVersion: "2" }),
     ],
     [
       "gRPC-Web over HTTP/1.1",
-      (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+      (baseUrl: string) => createGrpcWebTransport({ ...keyed(baseUrl), httpVersion: "1.1" }),
     ],
   ])("answers %s", async (_name, transport) => {
     const client = createClient(SourceService, transport(control.url));
@@ -85,7 +95,9 @@ describe("one port", () => {
     expect(status).toBe(200);
     expect(body.plugins[0].id).toBe("amazon-s3");
     const query = new URLSearchParams({ connect: "v1", encoding: "json", message: "{}" });
-    const got = await fetch(`${control.url}/sluice.control.v1.SourceService/ListPlugins?${query}`);
+    const got = await fetch(`${control.url}/sluice.control.v1.SourceService/ListPlugins?${query}`, {
+      headers: { authorization: `Bearer ${control.adminKey}` },
+    });
     expect(await got.json()).toEqual(body);
   });
 
@@ -156,9 +168,14 @@ test("with a certificate the whole API is served over TLS, gRPC and JSON alike",
   });
   const nodeOptions = { ca: readFileSync(fixture("tls-cert.pem"), "utf8") };
   const baseUrl = secure.url;
+  const interceptors = [authorized(`Bearer ${secure.adminKey}`)];
   for (const transport of [
-    createGrpcTransport({ baseUrl, nodeOptions }),
-    createConnectTransport({ baseUrl, nodeOptions, httpVersion: "1.1", useBinaryFormat: false }),
+    createGrpcTransport({ baseUrl, nodeOptions, interceptors }),
+    createConnectTransport({
+      ...{ baseUrl, nodeOptions, interceptors },
+      httpVersion: "1.1",
+      useBinaryFormat: false,
+    }),
   ]) {
     const { plugins } = await createClient(SourceService, transport).listPlugins({});
     expect(plugins).toHaveLength(1);

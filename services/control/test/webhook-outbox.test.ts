@@ -53,6 +53,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       return createNotifications({
         kysely: database.kysely,
         tenant: () => tenant,
+        tenants: () => [tenant],
         secrets: createSecretBox(Buffer.alloc(32, masterKey)),
         log: pino({ level: "silent" }),
         allowedWebhookHosts: new Set(["127.0.0.1"]),

@@ -108,6 +108,7 @@ export function openHouse(
   const engine = createWorkflowEngine({
     kysely,
     tenant: () => tenant,
+    tenants: () => [tenant],
     log: pino({ level: "silent" }),
     secretBox: createSecretBox(Buffer.alloc(32, 7)),
     taskSecrets: {

@@ -15,6 +15,8 @@ import { readConfig } from "../src/config.ts";
 import { startControl } from "../src/control.ts";
 import { type Database, openDatabase } from "../src/database/database.ts";
 import { MAX_DAYS } from "../src/workflow/days.ts";
+import { adminKeyIn, authorized } from "./testing/control-under-test.ts";
+import { WORKER_KEY } from "./testing/inspect-double.ts";
 import {
   doAll,
   doWell,
@@ -304,12 +306,18 @@ test("the service as it is deployed serves workflows and tasks over gRPC", {
 }, async () => {
   await using place = await makeStatePlace("PGlite");
   if (!("dataDir" in place.options)) throw new Error("PGlite has a directory");
-  const config = readConfig({ SLUICE_DATA_DIR: place.options.dataDir, SLUICE_CONTROL_PORT: "0" });
+  const config = readConfig({
+    SLUICE_DATA_DIR: place.options.dataDir,
+    SLUICE_CONTROL_PORT: "0",
+    SLUICE_WORKER_KEY: WORKER_KEY,
+  });
   const control = await startControl(config, pino({ level: "silent" }));
   try {
-    const transport = createGrpcTransport({ baseUrl: control.url });
-    const workflows = createClient(WorkflowService, transport);
-    const tasks = createClient(TaskService, transport);
+    const as = (authorization: string) =>
+      createGrpcTransport({ baseUrl: control.url, interceptors: [authorized(authorization)] });
+    const key = adminKeyIn(place.options.dataDir);
+    const workflows = createClient(WorkflowService, as(`Bearer ${key}`));
+    const tasks = createClient(TaskService, as(`Worker ${WORKER_KEY}`));
     expect((await workflows.listWorkflows({})).workflows).toEqual([]);
     expect((await tasks.claimTasks({ workerId: "w", capacity: 1, wait: {} })).leases).toEqual([]);
     const stale = tasks.heartbeat({ taskId: "nobody", attempt: 1 });

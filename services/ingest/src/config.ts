@@ -1,5 +1,6 @@
 import { availableParallelism, hostname, tmpdir } from "node:os";
 import { readLimits, type StageLimits } from "./limits.ts";
+import { readWorkerKey } from "./worker-key.ts";
 
 const MIB = 1024 * 1024;
 
@@ -9,6 +10,8 @@ export interface IngestConfig {
   readonly workerId: string;
   /** Where control listens: `http://host:port`, or https. */
   readonly controlUrl: string;
+  /** What control and this worker show each other. */
+  readonly workerKey: string;
   /** Tasks worked on at one time. */
   readonly capacity: number;
   /** Where InspectService listens; port 0 lets the system choose. */
@@ -103,6 +106,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
   return {
     workerId: text("SLUICE_WORKER_ID", `${hostname()}-${process.pid}-${Date.now().toString(36)}`),
     controlUrl: url("SLUICE_CONTROL_URL", "http://127.0.0.1:8080"),
+    workerKey: readWorkerKey(text("SLUICE_WORKER_KEY", ""), text("SLUICE_WORKER_KEY_FILE", "")),
     capacity: number("SLUICE_CAPACITY", Math.min(4, availableParallelism()), 1),
     inspectHost: text("SLUICE_INSPECT_HOST", "127.0.0.1"),
     inspectPort: number("SLUICE_INSPECT_PORT", 0, 0, 65_535),

@@ -8,6 +8,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { ChannelCredentials, Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { workerAuthorization } from "./worker-key.ts";
 
 export interface CallOptions {
   /** How long the answer may take. */
@@ -25,8 +26,8 @@ export interface GrpcClient {
   close(): void;
 }
 
-/** Opens one connection to `url`: cleartext HTTP/2 for http, TLS for https. */
-export function createGrpcClient(url: string): GrpcClient {
+/** Opens one connection to `url`: cleartext HTTP/2 for http, TLS for https. Every call shows the worker key. */
+export function createGrpcClient(url: string, workerKey: string): GrpcClient {
   const { protocol, host } = new URL(url);
   const credentials =
     protocol === "https:" ? ChannelCredentials.createSsl() : ChannelCredentials.createInsecure();
@@ -35,6 +36,9 @@ export function createGrpcClient(url: string): GrpcClient {
     "grpc.max_reconnect_backoff_ms": 2_000,
     "grpc.initial_reconnect_backoff_ms": 100,
   });
+
+  const metadata = new Metadata();
+  metadata.set("authorization", workerAuthorization(workerKey));
 
   return {
     async call<I extends DescMessage, O extends DescMessage>(
@@ -50,7 +54,7 @@ export function createGrpcClient(url: string): GrpcClient {
           (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
           (bytes: Buffer) => fromBinary(method.output, bytes),
           create(method.input, request),
-          new Metadata(),
+          metadata,
           { deadline: Date.now() + timeoutMs },
           (error: ServiceError | null, response?: MessageShape<O>) => {
             signal?.removeEventListener("abort", cancel);

@@ -14,8 +14,13 @@ export interface Ingest {
   close(): Promise<void>;
 }
 
-/** Starts a worker: it serves InspectService, and claims tasks from control until it is closed. */
+/** Starts a worker: it serves InspectService, and claims tasks from control until it is closed. Throws when it has no worker key. */
 export async function startIngest(config: IngestConfig, log: Logger): Promise<Ingest> {
+  if (config.workerKey === "") {
+    throw new Error(
+      "SLUICE_WORKER_KEY_FILE takes the path of control's worker key: neither of them answers those who don't show it",
+    );
+  }
   const warehouse = createWarehouse(config.clickhouse);
   const threads = createLoadThreadPool(config);
   const inspect = await serveGrpc({
@@ -23,10 +28,11 @@ export async function startIngest(config: IngestConfig, log: Logger): Promise<In
     handlers: inspectHandlers(config, warehouse, threads),
     host: config.inspectHost,
     port: config.inspectPort,
+    workerKey: config.workerKey,
     onUnexpected: (error, method) => log.error({ err: error, method }, "unexpected failure"),
   });
   const inspectUrl = config.inspectUrl || `http://${config.inspectHost}:${inspect.port}`;
-  const client = createGrpcClient(config.controlUrl);
+  const client = createGrpcClient(config.controlUrl, config.workerKey);
   const stop = new AbortController();
   const ended = runWorker({ config, client, warehouse, threads, inspectUrl, log }, stop.signal);
 

@@ -11,6 +11,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
   expect(workerId).toContain(String(process.pid));
   expect(config).toEqual({
     controlUrl: "http://127.0.0.1:8080",
+    workerKey: "",
     inspectHost: "127.0.0.1",
     inspectPort: 0,
     keepReplacedTables: true,

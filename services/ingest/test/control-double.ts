@@ -22,6 +22,8 @@ export interface ControlDouble extends AsyncDisposable {
   open(): Promise<void>;
 }
 
+const WORKER_KEY = "the-worker-key-of-the-tests-of-ingest";
+
 const refused = async (): Promise<never> => {
   throw new Error("the test did not expect this call");
 };
@@ -44,13 +46,14 @@ export async function serveControl(handlers: Partial<ControlHandlers>): Promise<
       },
       host: "127.0.0.1",
       port,
+      workerKey: WORKER_KEY,
       onUnexpected: (error, method) => unexpected.push([error, method]),
     });
     return server;
   };
   const { port } = await open(0);
   const url = `http://127.0.0.1:${port}`;
-  const client = createGrpcClient(url);
+  const client = createGrpcClient(url, WORKER_KEY);
   const close = async (): Promise<void> => {
     const closing = server;
     server = undefined;

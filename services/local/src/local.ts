@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LocalAws, startLocalAws } from "@sluice/local-aws";
 import { type LocalClickHouse, startLocalClickHouse } from "@sluice/local-clickhouse";
@@ -27,6 +28,10 @@ export interface LocalOptions {
 export interface Local extends AsyncDisposable {
   /** The API. */
   readonly url: string;
+  /** An API key of an admin, for those who call it. */
+  readonly adminKey: string;
+  /** The file that it is in. */
+  readonly adminKeyFile: string;
   readonly control: ChildService;
   /** The worker that runs now. */
   readonly ingest: ChildService;
@@ -61,6 +66,9 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       : undefined;
   const warehouse = options.clickhouse ?? toWarehouse(clickhouse);
 
+  const adminKeyFile =
+    options.controlEnvironment?.SLUICE_ADMIN_KEY_FILE || join(dataDir, "admin.key");
+  const workerKeyFile = join(dataDir, "worker.key");
   const startControl = async (port: number): Promise<ChildService> =>
     await startChildService({
       name: "control",
@@ -72,6 +80,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         SLUICE_DATA_DIR: join(dataDir, "control"),
         SLUICE_PLATFORM_ROLE_ARN: platform.roleArn,
         SLUICE_ALLOWED_ENDPOINTS: aws.url,
+        SLUICE_ADMIN_KEY_FILE: adminKeyFile,
+        // Somebody at this machine must always get in, whatever the database has seen before.
+        SLUICE_NEW_ADMIN_KEY: "1",
+        SLUICE_WORKER_KEY_FILE: workerKeyFile,
         ...options.controlEnvironment,
       },
     });
@@ -82,6 +94,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       logFile: join(dataDir, "logs", "ingest.log"),
       environment: {
         SLUICE_CONTROL_URL: control.url,
+        SLUICE_WORKER_KEY_FILE: workerKeyFile,
         CLICKHOUSE_URL: warehouse.url,
         CLICKHOUSE_USER: warehouse.username,
         CLICKHOUSE_PASSWORD: warehouse.password,
@@ -105,6 +118,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const { url } = control;
   return {
     url,
+    adminKey: readFileSync(adminKeyFile, "utf8").trim(),
+    adminKeyFile,
     aws,
     clickhouse,
     get control() {

@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
 import { type LocalConfig, readConfig } from "./config.ts";
 import { createCustomer } from "./customer.ts";
 import { type Local, startLocal } from "./local.ts";
+import { withKey } from "./with-key.ts";
 
 /** `npm start`: everything on this machine, until Ctrl-C. */
 
@@ -27,6 +30,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
 
 const { clickhouseUrl, clickhouseUser, clickhousePassword, environment } = config;
 const { clickhouseQueryUser, clickhouseQueryPassword } = config;
+const isFirstStart = !existsSync(join(config.dataDir, "admin.key"));
 const starting = startLocal({
   dataDir: config.dataDir,
   controlPort: config.controlPort,
@@ -61,6 +65,8 @@ if (local.clickhouse !== undefined) {
   console.log(`  ClickHouse                     ${local.clickhouse.url}
     to read with                 ${name} / ${password}`);
 }
+console.log(`  an admin's API key             ${isFirstStart ? local.adminKey : "as printed at the first start"}
+    kept in                      ${local.adminKeyFile}`);
 console.log(`
 An example customer's bucket, with customers/2026-11-20.csv in it
   bucket                         ${customer.bucket}
@@ -86,15 +92,23 @@ function ours(from: LocalConfig["environment"]): Record<string, string | undefin
     (name) =>
       (name.startsWith("SLUICE_") &&
         name !== "SLUICE_DATA_DIR" &&
-        name !== "SLUICE_CONTROL_PORT") ||
+        name !== "SLUICE_CONTROL_PORT" &&
+        name !== "SLUICE_API_KEY") ||
       name === "DATABASE_URL" ||
       name === "PATH",
   );
   return Object.fromEntries(names.map((name) => [name, from[name]]));
 }
 
-async function createExampleCustomer({ url, aws }: Local): ReturnType<typeof createCustomer> {
-  const credentials = createClient(CredentialService, createGrpcTransport({ baseUrl: url }));
+async function createExampleCustomer({
+  url,
+  adminKey,
+  aws,
+}: Local): ReturnType<typeof createCustomer> {
+  const credentials = createClient(
+    CredentialService,
+    createGrpcTransport({ baseUrl: url, interceptors: [withKey(adminKey)] }),
+  );
   const identity = await credentials.getPlatformIdentity({});
   const customer = await createCustomer(aws, {
     bucket: "example-customer",

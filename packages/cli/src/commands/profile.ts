@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { readKey } from "../api-key.ts";
 import { assertUrl, profileFile, readProfiles, writeProfiles } from "../config.ts";
 import { toTable } from "../print/table.ts";
 import type { Terminal } from "../terminal.ts";
@@ -13,12 +14,20 @@ export function addProfile(program: Command, terminal: Terminal): void {
     .description(`Installations to talk to, kept in ${profileFile(env)}`);
   profile
     .command("set")
-    .description("Keep an address under a name; the first becomes the current one")
+    .description(
+      "Keep an address, and its API key, under a name; the first becomes the current one",
+    )
     .argument("<name>", "of the profile")
     .argument("<url>", "the API's address")
-    .action((name: string, url: string) => {
+    .option("--key-file <path>", "a file with its API key, which the profile keeps")
+    .action((name: string, url: string, { keyFile }: { readonly keyFile?: string }) => {
       const { current = name, profiles } = readProfiles(env);
-      writeProfiles(env, { current, profiles: { ...profiles, [name]: { url: assertUrl(url) } } });
+      const key = keyFile === undefined ? undefined : readKey(keyFile);
+      if (keyFile !== undefined && key === undefined) {
+        throw usageError(`${keyFile}: there is no such file`);
+      }
+      const made = { url: assertUrl(url), ...(key === undefined ? {} : { key }) };
+      writeProfiles(env, { current, profiles: { ...profiles, [name]: made } });
     });
   profile
     .command("use")

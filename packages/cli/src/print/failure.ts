@@ -55,6 +55,9 @@ export function renderError(error: ConnectError, url: string): string {
   if (error.code === Code.Unavailable && error.findDetails(StageFailureSchema).length === 0) {
     return `${url} does not answer: ${error.rawMessage}\n  what to do    start it (npm start), or name another by --url, SLUICE_URL or a profile\n`;
   }
+  if (error.code === Code.Unauthenticated) {
+    return `unauthenticated: ${visible(error.rawMessage)}\n  what to do    name an API key by --key-file, SLUICE_API_KEY or a profile; an admin makes one by: sluice access create-api-key\n`;
+  }
   const failures = error.findDetails(StageFailureSchema).map(renderFailure);
   const others = otherDetails(error).map((json) => stringify(json, { lineWidth: 0 }));
   const fields = error

@@ -490,8 +490,50 @@ export interface CustomDomainTableTable extends ResourceColumns {
   columns: ColumnType<JsonValue, string | undefined, string>;
 }
 
+export interface ApiKeyTable {
+  tenant: string;
+  id: string;
+  number: Generated<number>;
+  name: string;
+  role: "viewer" | "operator" | "admin";
+  /** What the key begins with. */
+  prefix: string;
+  /** SHA-256 of the rest of the key. */
+  hash: Uint8Array;
+  create_time: CreateTime;
+  expire_time: Date | null;
+  last_use_time: Generated<Date | null>;
+  revoke_time: Generated<Date | null>;
+}
+
+/** What was done, by whom. A row never changes, and is never removed: the database refuses it. */
+export interface AuditEventTable {
+  tenant: string;
+  number: Generated<number>;
+  time: CreateTime;
+  actor_kind: "api_key" | "token" | "service";
+  actor: string;
+  /** Empty when a refused credential has none. */
+  role: "" | "viewer" | "operator" | "admin";
+  /** Service/Method. */
+  method: string;
+  resource: string;
+  /** "ok", or the code of the error. */
+  outcome: string;
+  address: string;
+}
+
+/** Which tenant a database of ClickHouse belongs to. */
+export interface WarehouseDatabaseTable {
+  name_key: string;
+  tenant: string;
+}
+
 /** Every table by its name. */
 export interface Schema {
+  api_key: ApiKeyTable;
+  audit_event: AuditEventTable;
+  warehouse_database: WarehouseDatabaseTable;
   custom_domain_table: CustomDomainTableTable;
   tenant: TenantTable;
   credential: CredentialTable;

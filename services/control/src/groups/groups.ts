@@ -3,6 +3,7 @@ import type { CourierGroupService } from "@sluice/api/control/v1/courier_group_s
 import type { Logger } from "pino";
 import { createLoop } from "../loop.ts";
 import type { RequestContext } from "../resources/request-id.ts";
+import { eachTenant, type Tenant } from "../tenant.ts";
 import type { Bell } from "../workflow/bell.ts";
 import type { WorkflowEngine } from "../workflow/workflow-engine.ts";
 import { createGroupRuns } from "./group-run-service.ts";
@@ -22,6 +23,8 @@ export interface GroupContext extends RequestContext {
 export interface GroupsOptions extends Omit<GroupContext, "scheduleBell"> {
   /** The longest time until what other replicas did is seen. Default 1,000. */
   readonly pollMs?: number;
+  /** Whose groups the clock starts. */
+  readonly tenants: () => readonly Tenant[];
 }
 
 /** Courier groups: as resources, their runs, and the clock that starts them. */
@@ -34,12 +37,12 @@ export interface Groups {
   stop(): Promise<void>;
 }
 
-export function createGroups({ pollMs, ...options }: GroupsOptions): Groups {
+export function createGroups({ pollMs, tenants, ...options }: GroupsOptions): Groups {
   const loop = createLoop({
     name: "courier groups",
     log: options.log,
     longestPauseMs: pollMs ?? 1_000,
-    round: () => scheduleRound(context),
+    round: () => eachTenant(tenants(), () => scheduleRound(context)),
   });
   const context: GroupContext = { ...options, scheduleBell: loop.bell };
   return {

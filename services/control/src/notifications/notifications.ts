@@ -3,6 +3,7 @@ import type { NotificationService } from "@sluice/api/control/v1/notification_se
 import type { Logger } from "pino";
 import { createLoop } from "../loop.ts";
 import type { RequestContext } from "../resources/request-id.ts";
+import { eachTenant, type Tenant } from "../tenant.ts";
 import { type Bell, createBell } from "../workflow/bell.ts";
 import { createNotificationReading } from "./notification-service.ts";
 import { createOutbox } from "./outbox.ts";
@@ -27,6 +28,8 @@ export interface NotificationContext extends RequestContext {
 export interface NotificationsOptions extends Omit<NotificationContext, "newsBell" | "pollMs"> {
   /** Default 1,000. */
   readonly pollMs?: number;
+  /** Whose webhooks are posted to. */
+  readonly tenants: () => readonly Tenant[];
 }
 
 /** Notifications: showing them, and posting them elsewhere. */
@@ -47,7 +50,7 @@ export function createNotifications(options: NotificationsOptions): Notification
     name: "webhook deliveries",
     log: options.log,
     longestPauseMs: pollMs,
-    round: (stopped) => outbox.round(stopped),
+    round: (stopped) => eachTenant(options.tenants(), () => outbox.round(stopped)),
   });
   return {
     service: { ...createNotificationReading(context), ...createWebhooks(context) },

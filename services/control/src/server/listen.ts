@@ -2,6 +2,7 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import { closeIdleSession, endSlowRequests } from "./idle.ts";
 import { handOver } from "./protocol-switch.ts";
 
 type Handler = ReturnType<typeof connectNodeAdapter>;
@@ -16,6 +17,8 @@ export interface ListenOptions {
   readonly handler: Handler;
   /** A connection that has not said what it speaks after this time is closed. 10,000 when not set. */
   readonly prefaceTimeoutMs?: number;
+  /** Requests that stop in the middle, and connections on which nothing is asked, end after it. 60,000 when not set. */
+  readonly idleTimeoutMs?: number;
 }
 
 /** A port that answers. */
@@ -42,7 +45,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("session", (session: http2.Http2Session) => keep(sessions, session));
+  server.on("session", (session: http2.Http2Session) => keep(sessions, session, options));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.host, () => {
@@ -63,12 +66,13 @@ export async function listen(options: ListenOptions): Promise<Listener> {
  * force; connections are looked at before it, or an HTTP/2 server, gets them.
  */
 function createClear(options: ListenOptions, sessions: Set<http2.Http2Session>): NetServer {
-  const http1 = http.createServer(
-    { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 30_000 },
-    options.handler,
-  );
-  const h2 = http2.createServer(http2Options(), options.handler);
-  h2.on("session", (session) => keep(sessions, session));
+  const http1 = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 30_000 });
+  // A request as a whole may take long, as an upload does: what is limited is its silence.
+  http1.requestTimeout = 0;
+  const handler = endSlowRequests(http1, options.handler, idleMs(options));
+  http1.on("request", handler);
+  const h2 = http2.createServer(http2Options(), handler);
+  h2.on("session", (session) => keep(sessions, session, options));
   const [serveHttp1] = http1.listeners("connection");
   if (serveHttp1 === undefined) {
     throw new Error("node:http no longer listens to connections");
@@ -88,10 +92,18 @@ function createTls(
   options: ListenOptions,
   tls: { readonly cert: string; readonly key: string },
 ): NetServer {
-  return http2.createSecureServer(
-    { ...http2Options(), ...tls, allowHTTP1: true, minVersion: "TLSv1.2" },
-    options.handler,
-  );
+  const server = http2.createSecureServer({
+    ...http2Options(),
+    ...tls,
+    allowHTTP1: true,
+    minVersion: "TLSv1.2",
+  });
+  server.on("request", endSlowRequests(server, options.handler, idleMs(options)));
+  return server;
+}
+
+function idleMs({ idleTimeoutMs }: ListenOptions): number {
+  return idleTimeoutMs ?? 60_000;
 }
 
 function http2Options(): http2.ServerOptions {
@@ -104,8 +116,13 @@ function http2Options(): http2.ServerOptions {
   };
 }
 
-function keep(sessions: Set<http2.Http2Session>, session: http2.Http2Session): void {
+function keep(
+  sessions: Set<http2.Http2Session>,
+  session: http2.Http2Session,
+  options: ListenOptions,
+): void {
   sessions.add(session);
+  closeIdleSession(session, idleMs(options));
   session.once("close", () => sessions.delete(session));
 }
 

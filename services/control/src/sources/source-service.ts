@@ -18,7 +18,7 @@ import { databaseNameFault } from "../resources/sql-name.ts";
 import { refuseField } from "../server/field-violations.ts";
 import { findPlugins } from "./plugins.ts";
 import { inferFileSettings, previewObject } from "./preview.ts";
-import { readSourceRow, toSource } from "./source-rows.ts";
+import { claimDatabase, readSourceRow, toSource } from "./source-rows.ts";
 
 /** Sources: where data comes from, and how it is grouped. */
 export function createSourceService(context: ControlContext): ServiceImpl<typeof SourceService> {
@@ -64,6 +64,7 @@ async function create(context: ControlContext, request: CreateSourceRequest): Pr
     refuseField(CreateSourceRequestSchema, "source.name", "source.name", fault);
   }
   return await makeOnce(context, call, makeId("src"), async (transaction, id) => {
+    await claimDatabase(transaction, context.tenant(), name);
     try {
       await transaction
         .insertInto("source")

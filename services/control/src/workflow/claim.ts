@@ -1,5 +1,6 @@
 import type { Lease } from "@sluice/api/ingest/v1/task_pb";
 import { sql } from "kysely";
+import { asTenant } from "../tenant.ts";
 import { inWorkflow, step } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
 import { secretsFailure } from "./failure.ts";
@@ -17,8 +18,29 @@ interface Claimed {
   readonly expireTime: Date;
 }
 
+/** Claims that were made, so that another tenant comes first each time. */
+let claims = 0;
+
+/** Leases up to `capacity` tasks of all tenants to a worker, at once. Who has many tasks keeps nobody waiting for ever. */
+export async function claimForAll(
+  context: EngineContext,
+  workerId: string,
+  capacity: number,
+): Promise<Lease[]> {
+  const tenants = context.tenants();
+  claims += 1;
+  const first = claims % Math.max(1, tenants.length);
+  const leases: Lease[] = [];
+  for (const tenant of [...tenants.slice(first), ...tenants.slice(0, first)]) {
+    const left = capacity - leases.length;
+    if (left <= 0) break;
+    leases.push(...(await asTenant(tenant, () => claimNow(context, workerId, left))));
+  }
+  return leases;
+}
+
 /** Leases up to `capacity` tasks to a worker, at once: none when none can be claimed now. */
-export async function claimNow(
+async function claimNow(
   context: EngineContext,
   workerId: string,
   capacity: number,

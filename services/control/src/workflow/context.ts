@@ -68,6 +68,8 @@ export interface UploadArea {
 export interface EngineContext {
   readonly kysely: Kysely<Schema>;
   readonly tenant: () => Tenant;
+  /** Whose tasks workers get. */
+  readonly tenants: () => readonly Tenant[];
   readonly secrets: TaskSecrets;
   /** For calls that are repeated with a request id. */
   readonly requests: RequestContext;

@@ -1,6 +1,27 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { asTenant } from "../tenant.ts";
 import type { Change } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
+
+/**
+ * Does a worker's call for the tenant whose task it names: workers work for all of them, and their credential names
+ * none. NOT_FOUND when there is no such task.
+ */
+export async function inTenantOfTask<T>(
+  { kysely, tenants }: EngineContext,
+  taskId: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const [only, ...others] = tenants();
+  if (only !== undefined && others.length === 0) return await asTenant(only, work);
+  const row = await kysely
+    .selectFrom("task")
+    .select("tenant")
+    .where("id", "=", taskId)
+    .executeTakeFirst();
+  if (row === undefined) throw noTask(taskId);
+  return await asTenant(row.tenant, work);
+}
 
 /** The workflow that a task belongs to, which never changes. NOT_FOUND when there is no such task. */
 export async function workflowOfTask(context: EngineContext, taskId: string): Promise<string> {

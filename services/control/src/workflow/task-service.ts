@@ -2,19 +2,20 @@ import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { Lease } from "@sluice/api/ingest/v1/task_pb";
 import type { ClaimTasksRequest, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import { claimNow } from "./claim.ts";
+import { claimForAll } from "./claim.ts";
 import type { EngineContext } from "./context.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { appendManifest } from "./manifest.ts";
 import { recordPublishIntent } from "./publish-intent.ts";
 import { completeTask, failAttempt, loseLease } from "./task-outcome.ts";
+import { inTenantOfTask } from "./task-row.ts";
 
 /** Hands tasks out to workers and takes their results. */
 export function createTaskService(context: EngineContext): ServiceImpl<typeof TaskService> {
   // Claims of one process take turns: at once they would all reach for the same tasks.
   let lastClaim: Promise<unknown> = Promise.resolve();
   const claimInTurn = (workerId: string, capacity: number): Promise<Lease[]> => {
-    const claim = lastClaim.then(() => claimNow(context, workerId, capacity));
+    const claim = lastClaim.then(() => claimForAll(context, workerId, capacity));
     lastClaim = claim.catch(() => undefined);
     return claim;
   };
@@ -24,25 +25,33 @@ export function createTaskService(context: EngineContext): ServiceImpl<typeof Ta
       return { leases: await waitForTasks(context, request, call.signal, claimInTurn) };
     },
     async heartbeat(request) {
-      const { stop, expireTime } = await heartbeat(context, request);
+      const { stop, expireTime } = await inTenantOfTask(context, request.taskId, () =>
+        heartbeat(context, request),
+      );
       return { stop, expireTime: timestampFromDate(expireTime) };
     },
     async appendManifest(request) {
-      await appendManifest(context, request);
+      await inTenantOfTask(context, request.taskId, () => appendManifest(context, request));
       return {};
     },
     async recordPublishIntent(request) {
-      return { intent: await recordPublishIntent(context, request) };
+      const intent = await inTenantOfTask(context, request.taskId, () =>
+        recordPublishIntent(context, request),
+      );
+      return { intent };
     },
     async completeTask(request) {
-      await completeTask(context, request);
+      await inTenantOfTask(context, request.taskId, () => completeTask(context, request));
       return {};
     },
     async failTask(request) {
       const { taskId, attempt, failure, progress } = request;
       if (failure === undefined)
         throw new ConnectError("failure: is required", Code.InvalidArgument);
-      return { willRetry: await failAttempt(context, taskId, attempt, failure, progress) };
+      const willRetry = await inTenantOfTask(context, taskId, () =>
+        failAttempt(context, taskId, attempt, failure, progress),
+      );
+      return { willRetry };
     },
   };
 }
@@ -76,6 +85,8 @@ async function waitForTasks(
 /** A caller that is gone never hears of its leases: they end here, not when they run out. */
 async function giveBack(context: EngineContext, leases: readonly Lease[]): Promise<void> {
   for (const { taskId, workflowId, attempt } of leases) {
-    await loseLease(context, { taskId, workflowId, attempt, onlyExpired: false });
+    await inTenantOfTask(context, taskId, () =>
+      loseLease(context, { taskId, workflowId, attempt, onlyExpired: false }),
+    );
   }
 }

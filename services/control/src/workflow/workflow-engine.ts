@@ -22,8 +22,8 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import type { Schema } from "../database/schema.ts";
 import type { SecretBox } from "../secrets/secret-box.ts";
-import { currentTenant, type Tenant } from "../tenant.ts";
-import { recordWorker } from "../workers.ts";
+import { currentTenant, eachTenant, type Tenant } from "../tenant.ts";
+import { EVERY_TENANT, recordWorker } from "../workers.ts";
 import { giveUpExpired } from "./actions/expire.ts";
 import { beginMember, type NewMember } from "./begin-member.ts";
 import { beginRefresh, type NewRefresh } from "./begin-refresh.ts";
@@ -63,8 +63,10 @@ export interface WorkflowEngineOptions {
   /** Keeps what was asked for with a request id. */
   readonly secretBox: SecretBox;
   readonly log: Logger;
-  /** Whose workflows these are. The installation's only tenant when not set. */
+  /** Whose workflow a call is about. That of the caller's credential when not set. */
   readonly tenant?: () => Tenant;
+  /** Whose tasks workers get, and whose workflows are looked after. */
+  readonly tenants: () => readonly Tenant[];
   /**
    * How long a worker may be silent before its tasks are given to others. Workers should send a
    * heartbeat at least three times as often. Default 15,000.
@@ -153,9 +155,11 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     log,
     leaseMs,
     tenant,
+    tenants: options.tenants,
     secrets: options.taskSecrets,
     requests: { kysely, tenant, secrets: options.secretBox },
-    recordWorker: (workerId, inspectUrl) => recordWorker(kysely, tenant(), workerId, inspectUrl),
+    recordWorker: (workerId, inspectUrl) =>
+      recordWorker(kysely, EVERY_TENANT, workerId, inspectUrl),
     edits: options.edits,
     uploads: options.uploads,
     maxUploadBytes: options.maxUploadBytes ?? 5 * 2 ** 30,
@@ -188,8 +192,10 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
   let sweep: Promise<void> = Promise.resolve();
   function sweepAfter(delayMs: number): void {
     later(delayMs, () => {
-      sweep = giveUpExpired(context)
-        .then(() => takeLostLeases(context))
+      sweep = eachTenant(options.tenants(), async () => {
+        await giveUpExpired(context);
+        return await takeLostLeases(context);
+      })
         // The database may be away for a while: the next round finds the same leases.
         .catch((error: unknown) => {
           log.warn({ err: error }, "expired leases and workflows were not looked for");

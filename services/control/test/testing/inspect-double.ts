@@ -20,6 +20,9 @@ export interface InspectDouble {
   close(): Promise<void>;
 }
 
+/** What control and workers show each other in these tests. */
+export const WORKER_KEY = "the-worker-key-of-the-tests-of-control";
+
 /** The passphrase that opens every key of the double. */
 export const RIGHT_PASSPHRASE = "canary-passphrase-5e1d";
 
@@ -39,6 +42,14 @@ export async function startInspectDouble(): Promise<InspectDouble> {
   };
   const server = createServer(
     connectNodeAdapter({
+      interceptors: [
+        (next) => async (request) => {
+          if (request.header.get("authorization") !== `Worker ${WORKER_KEY}`) {
+            throw new ConnectError("the worker key is needed here", Code.Unauthenticated);
+          }
+          return await next(request);
+        },
+      ],
       routes: (router) =>
         router.service(InspectService, {
           testConnection: ({ connection }) => {

@@ -16,6 +16,7 @@ import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import { readConfig } from "../config.ts";
 import { createCustomer } from "../customer.ts";
 import { startLocal } from "../local.ts";
+import { withKey } from "../with-key.ts";
 import { ask, askRow, type ClickHouseUser } from "./clickhouse-query.ts";
 import {
   BROKEN_CUSTOMERS,
@@ -49,7 +50,10 @@ const reader: ClickHouseUser = { url: clickhouseUrl, ...users.reader };
 const admin: ClickHouseUser = { url: clickhouseUrl, ...users.admin };
 say(`control ${local.url}   ClickHouse ${clickhouseUrl}   S3 and STS ${local.aws.url}`);
 
-const transport = createGrpcTransport({ baseUrl: local.url });
+const transport = createGrpcTransport({
+  baseUrl: local.url,
+  interceptors: [withKey(local.adminKey)],
+});
 const credentials = createClient(CredentialService, transport);
 const sources = createClient(SourceService, transport);
 const feeds = createClient(FeedService, transport);
