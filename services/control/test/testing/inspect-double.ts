@@ -101,6 +101,7 @@ export async function startInspectDouble(): Promise<InspectDouble> {
               },
             };
           },
+          checkCustomQuery: () => ({ columns: [{ name: "id" }] }),
           readRows: ({ feed, maxRows }) => {
             seeFeed(feed);
             return { rows: [{ values: { id: "1", maxRows } }] };
