@@ -50,7 +50,7 @@ export interface ControlConfig {
   readonly keepFailedMs: number;
   /** SLUICE_SHUTDOWN_GRACE_MS. Calls that last longer after a stop was asked for are cut off. */
   readonly shutdownGraceMs: number;
-  /** SLUICE_IDLE_TIMEOUT_MS. Requests that stop in the middle, and connections without calls, are closed after it. */
+  /** SLUICE_IDLE_TIMEOUT_MS. Requests that stop in the middle are ended after it. */
   readonly idleTimeoutMs: number;
   /** SLUICE_REFLECTION. Whether strangers may ask for the API's description. */
   readonly reflection: boolean;

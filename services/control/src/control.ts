@@ -182,6 +182,11 @@ async function serve(
     newsRing: () => notifications.ring(),
   });
   warmUp(SERVICES);
+  // Not in the library's type, and taken by it all the same.
+  const jsonOptions = {
+    ignoreUnknownFields: true,
+    textDecoder: new TextDecoder("utf-8", { fatal: true }),
+  };
   const listener = await listen({
     host: config.host,
     port: config.port,
@@ -197,6 +202,8 @@ async function serve(
       interceptors: [translateErrors(log), access.interceptor, validateRequests],
       contextValues: (request) =>
         createContextValues().set(ADDRESS, request.socket.remoteAddress ?? ""),
+      // Text that is not UTF-8 is refused, as it is in binary, and not repaired into something else.
+      jsonOptions,
       readMaxBytes: config.readMaxBytes,
       writeMaxBytes: config.writeMaxBytes,
       maxTimeoutMs: config.maxTimeoutMs,

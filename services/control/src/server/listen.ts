@@ -17,8 +17,13 @@ export interface ListenOptions {
   readonly handler: Handler;
   /** A connection that has not said what it speaks after this time is closed. 10,000 when not set. */
   readonly prefaceTimeoutMs?: number;
-  /** Requests that stop in the middle, and connections on which nothing is asked, end after it. 60,000 when not set. */
+  /** Requests that stop in the middle end after it. 60,000 when not set. */
   readonly idleTimeoutMs?: number;
+  /**
+   * Connections of HTTP/2 on which nothing is asked end after it. 1,200,000 when not set: more than what clients
+   * wait, so that they close first, and no call meets a connection that is being closed.
+   */
+  readonly idleConnectionMs?: number;
 }
 
 /** A port that answers. */
@@ -122,7 +127,7 @@ function keep(
   options: ListenOptions,
 ): void {
   sessions.add(session);
-  closeIdleSession(session, idleMs(options));
+  closeIdleSession(session, options.idleConnectionMs ?? 1_200_000);
   session.once("close", () => sessions.delete(session));
 }
 

@@ -1,6 +1,7 @@
-import { create, type DescMessage, type DescService } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescService, type Message } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
 import type { Interceptor } from "@connectrpc/connect";
-import { invalidRequest, isInside, violationsOf } from "./field-violations.ts";
+import { invalidRequest, isInside, isJudgedHastily, violationsOf } from "./field-violations.ts";
 
 /**
  * Methods whose resource can only be judged once the service has filled it in: an update names some
@@ -45,10 +46,24 @@ export function warmUp(services: readonly DescService[]): void {
 
 function assertValid(input: DescMessage, message: Parameters<typeof violationsOf>[1]): void {
   const left = resourceLeftToService(input);
-  const violations = violationsOf(input, message).filter(
-    (violation) => left === undefined || !isInside(violation, left),
-  );
+  const violations =
+    left !== undefined && isJudgedHastily(input, message)
+      ? violationsBeside(left, input, message)
+      : violationsOf(input, message).filter(
+          (violation) => left === undefined || !isInside(violation, left),
+        );
   if (violations.length > 0) {
     throw invalidRequest(violations);
   }
+}
+
+/** What is wrong with the rest of a request: the first thing wrong with its large resource would hide it. */
+function violationsBeside(
+  resource: string,
+  input: DescMessage,
+  message: Message,
+): ReturnType<typeof violationsOf> {
+  const field = input.fields.find(({ name }) => name === resource);
+  const rest = { ...message, [field?.localName ?? ""]: undefined };
+  return violationsOf(input, rest).filter(({ field: path }) => pathToString(path) !== resource);
 }
