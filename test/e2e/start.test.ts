@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -51,6 +51,14 @@ test("it prints where everything is, all of that answers, and Ctrl-C ends all of
   product = await npmStart(dataDir);
   const { printed } = product;
   expect(printed).toContain(dataDir);
+  expect(printed).toContain(product.adminKey);
+  expect((await stat(product.adminKeyFile)).mode & 0o777).toBe(0o600);
+  const stranger = await fetch(`${product.url}/sluice.control.v1.SourceService/ListSources`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+  });
+  expect(stranger.status).toBe(401);
   expect(await product.call("CredentialService/GetPlatformIdentity", {})).toMatchObject({
     platformRoleArn: expect.stringMatching(/^arn:aws:iam::/),
     externalId: expect.stringMatching(/./),
@@ -77,8 +85,9 @@ test("it prints where everything is, all of that answers, and Ctrl-C ends all of
   expect(stillThere(all)).toEqual([]);
 });
 
-test("started again, it has what was created; SIGKILL of it leaves no process behind", async () => {
+test("started again, it has what was created, and tells no key; SIGKILL of it leaves no process behind", async () => {
   product = await npmStart(dataDir);
+  expect(product.printed).not.toContain(product.adminKey);
   expect(await product.call("SourceService/ListSources", {})).toMatchObject({
     sources: [{ name: "kept" }],
   });
