@@ -38,7 +38,7 @@ let story: Story;
 let groups: Client<typeof CourierGroupService>;
 beforeAll(async () => {
   story = await startStory({ controlEnvironment: { SLUICE_FILE_WAIT_PAUSE_MS: "200" } });
-  groups = createClient(CourierGroupService, createGrpcTransport({ baseUrl: story.local.url }));
+  groups = createClient(CourierGroupService, story.transport);
 });
 afterAll(async () => await story[Symbol.asyncDispose]());
 
@@ -82,7 +82,11 @@ interface Said {
 }
 
 async function sluice(...args: readonly string[]): Promise<Said> {
-  const env = { PATH: `${BIN}:${process.env.PATH}`, SLUICE_URL: story.local.url, SLUICE_API_KEY: story.local.adminKey };
+  const env = {
+    PATH: `${BIN}:${process.env.PATH}`,
+    SLUICE_URL: story.local.url,
+    SLUICE_API_KEY: story.local.adminKey,
+  };
   return await new Promise((resolve) => {
     execFile(join(BIN, "sluice"), args, { env }, (error, out, err) =>
       resolve({ code: Number(error?.code ?? 0), out, err }),

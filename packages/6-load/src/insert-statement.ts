@@ -7,6 +7,7 @@ import {
   type Carriage,
   castRows,
   codedRows,
+  fieldSql,
   type PlannedCast,
   planCasts,
   planUsualCasts,
@@ -14,7 +15,6 @@ import {
   refusalsOf,
   sharedRows,
   updatedValue,
-  valueOf,
 } from "./plan-casts.ts";
 import { quoteIdentifier, quoteText } from "./quoting.ts";
 import { describeColumns, recordText } from "./record.ts";
@@ -208,7 +208,7 @@ function insertTaken(
   into: TableName,
   refused: string,
 ): string {
-  const named = (planned: PlannedCast): string => `(${valueOf(planned)} AS ${planned.value})`;
+  const named = (planned: PlannedCast): string => `(${fieldSql(planned)} AS ${planned.value})`;
   const insert = insertInto(feed, workflowId, casts, lineage, into, named);
   return `${insert} FROM (${sharedRows(casts, from)}) WHERE NOT (${refused})`;
 }

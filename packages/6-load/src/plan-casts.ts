@@ -112,7 +112,7 @@ function withColumns(
 
 /** The rows of `from` with `v<index>` beside what it has. */
 export function castRows(casts: readonly PlannedCast[], from: string): string {
-  const values = casts.map((planned) => ({ name: planned.value, sql: valueOf(planned) }));
+  const values = casts.map((planned) => ({ name: planned.value, sql: fieldSql(planned) }));
   return withColumns(values, sharedRows(casts, from));
 }
 
@@ -125,7 +125,7 @@ export function sharedRows(casts: readonly PlannedCast[], from: string): string 
 }
 
 /** SQL of a field's value, over `sharedRows`. */
-export function valueOf({ cast, field }: PlannedCast): string {
+export function fieldSql({ cast, field }: PlannedCast): string {
   return cast?.value ?? `CAST(NULL, ${quoteText(`Nullable(${fieldColumnType(field.type)})`)})`;
 }
 
