@@ -1,9 +1,11 @@
-import { gzipSync } from "node:zlib";
+import { spawnSync } from "node:child_process";
+import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { type CourierSchema, LoadOperation } from "@sluice/api/control/v1/courier_pb";
 import { ActionKind, Stage } from "@sluice/api/control/v1/failure_pb";
 import {
   ArchiveSettings_Kind,
+  Compression,
   type EntrySpecSchema,
 } from "@sluice/api/control/v1/file_settings_pb";
 import { type Workflow, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
@@ -241,3 +243,45 @@ test("an archive without entry specifications loads every file in it by the sett
     { id: 2, name: "b" },
   ]);
 });
+
+const compressedBy =
+  (tool: string) =>
+  (bytes: Uint8Array): Uint8Array =>
+    spawnSync(tool, ["-c"], { input: bytes }).stdout;
+const lacks = (tool: string): boolean => spawnSync(tool, ["--version"]).error !== undefined;
+
+/** The ways to compress a tar; those whose tool is not on this machine are skipped, and say so. */
+const TARS: readonly [string, (bytes: Uint8Array) => Uint8Array, Compression, boolean][] = [
+  ["tar.gz", (bytes) => gzipSync(bytes), Compression.UNSPECIFIED, false],
+  ["tar.zst", (bytes) => zstdCompressSync(bytes), Compression.UNSPECIFIED, false],
+  ["tar.bz2", compressedBy("bzip2"), Compression.UNSPECIFIED, lacks("bzip2")],
+  ["tar.xz", compressedBy("xz"), Compression.UNSPECIFIED, lacks("xz")],
+  // Brotli has no mark of its own: it has to be said.
+  ["tar.br", (bytes) => brotliCompressSync(bytes), Compression.BROTLI, false],
+];
+
+describe.each(TARS)(
+  "%s loads every file in it (PV-6)",
+  (name, compress, compression, isSkipped) => {
+    test.skipIf(isSkipped)(
+      `${name}${isSkipped ? " (skipped: its tool is not installed)" : ""}`,
+      async () => {
+        const table = name.replace(".", "_");
+        const feedId = await story.feed("archives", table, NAMES);
+        const files: [string, Uint8Array][] = [
+          ["a.csv", csv("1,a")],
+          ["d/b.csv", csv("2,b")],
+        ];
+        await story.customer.put(`every.${name}`, compress(tar(files)));
+        const settings = { ...CSV, compression, archive: { kind: ArchiveSettings_Kind.TAR } };
+        const courierId = await story.courier({ feedId, key: `every.${name}`, settings });
+        const workflow = await story.run(courierId, DAY);
+        expect(workflow.failure).toBeUndefined();
+        expect(await story.rows(`SELECT id, name FROM archives.${table} ORDER BY id`)).toEqual([
+          { id: 1, name: "a" },
+          { id: 2, name: "b" },
+        ]);
+      },
+    );
+  },
+);
