@@ -33,6 +33,11 @@ test("gives back any range of the stream, and leaves nothing behind", async () =
   expect(await readdir(directory)).toEqual([]);
 });
 
+test("takes one byte less than its limit", async () => {
+  await using held = await spool(chunked(sample, 700), { directory, maxSpoolBytes: 5001, toError });
+  expect(held.size).toBe(5000);
+});
+
 test("stops its source and removes the file when the limit is passed", async () => {
   const source = probe(chunked(sample, 700));
   await expect(spool(source, { directory, maxSpoolBytes: 4999, toError })).rejects.toMatchObject({
