@@ -50,12 +50,21 @@ describe("parseJson of records", () => {
   });
 
   test.each([
-    ['[{"a":1},{"a":2,}]', 2, 16, "a key in double quotes is expected"],
+    [
+      '[{"a":1},{"a":2,}]',
+      2,
+      16,
+      "a key in double quotes is expected, not }: no comma stands before it",
+    ],
     ['[{"a":1},{"a":2]', 2, 15, "a comma or } is expected"],
     ['[{"a":1} {"a":2}]', 2, 9, "a comma or ] is expected"],
-    ['[{"a":1},]', 2, 9, "a value is expected"],
+    ['[{"a":1},]', 2, 9, "a value is expected, not ]: no comma stands before it"],
+    ['[{"a":NaN}]', 1, 6, "a value is expected, not N: NaN and None are no values of JSON"],
+    ['[{"a":-Infinity}]', 1, 7, "a digit is expected, not I: -Infinity is no value of JSON"],
+    ['[{"a":}]', 1, 6, "a value is expected, not }: a value is missing before it"],
+    ['[{"a":1,"b":[1,]}]', 1, 15, "a value is expected, not ]: no comma stands before it"],
     ['[{"a":1}}', 2, 8, "a comma or ] is expected"],
-    ['[,{"a":1}]', 1, 1, "a value is expected"],
+    ['[,{"a":1}]', 1, 1, "a value is expected, not another comma"],
     ["nonsense", 1, 1, "only true, false and null are words"],
     ["{'a':1}", 1, 1, "a key in double quotes is expected"],
     ['[{"a":1}] x', 2, 10, "the text ends before this"],

@@ -64,9 +64,12 @@ export function resolveColumns(feed: Feed, columns: readonly SourceColumn[]): Co
   const { plan, differences } = matchColumns(feed, columns);
   const errors = differences.filter(({ isError }) => isError);
   if (errors.length > 0) {
+    const messages = errors.map(({ message }) => message);
+    // Text alone has no columns when it has no line: whoever sent nothing is not helped by a list of fields.
+    const empty = "the file is empty: it has neither a header nor a record";
     throw mismatch(
       feed,
-      errors.map(({ message }) => message),
+      columns.length === 0 ? [empty, ...messages] : messages,
       columns.map(({ name, path }) => path ?? name),
     );
   }

@@ -30,6 +30,12 @@ describe("resolving columns", () => {
     ]);
   });
 
+  test("says that a file without columns is empty, before it lists what is absent", () => {
+    expect(() => resolveColumns(feed, [])).toThrow(
+      'the file is empty: it has neither a header nor a record; the primary key column "Customer ID" is absent',
+    );
+  });
+
   test("lists every difference in one error", () => {
     const columns = [...textColumns(["V", "v2"]), { name: "w", type: "Nullable(Bool)" }];
     let failure: unknown;

@@ -67,7 +67,12 @@ export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cu
     end = skipSpace(scan, bytes, end);
     const c = bytes[end];
     if (end >= windowEnd || c === LF || c === CR) return end;
-    return stop(scan, end, "more than one record stands on the line");
+    const isComma = c === COMMA;
+    return stop(
+      scan,
+      end,
+      isComma ? "a comma stands behind the record" : "more than one record stands on the line",
+    );
   }
 
   /** Takes the line from `from` to `end`, which holds one whole text. */

@@ -1,4 +1,5 @@
 import { BACKSLASH, QUOTE, type Scan, SPACE, stop, stopAtLimit } from "./scan.ts";
+import { digitExpected, valueExpected } from "./unexpected.ts";
 
 /** The bytes that may stand behind a backslash, `u` apart. */
 const ESCAPES: Uint8Array = flags('"\\/bfnrt');
@@ -107,9 +108,9 @@ function endOfNumber(scan: Scan, bytes: Uint8Array, from: number): number {
   let c = bytes[i] as number;
   if (c === MINUS) {
     c = bytes[++i] as number;
-    if (c < ZERO || c > NINE) return stop(scan, i, "a digit is expected");
+    if (c < ZERO || c > NINE) return stop(scan, i, digitExpected(c));
   } else if (c < ZERO || c > NINE) {
-    return stop(scan, i, "a value is expected");
+    return stop(scan, i, valueExpected(c));
   }
   if (c === ZERO) {
     c = bytes[++i] as number;

@@ -24,6 +24,7 @@ import {
   stopAtKeyBytes,
   stopAtKeys,
 } from "./skip-value.ts";
+import { keyExpected } from "./unexpected.ts";
 
 const LOWER_N = 0x6e;
 
@@ -100,7 +101,7 @@ function scanObject(
   if (bytes[i] === CLOSE_BRACE) return i + 1;
   let previous: Spelling | undefined;
   for (let count = 1; ; count++) {
-    if (bytes[i] !== QUOTE) return stop(scan, i, "a key in double quotes is expected");
+    if (bytes[i] !== QUOTE) return stop(scan, i, keyExpected(bytes[i]));
     i++;
     const likely = previous === undefined ? names.first : previous.next;
     let spelling = guess(names, likely, bytes, i);

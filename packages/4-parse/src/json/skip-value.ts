@@ -13,6 +13,7 @@ import {
   stop,
   stopAtLimit,
 } from "./scan.ts";
+import { keyExpected } from "./unexpected.ts";
 
 /**
  * Checks the value that begins at `from`, whatever it is, by the whole grammar, and gives the position
@@ -72,7 +73,7 @@ export function skipValue(scan: Scan, bytes: Uint8Array, from: number, depth: nu
 
 /** Passes a key, its colon and the blanks around them, up to the member's value. */
 function skipKey(scan: Scan, bytes: Uint8Array, from: number, level: number): number {
-  if (bytes[from] !== QUOTE) return stop(scan, from, "a key in double quotes is expected");
+  if (bytes[from] !== QUOTE) return stop(scan, from, keyExpected(bytes[from]));
   const end = endOfString(scan, bytes, from + 1);
   if (end < 0) return STOPPED;
   if (end - from - 1 > scan.limits.maxKeyBytes) return stopAtKeyBytes(scan, end);

@@ -24,6 +24,7 @@ import { commaOr, skipValue, stopAtDepth, stopAtKeyBytes, stopAtKeys } from "./s
 import { fatal, moreThanOne, recordTooLarge } from "./text-errors.ts";
 import { beginHead, createTextHead, keepHead, refuseText } from "./text-head.ts";
 import { createTrail, type Frame } from "./trail.ts";
+import { keyExpected } from "./unexpected.ts";
 
 /** What the next token may be. */
 type Expected =
@@ -157,7 +158,7 @@ export function createTextCut(
   function takeKey(window: Window, i: number, frame: Frame | undefined): number {
     const { bytes } = window;
     if (bytes[i] !== QUOTE || frame === undefined) {
-      return stop(scan, i, "a key in double quotes is expected");
+      return stop(scan, i, keyExpected(bytes[i]));
     }
     const end = endOfString(scan, bytes, i + 1);
     if (end < 0) return STOPPED;
