@@ -304,6 +304,12 @@ test("more broken rows than the feed allows: cast/threshold_exceeded, and the ro
     { key: "ragged.csv" },
     { stage: Stage.CAST, code: "threshold_exceeded", action: ActionKind.THRESHOLD_EXCEEDED },
   );
+  expect(workflow.failure?.coordinate).toMatchObject({
+    bucket: story.customer.bucket,
+    key: "ragged.csv",
+    etag: expect.stringMatching(/^"[0-9a-f]{32}"$/),
+    row: 1n,
+  });
   const { rejects } = await story.tables.listRejects({ feedId, workflowId: workflow.id });
   expect(rejects.map(({ row, stage, code, key }) => ({ row, stage, code, key }))).toEqual(
     [1n, 2n, 3n].map((row) => ({ row, stage: "parse", code: "malformed", key: "ragged.csv" })),

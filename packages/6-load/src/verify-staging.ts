@@ -7,6 +7,9 @@ import type { Warehouse } from "./warehouse.ts";
 export interface SentObject {
   readonly key: string;
   readonly rows: number;
+  /** Where it lies and which version was read: for the place of an error. */
+  readonly bucket?: string;
+  readonly etag?: string;
 }
 
 export interface VerifyOptions {
@@ -69,14 +72,13 @@ export async function verifyStaging(options: VerifyOptions): Promise<StagedTotal
   const rejected = sum(refused.values());
   const rows = sum(staged.values());
   if (rejected * 100 > feed.errorThresholdPercent * (rows + rejected)) {
-    throw await thresholdExceeded(warehouse, feed, rejects, rows + rejected, rejected);
+    throw await thresholdExceeded(options, rejects, rows + rejected, rejected);
   }
   return { rows, rejected };
 }
 
 async function thresholdExceeded(
-  warehouse: Warehouse,
-  feed: Feed,
+  { warehouse, feed, sent }: VerifyOptions,
   rejects: string,
   rows: number,
   rejected: number,
@@ -88,6 +90,7 @@ async function thresholdExceeded(
     `SELECT _file AS file, _entry AS entry, toString(_row) AS row, field FROM ${rejects} ORDER BY file, entry, _row LIMIT ${FIRST_REJECTS}`,
   );
   const [start] = first;
+  const { bucket, etag } = sent.find(({ key }) => key === start?.file) ?? {};
   const places = first.map(
     ({ file, entry, row, field }) =>
       `${file}${entry === "" ? "" : ` (${entry})`} row ${row}${field === "" ? "" : ` field ${field}`}`,
@@ -98,6 +101,8 @@ async function thresholdExceeded(
     `${rejected} of ${rows} rows were rejected, more than ${feed.errorThresholdPercent} %: ` +
       `${kinds.map(({ kind, n }) => `${n} x ${kind}`).join(", ")}; first ${places.join(", ")}`,
     {
+      ...(bucket && { bucket }),
+      ...(etag && { etag }),
       ...(start === undefined ? {} : { key: start.file, row: Number(start.row) }),
       ...(start === undefined || start.entry === "" ? {} : { entry: start.entry }),
       ...(start === undefined || start.field === "" ? {} : { column: start.field }),

@@ -201,7 +201,7 @@ test("verification sums an object's entries, and judges the threshold for the wh
       feed: { ...feed, errorThresholdPercent },
       workflowId: "w",
       sent: [
-        { key: "a.zip", rows },
+        { key: "a.zip", rows, bucket: "theirs", etag: '"1"' },
         { key: "b", rows: 5 },
       ],
     });
@@ -212,5 +212,6 @@ test("verification sums an object's entries, and judges the threshold for the wh
     stage: "cast",
     code: "threshold_exceeded",
     seen: "10.00 %",
+    coordinate: { bucket: "theirs", key: "a.zip", etag: '"1"', entry: "1", row: 2 },
   });
 });

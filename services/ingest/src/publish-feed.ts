@@ -44,7 +44,7 @@ export async function publishFeed(
           warehouse,
           feed,
           workflowId,
-          sent: work.sent.map(({ key, rows }) => ({ key, rows: Number(rows) })),
+          sent: work.sent.map((object) => ({ ...object, rows: Number(object.rows) })),
         });
     } catch (error) {
       // Every object was verified when its load ended: what was refused may be read.

@@ -334,16 +334,26 @@ async function sentFor(
 ): Promise<PublishWork["sent"]> {
   const loads = await kysely
     .selectFrom("task")
-    .select(["key", "done_rows", "done_rejected_rows", "variant"])
-    .where("tenant", "=", tenant)
-    .where("workflow_id", "=", workflow_id)
+    .leftJoin("manifest_object as object", (join) =>
+      join
+        .onRef("object.tenant", "=", "task.tenant")
+        .onRef("object.workflow_id", "=", "task.workflow_id")
+        .onRef("object.page", "=", "task.page")
+        .onRef("object.position", "=", "task.position"),
+    )
+    .select(["task.key", "done_rows", "done_rejected_rows", "variant"])
+    .select(["object.bucket", "object.etag"])
+    .where("task.tenant", "=", tenant)
+    .where("task.workflow_id", "=", workflow_id)
     .where("feed_id", "=", feedId)
     .where("kind", "=", "load")
     .orderBy("number")
     .execute();
-  return loads.map(({ key, done_rows, done_rejected_rows, variant }) =>
+  return loads.map(({ key, bucket, etag, done_rows, done_rejected_rows, variant }) =>
     create(SentObjectSchema, {
       key,
+      bucket: bucket ?? "",
+      etag: etag ?? "",
       // Of a file that a query reads nothing is staged for the feed but what could not be read.
       rows: BigInt(variant === "query_file" ? done_rejected_rows : done_rows),
     }),
