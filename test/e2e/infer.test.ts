@@ -274,6 +274,35 @@ describe("fields", () => {
   });
 });
 
+it("a message is opened by the credential whose key it names (PV-2, PV-4)", async () => {
+  const ids: string[] = [];
+  for (const name of ["right", "wrong"]) {
+    const { privateKey, publicKey } = await generateKey({ userIDs: [{ name }] });
+    const { credential } = await story.credentials.createCredential({
+      credential: { name, kind: { case: "pgp", value: { privateKeyBlock: privateKey } } },
+    });
+    ids.push(credential?.id ?? "");
+    if (name === "wrong") continue;
+    const message = await createMessage({ text: "id,name\n1,Ada\n2,Bo\n" });
+    const encryptionKeys = await readKey({ armoredKey: publicKey });
+    await story.customer.put("key.pgp", await encrypt({ message, encryptionKeys }));
+    const hidden = await encrypt({ message, encryptionKeys, wildcard: true });
+    await story.customer.put("hidden.pgp", hidden);
+  }
+  for (const key of ["key.pgp", "hidden.pgp"]) {
+    const { inferred } = await story.sources.inferFileSettings({
+      credentialId: story.credentialId,
+      key,
+    });
+    expect(inferred?.failure).toBeUndefined();
+    expect(inferred?.settings?.encryption).toMatchObject({
+      case: "pgp",
+      value: { credentialId: ids[0] },
+    });
+    expect(inferred?.settings?.format.case).toBe("delimited");
+  }
+});
+
 describe("what cannot be told", () => {
   it("names the keys that a message wants, when no credential has one (PV-2)", async () => {
     const { publicKey } = await generateKey({ userIDs: [{ name: "elsewhere" }] });

@@ -5,4 +5,5 @@ export {
   limitsOf as decryptLimitsOf,
 } from "./limits.ts";
 export { inspectPrivateKeys, type PrivateKeyFacts } from "./private-keys.ts";
+export { type Recipients, readRecipients } from "./read-recipients.ts";
 export { inspectSignerKeys, type SignerKeyFacts } from "./signer-keys.ts";

@@ -6,7 +6,7 @@ import {
 import type { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
 import type { CustomTableChange } from "@sluice/api/ingest/v1/table_change_pb";
 import type { Connection, FeedVersion } from "@sluice/api/ingest/v1/task_pb";
-import { inspectPrivateKeys, inspectSignerKeys } from "@sluice/decrypt";
+import { inspectPrivateKeys, inspectSignerKeys, readRecipients } from "@sluice/decrypt";
 import { StageError } from "@sluice/errors";
 import type { ConnectionCheck, ObjectHead } from "@sluice/fetch";
 import {
@@ -35,6 +35,7 @@ import { findForPlan } from "./list-objects.ts";
 import type { LoadThreadPool } from "./load-thread-pool.ts";
 import { toConnection } from "./load-work.ts";
 import { openSource, uploadsOf } from "./open-source.ts";
+import { headOf } from "./preview/head-of.ts";
 import { createLooks } from "./preview/looks.ts";
 import { toListedObject, toStageFailure } from "./to-proto.ts";
 
@@ -123,6 +124,20 @@ export function inspectHandlers(
       await using source = openSource(uploadsOf(config), config);
       await source.uploads.abort({ key, uploadId });
       return {};
+    },
+
+    async findPgpRecipients({ connection, key }, signal) {
+      try {
+        await using source = openSource(toConnection(connection), config);
+        const object = await headOf(source, { connection, key }, signal);
+        const bytes = source.read(object, { signal });
+        const found = await readRecipients(bytes, config.limits.decrypt);
+        return found === undefined ? {} : { keyIds: [...found.keyIds], others: found.others };
+      } catch (error) {
+        // An object that cannot be read needs no keys: the look that follows says why.
+        if (error instanceof StageError) return {};
+        throw error;
+      }
     },
 
     async inspectPgpKeys({ keys }) {

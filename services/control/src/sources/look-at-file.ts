@@ -13,7 +13,7 @@ import type { Connection, FeedVersion, ManifestObject } from "@sluice/api/ingest
 import type { ControlContext } from "../context.ts";
 import { completeFailure } from "../stage-failure.ts";
 import { entryTagsOfFeed, feedOf, type Plan, queryOf } from "../workflow/plan.ts";
-import { pgpKeysToTry } from "./preview-access.ts";
+import { pgpKeysToTry } from "./pgp-keys-to-try.ts";
 
 const ROWS = 500;
 const SHOWN_REJECTS = 10;
@@ -28,7 +28,7 @@ export async function lookAtFile(
 ): Promise<PlannedLook> {
   const feed = queryOf(plan, feedId) === undefined ? feedOf(plan, feedId) : undefined;
   const settings = settingsFor(plan, object.fileTag, feedId);
-  const pgpKeys = await pgpKeysToTry(context, settings);
+  const pgpKeys = await pgpKeysToTry(context, { connection, key: object.key, settings });
   const { preview = create(PreviewSchema) } = await context.inspect.call((client, options) =>
     client.previewObject(
       { connection, key: object.key, settings, pgpKeys, maxRows: ROWS, ...(feed && { feed }) },

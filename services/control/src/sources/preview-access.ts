@@ -1,21 +1,16 @@
 import { create, type DescMessage } from "@bufbuild/protobuf";
 import type { Violation } from "@bufbuild/protovalidate";
 import { FeedSpecSchema, FieldSchema } from "@sluice/api/control/v1/feed_pb";
-import {
-  type EntrySpec,
-  type FileSettings,
-  FileSettingsSchema,
-} from "@sluice/api/control/v1/file_settings_pb";
+import { type FileSettings, FileSettingsSchema } from "@sluice/api/control/v1/file_settings_pb";
 import type { PreviewObjectRequest } from "@sluice/api/control/v1/preview_pb";
-import { type FeedVersion, FeedVersionSchema, type PgpKeys } from "@sluice/api/ingest/v1/task_pb";
+import { type FeedVersion, FeedVersionSchema } from "@sluice/api/ingest/v1/task_pb";
 import type { ControlContext } from "../context.ts";
-import { pgpKeysOf } from "../credentials/credential-access.ts";
 import { noFields, readFeed } from "../feeds/feed-rows.ts";
 import { invalidRequest, violationsBelow } from "../server/field-violations.ts";
 import { explicitFeedSpec } from "../workflow/feed-version.ts";
 
 /** Whether the settings say what the bytes are once all layers are off: then nothing is left to be inferred. */
-function namesFormat(settings: FileSettings | undefined): boolean {
+export function namesFormat(settings: FileSettings | undefined): boolean {
   if (settings === undefined) return false;
   return settings.format.case !== undefined || (settings.archive?.entries.length ?? 0) > 0;
 }
@@ -37,43 +32,6 @@ function violationsIn(request: DescMessage, settings: FileSettings, path: string
         : violationsIn(request, entry.settings, `${path}.archive.entries[${index}].settings`),
     ),
   ];
-}
-
-/** PGP credentials that are tried on a message of which nobody says what opens it: the newest. */
-const MAX_TRIED = 20;
-
-/**
- * The secrets that the settings name, of the file and of the entries in it, by the credential's id. While they leave
- * open what is around the file, and name none: the given credential's, or those of all the tenant's PGP credentials.
- */
-export async function pgpKeysToTry(
-  context: ControlContext,
-  settings: FileSettings | undefined,
-  given: string = "",
-): Promise<Record<string, PgpKeys>> {
-  const named = [...pgpIdsIn(settings), ...(given === "" ? [] : [given])];
-  const ids = named.length > 0 || namesFormat(settings) ? named : await allPgpIds(context);
-  const keys: Record<string, PgpKeys> = {};
-  for (const id of new Set(ids)) keys[id] = await pgpKeysOf(context, id);
-  return keys;
-}
-
-async function allPgpIds(context: ControlContext): Promise<string[]> {
-  const rows = await context.kysely
-    .selectFrom("credential")
-    .select("id")
-    .where("tenant", "=", context.tenant())
-    .where("plugin", "=", "pgp")
-    .orderBy("create_time", "desc")
-    .limit(MAX_TRIED)
-    .execute();
-  return rows.map(({ id }) => id);
-}
-
-function pgpIdsIn(settings: FileSettings | undefined): string[] {
-  const own = settings?.encryption.case === "pgp" ? [settings.encryption.value.credentialId] : [];
-  const entries: readonly EntrySpec[] = settings?.archive?.entries ?? [];
-  return [...own, ...entries.flatMap((entry) => pgpIdsIn(entry.settings))];
 }
 
 /** As whose rows values are shown; undefined for the values as the file has them. */

@@ -20,7 +20,8 @@ import {
 import type { ControlContext } from "../context.ts";
 import { connectionOf } from "../credentials/credential-access.ts";
 import { completeFailure } from "../stage-failure.ts";
-import { assertSettings, feedVersionOf, pgpKeysToTry, typingOf } from "./preview-access.ts";
+import { pgpKeysToTry } from "./pgp-keys-to-try.ts";
+import { assertSettings, feedVersionOf, typingOf } from "./preview-access.ts";
 
 /** A look may read hundreds of megabytes before it can show anything; the worker has a limit below this one. */
 const LOOK_TIMEOUT_MS = 620_000;
@@ -33,7 +34,7 @@ export async function previewObject(
   const { credentialId, key, settings, entry, view, maxRows, maxBytes, date } = request;
   assertSettings(PreviewObjectRequestSchema, settings);
   const connection = await connectionOf(context, credentialId);
-  const pgpKeys = await pgpKeysToTry(context, settings);
+  const pgpKeys = await pgpKeysToTry(context, { connection, key, settings });
   const feed = await typingOf(context, request);
   const { preview } = await context.inspect.call((client, options) =>
     client.previewObject(
@@ -65,7 +66,7 @@ export async function inferFileSettings(
   const { credentialId, key, settings, entry, pgpCredentialId } = request;
   assertSettings(InferFileSettingsRequestSchema, settings);
   const connection = await connectionOf(context, credentialId);
-  const pgpKeys = await pgpKeysToTry(context, settings, pgpCredentialId);
+  const pgpKeys = await pgpKeysToTry(context, { connection, key, settings, pgpCredentialId });
   const { inferred } = await context.inspect.call((client, options) =>
     client.inferFileSettings(
       { connection, key, pgpKeys, entry, ...(settings && { settings }) },
@@ -86,7 +87,7 @@ export async function checkFile(
   assertSettings(CheckFileRequestSchema, settings);
   const feed = await feedVersionOf(context, feedId, draft);
   const connection = await connectionOf(context, credentialId);
-  const pgpKeys = await pgpKeysToTry(context, settings);
+  const pgpKeys = await pgpKeysToTry(context, { connection, key, settings });
   const { check } = await context.inspect.call((client, options) =>
     client.checkFile(
       { connection, key, pgpKeys, entry, date, feed, ...(settings && { settings }) },

@@ -17,6 +17,8 @@ export interface InspectDouble {
   /** What it was asked to look at, newest last. */
   readonly connections: Connection[];
   readonly feeds: FeedVersion[];
+  /** By the key of an object that it looked at: whose PGP secrets came with the call, in their order. */
+  readonly secretsFor: ReadonlyMap<string, readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,7 @@ export const CRASH = "crash/";
 export async function startInspectDouble(): Promise<InspectDouble> {
   const connections: Connection[] = [];
   const feeds: FeedVersion[] = [];
+  const secretsFor = new Map<string, readonly string[]>();
   const seeFeed = (feed: FeedVersion | undefined): void => {
     if (feed !== undefined) {
       feeds.push(feed);
@@ -87,7 +90,21 @@ export async function startInspectDouble(): Promise<InspectDouble> {
             if (keys?.passphrase !== RIGHT_PASSPHRASE) {
               throw failure(Stage.DECRYPT, "bad_passphrase", "the passphrase opens no key");
             }
-            return { fingerprints: ["ABCD0123"], keyIds: ["0123", "4567"] };
+            const told = /key id ([0-9A-F]+)/.exec(keys.privateKeyBlock)?.[1];
+            const keyIds = told === undefined ? ["0123", "4567"] : [told];
+            return { fingerprints: ["ABCD0123"], keyIds };
+          },
+          findPgpRecipients: ({ key }) => {
+            const keyIds = [...key.matchAll(/to-([0-9A-F]+)/g)].flatMap(([, id]) => id ?? []);
+            return { keyIds, others: key.includes("to-others") };
+          },
+          inferFileSettings: ({ key, pgpKeys }) => {
+            secretsFor.set(key, Object.keys(pgpKeys));
+            return { inferred: {} };
+          },
+          previewObject: ({ key, pgpKeys }) => {
+            secretsFor.set(key, Object.keys(pgpKeys));
+            return { preview: {} };
           },
           describeTable: ({ feed }) => {
             seeFeed(feed);
@@ -117,6 +134,7 @@ export async function startInspectDouble(): Promise<InspectDouble> {
     url: `http://127.0.0.1:${port}`,
     connections,
     feeds,
+    secretsFor,
     close: async () => {
       for (const session of sessions) {
         session.destroy();

@@ -133,6 +133,11 @@ async function inferPgp(
     if (failure === undefined) return guess(id, 1, `${recipients}; this credential opens it`);
     reason = failure;
   }
+  // Control gives those credentials alone that may open it.
+  if (keys.size === 0 && closed.code === "no_matching_key") {
+    const message = `The message is ${recipients}; no PGP credential holds what opens it.`;
+    throw new StageError("decrypt", "no_matching_key", message, { seen: recipients });
+  }
   if (keys.size <= 1) throw reason;
   const message = `The message is ${recipients}; none of the ${keys.size} PGP credentials opens it.`;
   throw new StageError("decrypt", "no_matching_key", message, { seen: recipients });

@@ -41,7 +41,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/inspect_service.proto.
  */
 export const file_sluice_ingest_v1_inspect_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJGChJGaW5kT2JqZWN0c1JlcXVlc3QSMAoEbGlzdBgBIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtCBrpIA8gBASLPAQoTRmluZE9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSMAoHZmFpbHVyZRgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCghjb21wbGV0ZRgEIAEoCBIQCgh3YXJuaW5ncxgFIAMoCSLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJLChREZXNjcmliZVRhYmxlUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBIk0KFURlc2NyaWJlVGFibGVSZXNwb25zZRI0Cgxkb21haW5fdGFibGUYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Eb21haW5UYWJsZSJYCg9SZWFkUm93c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARIQCghtYXhfcm93cxgCIAEoBSI4ChBSZWFkUm93c1Jlc3BvbnNlEiQKBHJvd3MYASADKAsyFi5zbHVpY2UuY29udHJvbC52MS5Sb3cimwEKElJlYWRSZWplY3RzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhMKC3dvcmtmbG93X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEhQKDHdpdGhfcmVjb3JkcxgFIAEoCCJaChNSZWFkUmVqZWN0c1Jlc3BvbnNlEioKB3JlamVjdHMYASADKAsyGS5zbHVpY2UuY29udHJvbC52MS5SZWplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKF1N1bW1hcml6ZVJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkiSgoYU3VtbWFyaXplUmVqZWN0c1Jlc3BvbnNlEi4KBmNvdW50cxgBIAMoCzIeLnNsdWljZS5jb250cm9sLnYxLlJlamVjdENvdW50ImMKGlByZXBhcmVTZW1hbnRpY1ZpZXdSZXF1ZXN0EhcKBnNvdXJjZRgBIAEoCUIHukgEcgIQARIsCgVmZWVkcxgCIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iHQobUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlIlAKF0NoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0EjUKBXF1ZXJ5GAEgASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnlCBrpIA8gBASJNChhDaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USMQoIcHJvYmxlbXMYASADKAsyHy5zbHVpY2UuY29udHJvbC52MS5RdWVyeVByb2JsZW0iRAoUTWVhc3VyZVRhYmxlc1JlcXVlc3QSLAoFZmVlZHMYASADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uIkMKFU1lYXN1cmVUYWJsZXNSZXNwb25zZRIqCgVzaXplcxgBIAMoCzIbLnNsdWljZS5pbmdlc3QudjEuVGFibGVTaXplIk8KCVRhYmxlU2l6ZRIOCgZleGlzdHMYASABKAgSDAoEcm93cxgCIAEoAxIVCg1yZWplY3RlZF9yb3dzGAMgASgDEg0KBWJ5dGVzGAQgASgDIpgBChdSZWFkRGVsZXRlRWZmZWN0UmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEjMKBHJ1bGUYAiABKAsyHS5zbHVpY2UuY29udHJvbC52MS5EZWxldGVSdWxlQga6SAPIAQESEwoLbWF4X3NhbXBsZXMYAyABKAUifgoYUmVhZERlbGV0ZUVmZmVjdFJlc3BvbnNlEisKBXN0YXRlGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVN0YXRlEgwKBHJvd3MYAiABKAMSJwoHc2FtcGxlcxgDIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdyJmChFQaW5PYmplY3RzUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESFwoEa2V5cxgCIAMoCUIJukgGkgEDEOgHIkcKElBpbk9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdCIqChJCZWdpblVwbG9hZFJlcXVlc3QSFAoDa2V5GAEgASgJQge6SARyAhABIigKE0JlZ2luVXBsb2FkUmVzcG9uc2USEQoJdXBsb2FkX2lkGAEgASgJIlQKEVVwbG9hZFBhcnRSZXF1ZXN0EgsKA2tleRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSDgoGbnVtYmVyGAMgASgFEg8KB2NvbnRlbnQYBCABKAwiIgoSVXBsb2FkUGFydFJlc3BvbnNlEgwKBGV0YWcYASABKAkiSwoVQ29tcGxldGVVcGxvYWRSZXF1ZXN0EgsKA2tleRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSEgoKcGFydF9ldGFncxgDIAMoCSJKChZDb21wbGV0ZVVwbG9hZFJlc3BvbnNlEjAKBm9iamVjdBgBIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QiNAoSQWJvcnRVcGxvYWRSZXF1ZXN0EgsKA2tleRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkiFQoTQWJvcnRVcGxvYWRSZXNwb25zZSJVChdDaGVja0N1c3RvbVF1ZXJ5UmVxdWVzdBI6CgVxdWVyeRgBIAEoCzIjLnNsdWljZS5pbmdlc3QudjEuQ3VzdG9tVGFibGVDaGFuZ2VCBrpIA8gBASJ/ChhDaGVja0N1c3RvbVF1ZXJ5UmVzcG9uc2USNwoIcHJvYmxlbXMYASADKAsyJS5zbHVpY2UuY29udHJvbC52MS5DdXN0b21RdWVyeVByb2JsZW0SKgoHY29sdW1ucxgCIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLkNvbHVtbiJNCg9GaW5kS2V5c1JlcXVlc3QSOgoFcXVlcnkYASABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLkN1c3RvbVRhYmxlQ2hhbmdlQga6SAPIAQEijgEKEEZpbmRLZXlzUmVzcG9uc2USNwoIcHJvYmxlbXMYASADKAsyJS5zbHVpY2UuY29udHJvbC52MS5DdXN0b21RdWVyeVByb2JsZW0SDAoEcm93cxgCIAEoAxIzCgpjYW5kaWRhdGVzGAMgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuS2V5Q2FuZGlkYXRlIkgKFkRyb3BDdXN0b21UYWJsZVJlcXVlc3QSFwoGc291cmNlGAEgASgJQge6SARyAhABEhUKBG5hbWUYAiABKAlCB7pIBHICEAEiGQoXRHJvcEN1c3RvbVRhYmxlUmVzcG9uc2UyvRIKDkluc3BlY3RTZXJ2aWNlEmMKDlRlc3RDb25uZWN0aW9uEicuc2x1aWNlLmluZ2VzdC52MS5UZXN0Q29ubmVjdGlvblJlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVzcG9uc2USWgoLTGlzdE9iamVjdHMSJC5zbHVpY2UuaW5nZXN0LnYxLkxpc3RPYmplY3RzUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXNwb25zZRJaCgtGaW5kT2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuRmluZE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5GaW5kT2JqZWN0c1Jlc3BvbnNlEmYKD0JhY2t0ZXN0UGF0dGVybhIoLnNsdWljZS5pbmdlc3QudjEuQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBopLnNsdWljZS5pbmdlc3QudjEuQmFja3Rlc3RQYXR0ZXJuUmVzcG9uc2USYwoOSW5zcGVjdFBncEtleXMSJy5zbHVpY2UuaW5nZXN0LnYxLkluc3BlY3RQZ3BLZXlzUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXNwb25zZRJgCg1EZXNjcmliZVRhYmxlEiYuc2x1aWNlLmluZ2VzdC52MS5EZXNjcmliZVRhYmxlUmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlc3BvbnNlEmkKEENoZWNrQ3VzdG9tUXVlcnkSKS5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrQ3VzdG9tUXVlcnlSZXF1ZXN0Giouc2x1aWNlLmluZ2VzdC52MS5DaGVja0N1c3RvbVF1ZXJ5UmVzcG9uc2USUQoIRmluZEtleXMSIS5zbHVpY2UuaW5nZXN0LnYxLkZpbmRLZXlzUmVxdWVzdBoiLnNsdWljZS5pbmdlc3QudjEuRmluZEtleXNSZXNwb25zZRJmCg9Ecm9wQ3VzdG9tVGFibGUSKC5zbHVpY2UuaW5nZXN0LnYxLkRyb3BDdXN0b21UYWJsZVJlcXVlc3QaKS5zbHVpY2UuaW5nZXN0LnYxLkRyb3BDdXN0b21UYWJsZVJlc3BvbnNlEmAKDU1lYXN1cmVUYWJsZXMSJi5zbHVpY2UuaW5nZXN0LnYxLk1lYXN1cmVUYWJsZXNSZXF1ZXN0Gicuc2x1aWNlLmluZ2VzdC52MS5NZWFzdXJlVGFibGVzUmVzcG9uc2USaQoQUmVhZERlbGV0ZUVmZmVjdBIpLnNsdWljZS5pbmdlc3QudjEuUmVhZERlbGV0ZUVmZmVjdFJlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlJlYWREZWxldGVFZmZlY3RSZXNwb25zZRJRCghSZWFkUm93cxIhLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXF1ZXN0GiIuc2x1aWNlLmluZ2VzdC52MS5SZWFkUm93c1Jlc3BvbnNlEloKC1JlYWRSZWplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSZWplY3RzUmVzcG9uc2USaQoQU3VtbWFyaXplUmVqZWN0cxIpLnNsdWljZS5pbmdlc3QudjEuU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QaKi5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXNwb25zZRJgCg1QcmV2aWV3T2JqZWN0EiYuc2x1aWNlLmluZ2VzdC52MS5QcmV2aWV3T2JqZWN0UmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuUHJldmlld09iamVjdFJlc3BvbnNlEmwKEUluZmVyRmlsZVNldHRpbmdzEiouc2x1aWNlLmluZ2VzdC52MS5JbmZlckZpbGVTZXR0aW5nc1JlcXVlc3QaKy5zbHVpY2UuaW5nZXN0LnYxLkluZmVyRmlsZVNldHRpbmdzUmVzcG9uc2USVAoJQ2hlY2tGaWxlEiIuc2x1aWNlLmluZ2VzdC52MS5DaGVja0ZpbGVSZXF1ZXN0GiMuc2x1aWNlLmluZ2VzdC52MS5DaGVja0ZpbGVSZXNwb25zZRJyChNQcmVwYXJlU2VtYW50aWNWaWV3Eiwuc2x1aWNlLmluZ2VzdC52MS5QcmVwYXJlU2VtYW50aWNWaWV3UmVxdWVzdBotLnNsdWljZS5pbmdlc3QudjEuUHJlcGFyZVNlbWFudGljVmlld1Jlc3BvbnNlEmkKEENoZWNrSW5nZXN0UXVlcnkSKS5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrSW5nZXN0UXVlcnlSZXF1ZXN0Giouc2x1aWNlLmluZ2VzdC52MS5DaGVja0luZ2VzdFF1ZXJ5UmVzcG9uc2USVwoKUGluT2JqZWN0cxIjLnNsdWljZS5pbmdlc3QudjEuUGluT2JqZWN0c1JlcXVlc3QaJC5zbHVpY2UuaW5nZXN0LnYxLlBpbk9iamVjdHNSZXNwb25zZRJaCgtCZWdpblVwbG9hZBIkLnNsdWljZS5pbmdlc3QudjEuQmVnaW5VcGxvYWRSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5CZWdpblVwbG9hZFJlc3BvbnNlElcKClVwbG9hZFBhcnQSIy5zbHVpY2UuaW5nZXN0LnYxLlVwbG9hZFBhcnRSZXF1ZXN0GiQuc2x1aWNlLmluZ2VzdC52MS5VcGxvYWRQYXJ0UmVzcG9uc2USYwoOQ29tcGxldGVVcGxvYWQSJy5zbHVpY2UuaW5nZXN0LnYxLkNvbXBsZXRlVXBsb2FkUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuQ29tcGxldGVVcGxvYWRSZXNwb25zZRJaCgtBYm9ydFVwbG9hZBIkLnNsdWljZS5pbmdlc3QudjEuQWJvcnRVcGxvYWRSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5BYm9ydFVwbG9hZFJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_custom_domain_table, file_sluice_control_v1_custom_domain_table_service, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_failure, file_sluice_control_v1_source, file_sluice_control_v1_workflow_file, file_sluice_ingest_v1_inference, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
+  fileDesc("CiZzbHVpY2UvaW5nZXN0L3YxL2luc3BlY3Rfc2VydmljZS5wcm90bxIQc2x1aWNlLmluZ2VzdC52MSJRChVUZXN0Q29ubmVjdGlvblJlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBIkwKFlRlc3RDb25uZWN0aW9uUmVzcG9uc2USMgoGY2hlY2tzGAEgAygLMiIuc2x1aWNlLmNvbnRyb2wudjEuQ29ubmVjdGlvbkNoZWNrIpgBChJMaXN0T2JqZWN0c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEg4KBnByZWZpeBgCIAEoCRIRCglkZWxpbWl0ZXIYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkicgoTTGlzdE9iamVjdHNSZXNwb25zZRIwCgdvYmplY3RzGAEgAygLMh8uc2x1aWNlLmNvbnRyb2wudjEuTGlzdGVkT2JqZWN0EhAKCHByZWZpeGVzGAIgAygJEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJGChJGaW5kT2JqZWN0c1JlcXVlc3QSMAoEbGlzdBgBIAEoCzIaLnNsdWljZS5pbmdlc3QudjEuTGlzdFdvcmtCBrpIA8gBASLPAQoTRmluZE9iamVjdHNSZXNwb25zZRIxCgdvYmplY3RzGAEgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIvCgdtaXNzaW5nGAIgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuTWlzc2luZ0ZpbGUSMAoHZmFpbHVyZRgDIAEoCzIfLnNsdWljZS5jb250cm9sLnYxLlN0YWdlRmFpbHVyZRIQCghjb21wbGV0ZRgEIAEoCBIQCgh3YXJuaW5ncxgFIAMoCSLJAQoWQmFja3Rlc3RQYXR0ZXJuUmVxdWVzdBI4Cgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uQga6SAPIAQESDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSEgoKc3RhcnRfZGF0ZRgEIAEoCRIQCghlbmRfZGF0ZRgFIAEoCRIuCgZvdGhlcnMYBiADKAsyHi5zbHVpY2UuaW5nZXN0LnYxLk90aGVyUGF0dGVybiJjCgxPdGhlclBhdHRlcm4SDgoGcHJlZml4GAEgASgJEg8KB3BhdHRlcm4YAiABKAkSMgoHb3ZlcmxhcBgDIAEoCzIhLnNsdWljZS5jb250cm9sLnYxLlBhdHRlcm5PdmVybGFwIk8KF0JhY2t0ZXN0UGF0dGVyblJlc3BvbnNlEjQKCGJhY2t0ZXN0GAEgASgLMiIuc2x1aWNlLmNvbnRyb2wudjEuUGF0dGVybkJhY2t0ZXN0IkgKFUluc3BlY3RQZ3BLZXlzUmVxdWVzdBIvCgRrZXlzGAEgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzQga6SAPIAQEiPwoWSW5zcGVjdFBncEtleXNSZXNwb25zZRIUCgxmaW5nZXJwcmludHMYASADKAkSDwoHa2V5X2lkcxgCIAMoCSJhChhGaW5kUGdwUmVjaXBpZW50c1JlcXVlc3QSOAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbkIGukgDyAEBEgsKA2tleRgCIAEoCSI8ChlGaW5kUGdwUmVjaXBpZW50c1Jlc3BvbnNlEg8KB2tleV9pZHMYASADKAkSDgoGb3RoZXJzGAIgASgIIksKFERlc2NyaWJlVGFibGVSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQEiTQoVRGVzY3JpYmVUYWJsZVJlc3BvbnNlEjQKDGRvbWFpbl90YWJsZRgBIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkRvbWFpblRhYmxlIlgKD1JlYWRSb3dzUmVxdWVzdBIzCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbkIGukgDyAEBEhAKCG1heF9yb3dzGAIgASgFIjgKEFJlYWRSb3dzUmVzcG9uc2USJAoEcm93cxgBIAMoCzIWLnNsdWljZS5jb250cm9sLnYxLlJvdyKbAQoSUmVhZFJlamVjdHNSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESEwoLd29ya2Zsb3dfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkSFAoMd2l0aF9yZWNvcmRzGAUgASgIIloKE1JlYWRSZWplY3RzUmVzcG9uc2USKgoHcmVqZWN0cxgBIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLlJlamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYwoXU3VtbWFyaXplUmVqZWN0c1JlcXVlc3QSMwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb25CBrpIA8gBARITCgt3b3JrZmxvd19pZBgCIAEoCSJKChhTdW1tYXJpemVSZWplY3RzUmVzcG9uc2USLgoGY291bnRzGAEgAygLMh4uc2x1aWNlLmNvbnRyb2wudjEuUmVqZWN0Q291bnQiYwoaUHJlcGFyZVNlbWFudGljVmlld1JlcXVlc3QSFwoGc291cmNlGAEgASgJQge6SARyAhABEiwKBWZlZWRzGAIgAygLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbiIdChtQcmVwYXJlU2VtYW50aWNWaWV3UmVzcG9uc2UiUAoXQ2hlY2tJbmdlc3RRdWVyeVJlcXVlc3QSNQoFcXVlcnkYASABKAsyHi5zbHVpY2UuY29udHJvbC52MS5Jbmdlc3RRdWVyeUIGukgDyAEBIk0KGENoZWNrSW5nZXN0UXVlcnlSZXNwb25zZRIxCghwcm9ibGVtcxgBIAMoCzIfLnNsdWljZS5jb250cm9sLnYxLlF1ZXJ5UHJvYmxlbSJEChRNZWFzdXJlVGFibGVzUmVxdWVzdBIsCgVmZWVkcxgBIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24iQwoVTWVhc3VyZVRhYmxlc1Jlc3BvbnNlEioKBXNpemVzGAEgAygLMhsuc2x1aWNlLmluZ2VzdC52MS5UYWJsZVNpemUiTwoJVGFibGVTaXplEg4KBmV4aXN0cxgBIAEoCBIMCgRyb3dzGAIgASgDEhUKDXJlamVjdGVkX3Jvd3MYAyABKAMSDQoFYnl0ZXMYBCABKAMimAEKF1JlYWREZWxldGVFZmZlY3RSZXF1ZXN0EjMKBGZlZWQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uQga6SAPIAQESMwoEcnVsZRgCIAEoCzIdLnNsdWljZS5jb250cm9sLnYxLkRlbGV0ZVJ1bGVCBrpIA8gBARITCgttYXhfc2FtcGxlcxgDIAEoBSJ+ChhSZWFkRGVsZXRlRWZmZWN0UmVzcG9uc2USKwoFc3RhdGUYASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLlRhYmxlU3RhdGUSDAoEcm93cxgCIAEoAxInCgdzYW1wbGVzGAMgAygLMhYuc2x1aWNlLmNvbnRyb2wudjEuUm93ImYKEVBpbk9iamVjdHNSZXF1ZXN0EjgKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb25CBrpIA8gBARIXCgRrZXlzGAIgAygJQgm6SAaSAQMQ6AciRwoSUGluT2JqZWN0c1Jlc3BvbnNlEjEKB29iamVjdHMYASADKAsyIC5zbHVpY2UuaW5nZXN0LnYxLk1hbmlmZXN0T2JqZWN0IioKEkJlZ2luVXBsb2FkUmVxdWVzdBIUCgNrZXkYASABKAlCB7pIBHICEAEiKAoTQmVnaW5VcGxvYWRSZXNwb25zZRIRCgl1cGxvYWRfaWQYASABKAkiVAoRVXBsb2FkUGFydFJlcXVlc3QSCwoDa2V5GAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCRIOCgZudW1iZXIYAyABKAUSDwoHY29udGVudBgEIAEoDCIiChJVcGxvYWRQYXJ0UmVzcG9uc2USDAoEZXRhZxgBIAEoCSJLChVDb21wbGV0ZVVwbG9hZFJlcXVlc3QSCwoDa2V5GAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCRISCgpwYXJ0X2V0YWdzGAMgAygJIkoKFkNvbXBsZXRlVXBsb2FkUmVzcG9uc2USMAoGb2JqZWN0GAEgASgLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdCI0ChJBYm9ydFVwbG9hZFJlcXVlc3QSCwoDa2V5GAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCSIVChNBYm9ydFVwbG9hZFJlc3BvbnNlIlUKF0NoZWNrQ3VzdG9tUXVlcnlSZXF1ZXN0EjoKBXF1ZXJ5GAEgASgLMiMuc2x1aWNlLmluZ2VzdC52MS5DdXN0b21UYWJsZUNoYW5nZUIGukgDyAEBIn8KGENoZWNrQ3VzdG9tUXVlcnlSZXNwb25zZRI3Cghwcm9ibGVtcxgBIAMoCzIlLnNsdWljZS5jb250cm9sLnYxLkN1c3RvbVF1ZXJ5UHJvYmxlbRIqCgdjb2x1bW5zGAIgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuQ29sdW1uIk0KD0ZpbmRLZXlzUmVxdWVzdBI6CgVxdWVyeRgBIAEoCzIjLnNsdWljZS5pbmdlc3QudjEuQ3VzdG9tVGFibGVDaGFuZ2VCBrpIA8gBASKOAQoQRmluZEtleXNSZXNwb25zZRI3Cghwcm9ibGVtcxgBIAMoCzIlLnNsdWljZS5jb250cm9sLnYxLkN1c3RvbVF1ZXJ5UHJvYmxlbRIMCgRyb3dzGAIgASgDEjMKCmNhbmRpZGF0ZXMYAyADKAsyHy5zbHVpY2UuY29udHJvbC52MS5LZXlDYW5kaWRhdGUiSAoWRHJvcEN1c3RvbVRhYmxlUmVxdWVzdBIXCgZzb3VyY2UYASABKAlCB7pIBHICEAESFQoEbmFtZRgCIAEoCUIHukgEcgIQASIZChdEcm9wQ3VzdG9tVGFibGVSZXNwb25zZTKrEwoOSW5zcGVjdFNlcnZpY2USYwoOVGVzdENvbm5lY3Rpb24SJy5zbHVpY2UuaW5nZXN0LnYxLlRlc3RDb25uZWN0aW9uUmVxdWVzdBooLnNsdWljZS5pbmdlc3QudjEuVGVzdENvbm5lY3Rpb25SZXNwb25zZRJaCgtMaXN0T2JqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuTGlzdE9iamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5MaXN0T2JqZWN0c1Jlc3BvbnNlEloKC0ZpbmRPYmplY3RzEiQuc2x1aWNlLmluZ2VzdC52MS5GaW5kT2JqZWN0c1JlcXVlc3QaJS5zbHVpY2UuaW5nZXN0LnYxLkZpbmRPYmplY3RzUmVzcG9uc2USZgoPQmFja3Rlc3RQYXR0ZXJuEiguc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXF1ZXN0Gikuc2x1aWNlLmluZ2VzdC52MS5CYWNrdGVzdFBhdHRlcm5SZXNwb25zZRJjCg5JbnNwZWN0UGdwS2V5cxInLnNsdWljZS5pbmdlc3QudjEuSW5zcGVjdFBncEtleXNSZXF1ZXN0Giguc2x1aWNlLmluZ2VzdC52MS5JbnNwZWN0UGdwS2V5c1Jlc3BvbnNlEmwKEUZpbmRQZ3BSZWNpcGllbnRzEiouc2x1aWNlLmluZ2VzdC52MS5GaW5kUGdwUmVjaXBpZW50c1JlcXVlc3QaKy5zbHVpY2UuaW5nZXN0LnYxLkZpbmRQZ3BSZWNpcGllbnRzUmVzcG9uc2USYAoNRGVzY3JpYmVUYWJsZRImLnNsdWljZS5pbmdlc3QudjEuRGVzY3JpYmVUYWJsZVJlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLkRlc2NyaWJlVGFibGVSZXNwb25zZRJpChBDaGVja0N1c3RvbVF1ZXJ5Eikuc2x1aWNlLmluZ2VzdC52MS5DaGVja0N1c3RvbVF1ZXJ5UmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tDdXN0b21RdWVyeVJlc3BvbnNlElEKCEZpbmRLZXlzEiEuc2x1aWNlLmluZ2VzdC52MS5GaW5kS2V5c1JlcXVlc3QaIi5zbHVpY2UuaW5nZXN0LnYxLkZpbmRLZXlzUmVzcG9uc2USZgoPRHJvcEN1c3RvbVRhYmxlEiguc2x1aWNlLmluZ2VzdC52MS5Ecm9wQ3VzdG9tVGFibGVSZXF1ZXN0Gikuc2x1aWNlLmluZ2VzdC52MS5Ecm9wQ3VzdG9tVGFibGVSZXNwb25zZRJgCg1NZWFzdXJlVGFibGVzEiYuc2x1aWNlLmluZ2VzdC52MS5NZWFzdXJlVGFibGVzUmVxdWVzdBonLnNsdWljZS5pbmdlc3QudjEuTWVhc3VyZVRhYmxlc1Jlc3BvbnNlEmkKEFJlYWREZWxldGVFZmZlY3QSKS5zbHVpY2UuaW5nZXN0LnYxLlJlYWREZWxldGVFZmZlY3RSZXF1ZXN0Giouc2x1aWNlLmluZ2VzdC52MS5SZWFkRGVsZXRlRWZmZWN0UmVzcG9uc2USUQoIUmVhZFJvd3MSIS5zbHVpY2UuaW5nZXN0LnYxLlJlYWRSb3dzUmVxdWVzdBoiLnNsdWljZS5pbmdlc3QudjEuUmVhZFJvd3NSZXNwb25zZRJaCgtSZWFkUmVqZWN0cxIkLnNsdWljZS5pbmdlc3QudjEuUmVhZFJlamVjdHNSZXF1ZXN0GiUuc2x1aWNlLmluZ2VzdC52MS5SZWFkUmVqZWN0c1Jlc3BvbnNlEmkKEFN1bW1hcml6ZVJlamVjdHMSKS5zbHVpY2UuaW5nZXN0LnYxLlN1bW1hcml6ZVJlamVjdHNSZXF1ZXN0Giouc2x1aWNlLmluZ2VzdC52MS5TdW1tYXJpemVSZWplY3RzUmVzcG9uc2USYAoNUHJldmlld09iamVjdBImLnNsdWljZS5pbmdlc3QudjEuUHJldmlld09iamVjdFJlcXVlc3QaJy5zbHVpY2UuaW5nZXN0LnYxLlByZXZpZXdPYmplY3RSZXNwb25zZRJsChFJbmZlckZpbGVTZXR0aW5ncxIqLnNsdWljZS5pbmdlc3QudjEuSW5mZXJGaWxlU2V0dGluZ3NSZXF1ZXN0Gisuc2x1aWNlLmluZ2VzdC52MS5JbmZlckZpbGVTZXR0aW5nc1Jlc3BvbnNlElQKCUNoZWNrRmlsZRIiLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tGaWxlUmVxdWVzdBojLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tGaWxlUmVzcG9uc2UScgoTUHJlcGFyZVNlbWFudGljVmlldxIsLnNsdWljZS5pbmdlc3QudjEuUHJlcGFyZVNlbWFudGljVmlld1JlcXVlc3QaLS5zbHVpY2UuaW5nZXN0LnYxLlByZXBhcmVTZW1hbnRpY1ZpZXdSZXNwb25zZRJpChBDaGVja0luZ2VzdFF1ZXJ5Eikuc2x1aWNlLmluZ2VzdC52MS5DaGVja0luZ2VzdFF1ZXJ5UmVxdWVzdBoqLnNsdWljZS5pbmdlc3QudjEuQ2hlY2tJbmdlc3RRdWVyeVJlc3BvbnNlElcKClBpbk9iamVjdHMSIy5zbHVpY2UuaW5nZXN0LnYxLlBpbk9iamVjdHNSZXF1ZXN0GiQuc2x1aWNlLmluZ2VzdC52MS5QaW5PYmplY3RzUmVzcG9uc2USWgoLQmVnaW5VcGxvYWQSJC5zbHVpY2UuaW5nZXN0LnYxLkJlZ2luVXBsb2FkUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuQmVnaW5VcGxvYWRSZXNwb25zZRJXCgpVcGxvYWRQYXJ0EiMuc2x1aWNlLmluZ2VzdC52MS5VcGxvYWRQYXJ0UmVxdWVzdBokLnNsdWljZS5pbmdlc3QudjEuVXBsb2FkUGFydFJlc3BvbnNlEmMKDkNvbXBsZXRlVXBsb2FkEicuc2x1aWNlLmluZ2VzdC52MS5Db21wbGV0ZVVwbG9hZFJlcXVlc3QaKC5zbHVpY2UuaW5nZXN0LnYxLkNvbXBsZXRlVXBsb2FkUmVzcG9uc2USWgoLQWJvcnRVcGxvYWQSJC5zbHVpY2UuaW5nZXN0LnYxLkFib3J0VXBsb2FkUmVxdWVzdBolLnNsdWljZS5pbmdlc3QudjEuQWJvcnRVcGxvYWRSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_sluice_control_v1_backtest, file_sluice_control_v1_courier, file_sluice_control_v1_courier_service, file_sluice_control_v1_credential, file_sluice_control_v1_custom_domain_table, file_sluice_control_v1_custom_domain_table_service, file_sluice_control_v1_delete_rule, file_sluice_control_v1_domain_table, file_sluice_control_v1_failure, file_sluice_control_v1_source, file_sluice_control_v1_workflow_file, file_sluice_ingest_v1_inference, file_sluice_ingest_v1_preview, file_sluice_ingest_v1_table_change, file_sluice_ingest_v1_task]);
 
 /**
  * Asks to try a connection.
@@ -401,6 +401,62 @@ export const InspectPgpKeysResponseSchema: GenMessage<InspectPgpKeysResponse> = 
   messageDesc(file_sluice_ingest_v1_inspect_service, 10);
 
 /**
+ * Asks whom a message is for.
+ *
+ * @generated from message sluice.ingest.v1.FindPgpRecipientsRequest
+ */
+export type FindPgpRecipientsRequest = Message<"sluice.ingest.v1.FindPgpRecipientsRequest"> & {
+  /**
+   * Where it is.
+   *
+   * @generated from field: sluice.ingest.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+
+  /**
+   * Its key.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.FindPgpRecipientsRequest.
+ * Use `create(FindPgpRecipientsRequestSchema)` to create a new message.
+ */
+export const FindPgpRecipientsRequestSchema: GenMessage<FindPgpRecipientsRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 11);
+
+/**
+ * Whom the message is for: nobody, when the object is none, or cannot be read.
+ *
+ * @generated from message sluice.ingest.v1.FindPgpRecipientsResponse
+ */
+export type FindPgpRecipientsResponse = Message<"sluice.ingest.v1.FindPgpRecipientsResponse"> & {
+  /**
+   * The ids of the keys that open it, in hexadecimal.
+   *
+   * @generated from field: repeated string key_ids = 1;
+   */
+  keyIds: string[];
+
+  /**
+   * Whether it may be opened by what it does not name: a passphrase, or a key of a hidden recipient.
+   *
+   * @generated from field: bool others = 2;
+   */
+  others: boolean;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.FindPgpRecipientsResponse.
+ * Use `create(FindPgpRecipientsResponseSchema)` to create a new message.
+ */
+export const FindPgpRecipientsResponseSchema: GenMessage<FindPgpRecipientsResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
+
+/**
  * Asks for a domain table.
  *
  * @generated from message sluice.ingest.v1.DescribeTableRequest
@@ -419,7 +475,7 @@ export type DescribeTableRequest = Message<"sluice.ingest.v1.DescribeTableReques
  * Use `create(DescribeTableRequestSchema)` to create a new message.
  */
 export const DescribeTableRequestSchema: GenMessage<DescribeTableRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 11);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
 
 /**
  * A domain table.
@@ -440,7 +496,7 @@ export type DescribeTableResponse = Message<"sluice.ingest.v1.DescribeTableRespo
  * Use `create(DescribeTableResponseSchema)` to create a new message.
  */
 export const DescribeTableResponseSchema: GenMessage<DescribeTableResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 12);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
 
 /**
  * Asks for some rows.
@@ -468,7 +524,7 @@ export type ReadRowsRequest = Message<"sluice.ingest.v1.ReadRowsRequest"> & {
  * Use `create(ReadRowsRequestSchema)` to create a new message.
  */
 export const ReadRowsRequestSchema: GenMessage<ReadRowsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 13);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
 
 /**
  * Some rows.
@@ -489,7 +545,7 @@ export type ReadRowsResponse = Message<"sluice.ingest.v1.ReadRowsResponse"> & {
  * Use `create(ReadRowsResponseSchema)` to create a new message.
  */
 export const ReadRowsResponseSchema: GenMessage<ReadRowsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 14);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 16);
 
 /**
  * Asks for rejected rows.
@@ -538,7 +594,7 @@ export type ReadRejectsRequest = Message<"sluice.ingest.v1.ReadRejectsRequest"> 
  * Use `create(ReadRejectsRequestSchema)` to create a new message.
  */
 export const ReadRejectsRequestSchema: GenMessage<ReadRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 15);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 17);
 
 /**
  * A page of rejected rows.
@@ -566,7 +622,7 @@ export type ReadRejectsResponse = Message<"sluice.ingest.v1.ReadRejectsResponse"
  * Use `create(ReadRejectsResponseSchema)` to create a new message.
  */
 export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 16);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 18);
 
 /**
  * Asks for the counts of rejected rows.
@@ -594,7 +650,7 @@ export type SummarizeRejectsRequest = Message<"sluice.ingest.v1.SummarizeRejects
  * Use `create(SummarizeRejectsRequestSchema)` to create a new message.
  */
 export const SummarizeRejectsRequestSchema: GenMessage<SummarizeRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 17);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 19);
 
 /**
  * The counts.
@@ -615,7 +671,7 @@ export type SummarizeRejectsResponse = Message<"sluice.ingest.v1.SummarizeReject
  * Use `create(SummarizeRejectsResponseSchema)` to create a new message.
  */
 export const SummarizeRejectsResponseSchema: GenMessage<SummarizeRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 18);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 20);
 
 /**
  * Asks for a source's semantic view.
@@ -643,7 +699,7 @@ export type PrepareSemanticViewRequest = Message<"sluice.ingest.v1.PrepareSemant
  * Use `create(PrepareSemanticViewRequestSchema)` to create a new message.
  */
 export const PrepareSemanticViewRequestSchema: GenMessage<PrepareSemanticViewRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 19);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 21);
 
 /**
  * It is there.
@@ -658,7 +714,7 @@ export type PrepareSemanticViewResponse = Message<"sluice.ingest.v1.PrepareSeman
  * Use `create(PrepareSemanticViewResponseSchema)` to create a new message.
  */
 export const PrepareSemanticViewResponseSchema: GenMessage<PrepareSemanticViewResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 20);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 22);
 
 /**
  * Asks what is wrong with an ingest query.
@@ -679,7 +735,7 @@ export type CheckIngestQueryRequest = Message<"sluice.ingest.v1.CheckIngestQuery
  * Use `create(CheckIngestQueryRequestSchema)` to create a new message.
  */
 export const CheckIngestQueryRequestSchema: GenMessage<CheckIngestQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 21);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 23);
 
 /**
  * What is wrong with it.
@@ -700,7 +756,7 @@ export type CheckIngestQueryResponse = Message<"sluice.ingest.v1.CheckIngestQuer
  * Use `create(CheckIngestQueryResponseSchema)` to create a new message.
  */
 export const CheckIngestQueryResponseSchema: GenMessage<CheckIngestQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 22);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 24);
 
 /**
  * Asks how large domain tables are.
@@ -721,7 +777,7 @@ export type MeasureTablesRequest = Message<"sluice.ingest.v1.MeasureTablesReques
  * Use `create(MeasureTablesRequestSchema)` to create a new message.
  */
 export const MeasureTablesRequestSchema: GenMessage<MeasureTablesRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 23);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 25);
 
 /**
  * How large they are.
@@ -742,7 +798,7 @@ export type MeasureTablesResponse = Message<"sluice.ingest.v1.MeasureTablesRespo
  * Use `create(MeasureTablesResponseSchema)` to create a new message.
  */
 export const MeasureTablesResponseSchema: GenMessage<MeasureTablesResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 24);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 26);
 
 /**
  * How large a domain table is.
@@ -784,7 +840,7 @@ export type TableSize = Message<"sluice.ingest.v1.TableSize"> & {
  * Use `create(TableSizeSchema)` to create a new message.
  */
 export const TableSizeSchema: GenMessage<TableSize> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 25);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 27);
 
 /**
  * Asks what a rule would delete.
@@ -819,7 +875,7 @@ export type ReadDeleteEffectRequest = Message<"sluice.ingest.v1.ReadDeleteEffect
  * Use `create(ReadDeleteEffectRequestSchema)` to create a new message.
  */
 export const ReadDeleteEffectRequestSchema: GenMessage<ReadDeleteEffectRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 26);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 28);
 
 /**
  * What a rule would delete.
@@ -854,7 +910,7 @@ export type ReadDeleteEffectResponse = Message<"sluice.ingest.v1.ReadDeleteEffec
  * Use `create(ReadDeleteEffectResponseSchema)` to create a new message.
  */
 export const ReadDeleteEffectResponseSchema: GenMessage<ReadDeleteEffectResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 27);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 29);
 
 /**
  * Asks for the versions of some objects.
@@ -882,7 +938,7 @@ export type PinObjectsRequest = Message<"sluice.ingest.v1.PinObjectsRequest"> & 
  * Use `create(PinObjectsRequestSchema)` to create a new message.
  */
 export const PinObjectsRequestSchema: GenMessage<PinObjectsRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 28);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 30);
 
 /**
  * The versions that are there.
@@ -903,7 +959,7 @@ export type PinObjectsResponse = Message<"sluice.ingest.v1.PinObjectsResponse"> 
  * Use `create(PinObjectsResponseSchema)` to create a new message.
  */
 export const PinObjectsResponseSchema: GenMessage<PinObjectsResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 29);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 31);
 
 /**
  * Asks to begin an upload.
@@ -924,7 +980,7 @@ export type BeginUploadRequest = Message<"sluice.ingest.v1.BeginUploadRequest"> 
  * Use `create(BeginUploadRequestSchema)` to create a new message.
  */
 export const BeginUploadRequestSchema: GenMessage<BeginUploadRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 30);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 32);
 
 /**
  * It has begun.
@@ -945,7 +1001,7 @@ export type BeginUploadResponse = Message<"sluice.ingest.v1.BeginUploadResponse"
  * Use `create(BeginUploadResponseSchema)` to create a new message.
  */
 export const BeginUploadResponseSchema: GenMessage<BeginUploadResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 31);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 33);
 
 /**
  * A part of an upload.
@@ -987,7 +1043,7 @@ export type UploadPartRequest = Message<"sluice.ingest.v1.UploadPartRequest"> & 
  * Use `create(UploadPartRequestSchema)` to create a new message.
  */
 export const UploadPartRequestSchema: GenMessage<UploadPartRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 32);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 34);
 
 /**
  * The part is kept.
@@ -1008,7 +1064,7 @@ export type UploadPartResponse = Message<"sluice.ingest.v1.UploadPartResponse"> 
  * Use `create(UploadPartResponseSchema)` to create a new message.
  */
 export const UploadPartResponseSchema: GenMessage<UploadPartResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 33);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 35);
 
 /**
  * Asks to make an upload an object.
@@ -1043,7 +1099,7 @@ export type CompleteUploadRequest = Message<"sluice.ingest.v1.CompleteUploadRequ
  * Use `create(CompleteUploadRequestSchema)` to create a new message.
  */
 export const CompleteUploadRequestSchema: GenMessage<CompleteUploadRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 34);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 36);
 
 /**
  * It is an object.
@@ -1064,7 +1120,7 @@ export type CompleteUploadResponse = Message<"sluice.ingest.v1.CompleteUploadRes
  * Use `create(CompleteUploadResponseSchema)` to create a new message.
  */
 export const CompleteUploadResponseSchema: GenMessage<CompleteUploadResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 35);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 37);
 
 /**
  * Asks to give an upload up.
@@ -1092,7 +1148,7 @@ export type AbortUploadRequest = Message<"sluice.ingest.v1.AbortUploadRequest"> 
  * Use `create(AbortUploadRequestSchema)` to create a new message.
  */
 export const AbortUploadRequestSchema: GenMessage<AbortUploadRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 36);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 38);
 
 /**
  * It is given up.
@@ -1107,7 +1163,7 @@ export type AbortUploadResponse = Message<"sluice.ingest.v1.AbortUploadResponse"
  * Use `create(AbortUploadResponseSchema)` to create a new message.
  */
 export const AbortUploadResponseSchema: GenMessage<AbortUploadResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 37);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 39);
 
 /**
  * Asks what is wrong with the query of a custom domain table.
@@ -1128,7 +1184,7 @@ export type CheckCustomQueryRequest = Message<"sluice.ingest.v1.CheckCustomQuery
  * Use `create(CheckCustomQueryRequestSchema)` to create a new message.
  */
 export const CheckCustomQueryRequestSchema: GenMessage<CheckCustomQueryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 38);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 40);
 
 /**
  * What is wrong with it.
@@ -1156,7 +1212,7 @@ export type CheckCustomQueryResponse = Message<"sluice.ingest.v1.CheckCustomQuer
  * Use `create(CheckCustomQueryResponseSchema)` to create a new message.
  */
 export const CheckCustomQueryResponseSchema: GenMessage<CheckCustomQueryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 39);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 41);
 
 /**
  * Asks what tells the rows of a query apart.
@@ -1177,7 +1233,7 @@ export type FindKeysRequest = Message<"sluice.ingest.v1.FindKeysRequest"> & {
  * Use `create(FindKeysRequestSchema)` to create a new message.
  */
 export const FindKeysRequestSchema: GenMessage<FindKeysRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 40);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 42);
 
 /**
  * What tells the rows apart.
@@ -1212,7 +1268,7 @@ export type FindKeysResponse = Message<"sluice.ingest.v1.FindKeysResponse"> & {
  * Use `create(FindKeysResponseSchema)` to create a new message.
  */
 export const FindKeysResponseSchema: GenMessage<FindKeysResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 41);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 43);
 
 /**
  * Asks to drop the table of a custom domain table.
@@ -1240,7 +1296,7 @@ export type DropCustomTableRequest = Message<"sluice.ingest.v1.DropCustomTableRe
  * Use `create(DropCustomTableRequestSchema)` to create a new message.
  */
 export const DropCustomTableRequestSchema: GenMessage<DropCustomTableRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 42);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 44);
 
 /**
  * It is gone.
@@ -1255,7 +1311,7 @@ export type DropCustomTableResponse = Message<"sluice.ingest.v1.DropCustomTableR
  * Use `create(DropCustomTableResponseSchema)` to create a new message.
  */
 export const DropCustomTableResponseSchema: GenMessage<DropCustomTableResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_inspect_service, 43);
+  messageDesc(file_sluice_ingest_v1_inspect_service, 45);
 
 /**
  * Looks at buckets, keys and tables for control, which touches no data itself. Served by ingest, called
@@ -1313,6 +1369,16 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof InspectPgpKeysRequestSchema;
     output: typeof InspectPgpKeysResponseSchema;
+  },
+  /**
+   * Says whom an object that is an encrypted OpenPGP message is for, without any key.
+   *
+   * @generated from rpc sluice.ingest.v1.InspectService.FindPgpRecipients
+   */
+  findPgpRecipients: {
+    methodKind: "unary";
+    input: typeof FindPgpRecipientsRequestSchema;
+    output: typeof FindPgpRecipientsResponseSchema;
   },
   /**
    * Gives the schema and the counts of a domain table.
