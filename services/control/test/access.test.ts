@@ -2,27 +2,13 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  create,
-  type DescMethod,
-  type DescMethodStreaming,
-  type DescMethodUnary,
-  type Message,
-} from "@bufbuild/protobuf";
+import { create, type DescMethod } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import {
-  type Client,
-  Code,
-  ConnectError,
-  createClient,
-  createRouterTransport,
-  type Transport,
-} from "@connectrpc/connect";
+import { type Client, Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Role } from "@sluice/api/control/v1/access_pb";
 import { AccessService } from "@sluice/api/control/v1/access_service_pb";
 import { SERVICES } from "@sluice/api/control/v1/catalog";
-import { CredentialService } from "@sluice/api/control/v1/credential_service_pb";
 import { NotificationService } from "@sluice/api/control/v1/notification_service_pb";
 import { SourceService } from "@sluice/api/control/v1/source_service_pb";
 import {
@@ -31,7 +17,7 @@ import {
 } from "@sluice/api/control/v1/workflow_service_pb";
 import { Health } from "@sluice/api/grpc/health/v1/health_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import { Kysely, PostgresDialect, sql } from "kysely";
+import { Kysely, PostgresDialect } from "kysely";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeApiKey } from "../src/access/api-key.ts";
@@ -39,8 +25,8 @@ import { authorize } from "../src/access/authorize.ts";
 import { notValid } from "../src/access/caller.ts";
 import { accessOf } from "../src/access/method-access.ts";
 import { createRateLimit } from "../src/access/rate-limit.ts";
-import { openDatabase } from "../src/database/database.ts";
 import type { Schema } from "../src/database/schema.ts";
+import { codeOf } from "./testing/code-of.ts";
 import { type ControlUnderTest, startControlUnderTest } from "./testing/control-under-test.ts";
 import { DATABASES, type TestDatabase } from "./testing/databases.ts";
 import {
@@ -121,39 +107,6 @@ afterAll(async () => {
 
 const METHODS = SERVICES.flatMap((service) => service.methods);
 const nameOf = (method: DescMethod): string => `${method.parent.name}/${method.name}`;
-
-const isUnary = (method: DescMethod): method is DescMethodUnary => method.methodKind === "unary";
-const isStreaming = (method: DescMethod): method is DescMethodStreaming => !isUnary(method);
-
-/** A request that is refused by whoever is let in: nothing is changed, and no watch waits for news. */
-function emptyRequest(method: DescMethod): Message {
-  return method === NotificationService.method.watchNotifications
-    ? create(method.input, { afterEvent: -1n })
-    : create(method.input);
-}
-
-/** Calls a method of whatever kind with a request, empty if not said, and gives the code it ends with. */
-async function codeOf(
-  transport: Transport,
-  method: DescMethod,
-  request: Message = emptyRequest(method),
-): Promise<Code | "ok"> {
-  const stop = AbortSignal.timeout(20_000);
-  try {
-    if (isUnary(method)) {
-      await transport.unary(method, stop, undefined, undefined, request);
-    } else if (isStreaming(method)) {
-      const requests = (async function* () {
-        yield request;
-      })();
-      const { message } = await transport.stream(method, stop, undefined, undefined, requests);
-      for await (const _ of message) break;
-    }
-    return "ok";
-  } catch (error) {
-    return ConnectError.from(error).code;
-  }
-}
 
 describe("without a credential that holds, every method is refused", () => {
   test.each([
@@ -292,136 +245,6 @@ describe("what opens what", () => {
     const other = `Bearer ${await provider.token({ claims: { tenant: "other" } })}`;
     const theirs = createClient(SourceService, control.transportOf(other));
     expect((await theirs.listSources({})).sources).toEqual([]);
-  });
-});
-
-describe("API keys", () => {
-  test("the secret is told once, and kept nowhere", async () => {
-    const { apiKey, secret } = await access.createApiKey({ name: "once", role: Role.VIEWER });
-    expect(secret).toMatch(/^slk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}$/);
-    expect(apiKey?.prefix).toBe(secret.slice(0, 16));
-    const { apiKeys } = await access.listApiKeys({});
-    expect(apiKeys.find(({ id }) => id === apiKey?.id)).toMatchObject({ name: "once" });
-    expect(
-      JSON.stringify(apiKeys, (_, value) => (typeof value === "bigint" ? 0 : value)),
-    ).not.toContain(secret.slice(17));
-    expect(control.logged()).not.toContain(secret.slice(17));
-    expect((await database.dump()).includes(secret.slice(17))).toBe(false);
-  });
-
-  test("a key is known to have been used, and by a revocation it ends at once here", async () => {
-    const { apiKey, secret } = await access.createApiKey({ name: "used", role: Role.VIEWER });
-    const id = apiKey?.id ?? "";
-    const client = createClient(SourceService, control.transportOf(`Bearer ${secret}`));
-    await client.listSources({});
-    const { apiKeys } = await access.listApiKeys({ pageSize: 1 });
-    expect(apiKeys[0]?.id).toBe(id);
-    expect(apiKeys[0]?.lastUseTime).toBeDefined();
-    const { apiKey: revoked } = await access.revokeApiKey({ id });
-    expect(revoked?.revokeTime).toBeDefined();
-    const again = await access.revokeApiKey({ id });
-    expect(again.apiKey?.revokeTime).toEqual(revoked?.revokeTime);
-    await expect(client.listSources({})).rejects.toMatchObject({
-      code: Code.Unauthenticated,
-      rawMessage: "the API key was revoked",
-    });
-  });
-
-  test("a key can't begin in the past, and has a role", async () => {
-    const past = timestampFromMs(Date.now() - 1000);
-    for (const wrong of [
-      { role: Role.VIEWER, expireTime: past },
-      { role: Role.UNSPECIFIED },
-      { role: 99 as Role },
-    ]) {
-      const made = access.createApiKey({ name: "wrong", ...wrong });
-      await expect(made).rejects.toMatchObject({ code: Code.InvalidArgument });
-    }
-  });
-});
-
-describe("the audit log", () => {
-  const newest = async (actor = "") =>
-    (await access.listAuditEvents({ pageSize: 20, actor })).events;
-
-  test("has every change with who, what and how it ended, and nothing that a request holds", async () => {
-    const credentials = control.client(CredentialService);
-    const canary = "canary-secret-8842";
-    const { credential } = await credentials.createCredential({
-      credential: {
-        name: "audited",
-        kind: {
-          case: "accessKey",
-          value: {
-            accessKeyId: "AKIA1234567890123456",
-            secretAccessKey: canary,
-            bucket: "acme-data",
-          },
-        },
-      },
-    });
-    const id = credential?.id ?? "";
-    await credentials.deleteCredential({ id });
-    await expect(credentials.deleteCredential({ id })).rejects.toThrow();
-    await credentials.listCredentials({});
-    const { apiKeys } = await access.listApiKeys({ pageSize: 1000 });
-    const self = apiKeys.find(({ prefix }) => control.adminKey.startsWith(prefix))?.id;
-    const { events } = await access.listAuditEvents({ resource: id });
-    expect(events.map(({ method, outcome }) => [method, outcome])).toEqual([
-      ["CredentialService/DeleteCredential", "not_found"],
-      ["CredentialService/DeleteCredential", "ok"],
-      ["CredentialService/CreateCredential", "ok"],
-    ]);
-    expect(events[0]).toMatchObject({ actor: self, role: Role.ADMIN, address: "127.0.0.1" });
-    const all = JSON.stringify(await newest(), (_, value) => String(value));
-    expect(all).not.toContain(canary);
-  });
-
-  test("has what was refused of somebody who is known, and nothing of strangers", async () => {
-    const { apiKey, secret } = await access.createApiKey({ name: "small", role: Role.VIEWER });
-    const id = apiKey?.id ?? "";
-    const send = (key: string) =>
-      codeOf(control.transportOf(`Bearer ${key}`), SourceService.method.createSource);
-    await send(secret);
-    await send(`${secret.slice(0, -4)}AAAA`);
-    await send(makeApiKey());
-    const events = await newest(id);
-    expect(events.map(({ method, outcome, role }) => [method, outcome, role])).toEqual([
-      ["SourceService/CreateSource", "unauthenticated", Role.UNSPECIFIED],
-      ["SourceService/CreateSource", "permission_denied", Role.VIEWER],
-    ]);
-  });
-
-  test("begins with the first key, which the service made itself, and goes on page by page", async () => {
-    const methods: string[] = [];
-    let pageToken = "";
-    do {
-      const page = await access.listAuditEvents({ pageSize: 50, pageToken });
-      methods.push(...page.events.map(({ method, actor }) => `${actor} ${method}`));
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
-    expect(methods.at(-1)).toBe("start AccessService/CreateApiKey");
-    expect(methods.length).toBeGreaterThan(50);
-  });
-
-  test("can't be changed or emptied, also not by the service's own connection", async () => {
-    const place = await pglite?.create();
-    if (place === undefined) throw new Error("there is no database to test on");
-    const { kysely, close } = await openDatabase({ dataDir: place.dataDir });
-    const row = { tenant: "t", actor: "a", role: "", method: "m", resource: "", outcome: "ok" };
-    await kysely
-      .insertInto("audit_event")
-      .values({ ...row, actor_kind: "token", role: "", address: "" })
-      .execute();
-    for (const statement of [
-      sql`update audit_event set outcome = 'ok'`,
-      sql`delete from audit_event`,
-      sql`truncate audit_event`,
-    ]) {
-      await expect(statement.execute(kysely)).rejects.toThrow("only ever appended to");
-    }
-    await close();
-    await place.remove();
   });
 });
 
