@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addApiCommand } from "./commands/api-command.ts";
 import { addCall } from "./commands/call.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { type Example, renderExamples, wordsTo } from "./commands/examples.ts";
 import { addProfile } from "./commands/profile.ts";
 import { SHORTCUTS } from "./commands/shortcuts.ts";
 import { addUpload } from "./commands/upload.ts";
@@ -56,9 +57,22 @@ function addService(program: Command, terminal: Terminal, noun: string, typeName
     if (method.noun === noun && !isMade)
       addApiCommand(parent, terminal, method, { name: method.verb });
   }
+  parent.addHelpText("after", () =>
+    renderExamples(
+      parent.commands
+        .slice(0, 1)
+        .map((command): Example => [`${wordsTo(command)} --help`, "what it takes, with examples"]),
+    ),
+  );
 }
 
-const HELP = `
+const EXAMPLES: readonly Example[] = [
+  ["sluice browse Acme customers/", "the folders and files that a credential opens"],
+  ["sluice run Customers --date 2026-11-20", "loads a day, and shows how far it is"],
+  ["sluice feed create --help", "what a command takes, with examples"],
+];
+
+const HELP = `${renderExamples(EXAMPLES)}
 Names stand for ids: a credential, courier or group by its name, a feed as source.name.
 
 The address comes from --url, else SLUICE_URL, else the profile of --profile or SLUICE_PROFILE,

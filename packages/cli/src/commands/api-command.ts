@@ -11,6 +11,7 @@ import { addSessionOptions, openSession } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
 import { placeholderOf, shortNames } from "../values.ts";
 import { answer, ask } from "./answer.ts";
+import { type Example, exampleOf, renderExamples } from "./examples.ts";
 import { follow } from "./follow.ts";
 import { followGroup } from "./follow-group.ts";
 
@@ -25,8 +26,8 @@ export interface Shape {
   readonly under?: string;
   /** What the request says unless the command line says otherwise. */
   readonly defaults?: JsonObject;
-  /** Command lines, each with what it does. */
-  readonly examples?: readonly (readonly [line: string, what: string])[];
+  /** One that the method's messages describe when not set. */
+  readonly examples?: readonly Example[];
   readonly group?: string;
   /** Of methods that begin a workflow: stay until it has ended, unless told otherwise. */
   readonly waits?: boolean;
@@ -74,7 +75,10 @@ export function addApiCommand(
     else command.option("--wait", "stay until the workflow has ended");
   }
   addSessionOptions(command);
-  command.addHelpText("after", () => helpAfter(method, shape));
+  const shown = words.filter(({ isNeeded }) => isNeeded).map(({ field }) => field);
+  command.addHelpText("after", () =>
+    helpAfter(method, shape.examples ?? [exampleOf(command, desc, shown)]),
+  );
   command.action(async () => {
     const values = command.processedArgs.map((value: unknown) => String(value ?? ""));
     const written: WrittenField[] = words
@@ -164,10 +168,8 @@ function describe(field: RequestField): string {
   return `${comment}${values}`;
 }
 
-function helpAfter(method: ApiMethod, { examples = [] }: Shape): string {
-  const lines = examples.map(([line, what]) => `  $ ${line}\n      ${what}\n`);
-  const shown = lines.length === 0 ? "" : `\nExamples:\n${lines.join("")}`;
-  return `${shown}\nCalls ${methodName(method)}: docs/api.md tells of every field. @file stands for a file's content.`;
+function helpAfter(method: ApiMethod, examples: readonly Example[]): string {
+  return `${renderExamples(examples)}\nCalls ${methodName(method)}: docs/api.md tells of every field. @file stands for a file's content.`;
 }
 
 function isFollowed({ methodKind, name }: DescMethod): boolean {
