@@ -258,6 +258,19 @@ describe("fields", () => {
     expect(fields[0]?.sampleValues).toEqual(["0", "1", "2", "3", "4"]);
     expect(primaryKeyCandidates[0]).toMatchObject({ fields: ["customer_id"], uniqueShare: 1 });
     expect(draft?.primaryKey).toEqual(["customer_id"]);
+    // Tags, nullability and keys say what speaks for them, as types and settings do.
+    expect(fields[1]).toMatchObject({
+      semanticTagsConfidence: 0.9,
+      semanticTagsEvidence: expect.stringContaining("first_name"),
+      nullable: true,
+      nullableConfidence: 1,
+      nullableEvidence: "all 300 rows have no value",
+    });
+    expect(fields[5]).toMatchObject({ semanticTagsConfidence: 0, semanticTagsEvidence: "" });
+    expect(fields[5]?.nullableConfidence).toBeLessThan(1);
+    expect(fields[5]?.nullableEvidence).toBe("all 300 rows of the sample have a value");
+    expect(primaryKeyCandidates[0]?.confidence).toBeGreaterThan(0.9);
+    expect(primaryKeyCandidates[0]?.evidence).toContain("300 keys in 300 rows");
   });
 
   it("that identify nothing leave it to where the row comes from (FE-4)", async () => {

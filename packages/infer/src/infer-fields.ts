@@ -1,4 +1,5 @@
 import type { FieldType } from "@sluice/schema";
+import { type Guess, guess, shareOf } from "./guess.ts";
 import { inferType, typeOfColumn } from "./infer-type.ts";
 import { semanticTagsOf } from "./semantic-tags.ts";
 
@@ -23,7 +24,9 @@ export interface InferredField {
   readonly thousandsSeparator?: string;
   readonly decimalSeparator?: string;
   readonly isNullable: boolean;
+  readonly nullability: Guess<boolean>;
   readonly semanticTags: readonly string[];
+  readonly meaning: Guess<readonly string[]>;
   /** Some that differ, cut. */
   readonly sampleValues: readonly string[];
   /** From 0 to 1. */
@@ -64,13 +67,16 @@ function toField(column: SampledColumn, names: Set<string>): InferredField {
     one === null || (one === "" && value.type.kind !== "string");
   const nulls = values.filter(isEmpty).length;
   const words = (path ?? incomingName).split(".");
+  const meaning = semanticTagsOf(words.at(-1) ?? incomingName);
   return {
     incomingName: path ?? incomingName,
     ...(path === undefined ? {} : { path }),
     name: uniqueName(path ?? incomingName, names),
     ...value,
     isNullable: nulls > 0,
-    semanticTags: semanticTagsOf(words.at(-1) ?? incomingName),
+    nullability: nullabilityOf(nulls, values.length),
+    semanticTags: meaning.value,
+    meaning,
     sampleValues: [...new Set(present)]
       .slice(0, MAX_SAMPLES)
       .map((text) => text.slice(0, MAX_SAMPLE_LENGTH)),
@@ -79,6 +85,13 @@ function toField(column: SampledColumn, names: Set<string>): InferredField {
     evidence,
     values,
   };
+}
+
+/** A row without a value proves that there are such rows; none in a sample proves little, the less the smaller it is. */
+function nullabilityOf(nulls: number, rows: number): Guess<boolean> {
+  if (nulls > 0) return guess(true, 1, `${shareOf(nulls, rows, "rows")} have no value`);
+  const confidence = rows === 0 ? 0 : Math.round((0.9 * rows * 100) / (rows + 10)) / 100;
+  return guess(false, confidence, `${shareOf(rows, rows, "rows")} of the sample have a value`);
 }
 
 /** Columns of a domain table that are not for fields. */

@@ -1,3 +1,5 @@
+import { type Guess, guess } from "./guess.ts";
+
 /** Names that fields often have, in lower case without marks between words, by what they mean. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   "given-name": ["givenname", "firstname", "fname", "forename", "first"],
@@ -33,8 +35,13 @@ const BY_NAME: ReadonlyMap<string, string> = new Map(
   Object.entries(NAMES).flatMap(([tag, names]) => names.map((name) => [name, tag] as const)),
 );
 
-/** What fields of this name mean; nothing for unknown ones. */
-export function semanticTagsOf(name: string): readonly string[] {
-  const tag = BY_NAME.get(name.toLowerCase().replaceAll(/[^a-z0-9]/g, ""));
-  return tag === undefined ? [] : [tag];
+/** What fields of this name mean; nothing for unknown ones. The name alone is looked at, never the values. */
+export function semanticTagsOf(name: string): Guess<readonly string[]> {
+  const plain = name.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  const tag = BY_NAME.get(plain);
+  if (tag === undefined) return guess([], 0, "");
+  return guess([tag], VAGUE.has(plain) ? 0.6 : 0.9, `fields named ${name} mostly hold this`);
 }
+
+/** Names that other things have as well. */
+const VAGUE: ReadonlySet<string> = new Set(["first", "last", "name", "title", "state", "suffix"]);

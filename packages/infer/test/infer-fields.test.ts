@@ -94,6 +94,21 @@ describe("fields", () => {
     expect(again?.name).toBe("e_mail_2");
   });
 
+  test("say what speaks for their tags and for their being empty or not", () => {
+    expect(fieldOf(["a", null], "e-mail")).toMatchObject({
+      meaning: { value: ["email"], confidence: 0.9, evidence: expect.stringContaining("e-mail") },
+      nullability: { value: true, confidence: 1, evidence: "1 of 2 rows have no value" },
+    });
+    // A name that other things have as well.
+    expect(fieldOf(["a"], "name").meaning.confidence).toBe(0.6);
+    expect(fieldOf(["a"], "no such").meaning).toEqual({ value: [], confidence: 0, evidence: "" });
+    // That none of few rows is empty says little.
+    const few = fieldOf(["a", "b"]).nullability;
+    const many = fieldOf(Array.from({ length: 500 }, () => "a")).nullability;
+    expect(few).toMatchObject({ value: false, confidence: 0.15 });
+    expect(many.confidence).toBeGreaterThan(0.8);
+  });
+
   test("of nested objects are taken by path, with every digit; arrays stay whole", () => {
     const fields = inferFields([
       column("customer", [
@@ -122,8 +137,18 @@ describe("primary keys", () => {
       column("city", ["x", "x", "y", "y"]),
     ]);
     expect(primaryKeyCandidates(fields)).toEqual([
-      { fields: ["order_id"], uniqueShare: 1 },
-      { fields: ["note"], uniqueShare: 1 },
+      {
+        fields: ["order_id"],
+        uniqueShare: 1,
+        confidence: 0.63,
+        evidence: "4 keys in 4 rows, none of them empty, and the name is that of a key",
+      },
+      {
+        fields: ["note"],
+        uniqueShare: 1,
+        confidence: 0.47,
+        evidence: "4 keys in 4 rows, none of them empty",
+      },
     ]);
   });
 
@@ -133,8 +158,17 @@ describe("primary keys", () => {
       column("line_no", ["1", "2", "1", "2"]),
       column("maybe", ["1", "2", "3", null]),
     ]);
-    expect(primaryKeyCandidates(fields)).toEqual([
-      { fields: ["order_id", "line_no"], uniqueShare: 1 },
+    expect(primaryKeyCandidates(fields)).toMatchObject([
+      { fields: ["order_id", "line_no"], uniqueShare: 1, confidence: 0.63 },
     ]);
+  });
+
+  test("are less certain where few rows speak for them, and hardly at all where one comes twice", () => {
+    const numbers = (rows: number): string[] => Array.from({ length: rows }, (_, at) => `${at}`);
+    const certainty = (values: readonly string[]): number | undefined =>
+      primaryKeyCandidates(inferFields([column("id", values)]))[0]?.confidence;
+    expect(certainty(numbers(2))).toBeLessThan(0.5);
+    expect(certainty(numbers(500))).toBeGreaterThan(0.9);
+    expect(certainty([...numbers(499), "0"])).toBe(0.1);
   });
 });

@@ -38,8 +38,13 @@ export function renderInference(inferred: InferredSettings): string {
     primaryKeyCandidates.length === 0
       ? `nothing identifies a row in the ${inferred.sampledRows} rows of the sample\n`
       : toTable(
-          ["could be the key", "unique in the sample"],
-          primaryKeyCandidates.map((key) => [key.fields.join(", "), percent(key.uniqueShare)]),
+          ["could be the key", "unique in the sample", "certain", "why"],
+          primaryKeyCandidates.map((key) => [
+            key.fields.join(", "),
+            percent(key.uniqueShare),
+            percent(key.confidence),
+            key.evidence,
+          ]),
         ),
     ...warnings.map((warning) => `\nwarning: ${visible(warning)}\n`),
     failure === undefined ? "" : `\n${renderFailure(failure)}`,

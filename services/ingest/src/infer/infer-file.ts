@@ -184,11 +184,15 @@ function describe(
       nullShare: field.nullShare,
       confidence: field.confidence,
       evidence: field.evidence,
+      semanticTagsConfidence: field.meaning.confidence,
+      semanticTagsEvidence: field.meaning.evidence,
+      nullableConfidence: field.nullability.confidence,
+      nullableEvidence: field.nullability.evidence,
       field: messages[at] ?? {},
     })),
-    primaryKeyCandidates: candidates.map(({ fields: names, uniqueShare }) => ({
+    primaryKeyCandidates: candidates.map(({ fields: names, ...measured }) => ({
       fields: [...names],
-      uniqueShare,
+      ...measured,
     })),
     ...(fields.length === 0 ? {} : { draft }),
   };
