@@ -67,7 +67,11 @@ function neededFlags(desc: DescMethod, words: readonly RequestField[]): string[]
 function isRequired(field: DescField): boolean {
   if (!hasOption(field, rules)) return false;
   const { required, type } = getOption(field, rules);
-  return required || (type.case === "repeated" && type.value.minItems > 0n);
+  return (
+    required ||
+    (type.case === "repeated" && type.value.minItems > 0n) ||
+    (type.case === "enum" && type.value.notIn.includes(0))
+  );
 }
 
 /** What the demo has, or what people would call theirs. */
