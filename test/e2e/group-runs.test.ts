@@ -1,6 +1,3 @@
-import { execFile } from "node:child_process";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { CourierGroupSchema } from "@sluice/api/control/v1/courier_group_pb";
@@ -16,11 +13,11 @@ import {
   RunType,
 } from "@sluice/api/control/v1/group_run_pb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type CommandLine, openCommandLine } from "./command-line.ts";
 import { type FeedSpec, INTEGER, STRING, type Story, startStory } from "./story.ts";
 
 /** What a run of a group can be asked for: days, a period or everything; couriers, tables or both. */
 
-const BIN = fileURLToPath(new URL("../../node_modules/.bin", import.meta.url));
 const SPEC: FeedSpec = {
   fields: [
     { incomingName: "id", type: INTEGER, require: true },
@@ -34,12 +31,17 @@ type Group = Exclude<MessageInitShape<typeof CourierGroupSchema>, { $typeName: s
 type Asked = Exclude<MessageInitShape<typeof RunCourierGroupRequestSchema>, { $typeName: string }>;
 
 let story: Story;
+let line: CommandLine;
 let groups: Client<typeof CourierGroupService>;
 beforeAll(async () => {
   story = await startStory({ controlEnvironment: { SLUICE_FILE_WAIT_PAUSE_MS: "200" } });
   groups = createClient(CourierGroupService, story.transport);
+  line = await openCommandLine(story.local);
 });
-afterAll(async () => await story[Symbol.asyncDispose]());
+afterAll(async () => {
+  await story[Symbol.asyncDispose]();
+  await line[Symbol.asyncDispose]();
+});
 
 /** A courier of files named after it and a day, and its feed. */
 async function courier(name: string): Promise<string> {
@@ -73,25 +75,6 @@ const begin = async (asked: Asked): Promise<string> =>
 
 /** Begins a run, and looks at it until it has ended. */
 const ran = async (asked: Asked): Promise<GroupRun> => await end(await begin(asked));
-
-interface Said {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function sluice(...args: readonly string[]): Promise<Said> {
-  const env = {
-    PATH: `${BIN}:${process.env.PATH}`,
-    SLUICE_URL: story.local.url,
-    SLUICE_API_KEY: story.local.adminKey,
-  };
-  return await new Promise((resolve) => {
-    execFile(join(BIN, "sluice"), args, { env }, (error, out, err) =>
-      resolve({ code: Number(error?.code ?? 0), out, err }),
-    );
-  });
-}
 
 describe("a run of a group", () => {
   it("loads a period for every courier, less its offset (RU-5, RU-1, b11)", async () => {
@@ -137,7 +120,7 @@ describe("a run of a group", () => {
     for (const [index, day] of ["2024-02-29", "2025-12-31", "2026-03-02"].entries()) {
       await put("all", day, index);
     }
-    const running = sluice("group", "run", "all data", "--everything", "--wait", "--json");
+    const running = line.run(["group", "run", "all data", "--everything", "--wait", "--json"]);
     const runOf = async (): Promise<GroupRun | undefined> =>
       (await groups.listCourierGroupRuns({ groupId: id })).groupRuns[0];
     await expect
@@ -199,7 +182,7 @@ describe("a run of a group", () => {
     expect(await namesOf("buyers")).toEqual(days("2026-03-01", "2026-03-02"));
     expect(await ids()).toEqual([{ id: 1 }]);
 
-    const refreshed = await sluice("group", "run", "typed", "--run-type", "refresh", "--wait");
+    const refreshed = await line.run(["group", "run", "typed", "--run-type", "refresh", "--wait"]);
     expect(refreshed).toMatchObject({ code: 0, out: expect.stringContaining("best") });
     expect(await ids()).toEqual([{ id: 1 }, { id: 2 }]);
 
@@ -275,7 +258,7 @@ describe("a run of a group", () => {
     expect(await refusal(groups.runCourierGroup({ id: typed, runType, scope }))).toMatch(
       /^date: a run of type refresh loads no files/,
     );
-    const said = await sluice("group", "run", "bare", "--run-type", "refresh");
+    const said = await line.run(["group", "run", "bare", "--run-type", "refresh"]);
     expect(said.code).not.toBe(0);
     expect(said.err).toContain("run_type");
     expect((await groups.listCourierGroupRuns({ groupId: id })).groupRuns).toEqual([]);
