@@ -223,7 +223,7 @@ async function makeCourier(
       settings: settings?.[tag] ?? { format: { case: "delimited" as const, value: {} } },
     })),
     loads: Object.entries(loads).map(([feedId, tags]) => ({
-      feedId,
+      feed: { case: "feedId" as const, value: feedId },
       operation,
       ...(typeof tags === "string"
         ? { fileTag: tags }
