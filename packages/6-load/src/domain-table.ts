@@ -36,7 +36,8 @@ export async function readColumns(
   );
 }
 
-async function readSortingKey(
+/** What a table is sorted by; no column if there is no such table. */
+export async function readSortingKey(
   warehouse: Warehouse,
   { database, table }: TableName,
 ): Promise<string[]> {
@@ -45,7 +46,8 @@ async function readSortingKey(
     { database, table },
   );
   // The server quotes a name only where it must; field names hold none of its signs.
-  return (found?.key ?? "").split(", ").map((name) => name.replaceAll(/[`()]/g, ""));
+  const names = (found?.key ?? "").split(", ").map((name) => name.replaceAll(/[`()]/g, ""));
+  return names.filter((name) => name !== "");
 }
 
 /** What of the table is not as the feed has it, in words; columns that the feed lacks do no harm. */

@@ -1,7 +1,7 @@
 import type { TableColumn } from "./columns.ts";
-import { readColumns } from "./domain-table.ts";
+import { readColumns, readSortingKey } from "./domain-table.ts";
 import { quoteIdentifier } from "./quoting.ts";
-import { domainTable, type TableAddress } from "./table-names.ts";
+import { domainTable, rowsTable, type TableAddress } from "./table-names.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 /** A value as JSON can carry it without loss: numbers beyond doubles are text, dates are ISO text. */
@@ -38,8 +38,10 @@ export async function sampleRows(
     const column = quoteIdentifier(name);
     return PLAIN.test(type) ? column : `toString(${column}) AS ${column}`;
   });
+  const key = (await readSortingKey(warehouse, rowsTable(at))).map(quoteIdentifier);
+  const order = key.length === 0 ? "" : `ORDER BY ${key.join(", ")} `;
   return await warehouse.query<Record<string, JsonValue>>(
-    `SELECT ${values.join(", ")} FROM (SELECT * FROM ${domainTable(at).sql} WHERE ${condition} LIMIT {limit:UInt64})`,
+    `SELECT ${values.join(", ")} FROM (SELECT * FROM ${domainTable(at).sql} WHERE ${condition} ${order}LIMIT {limit:UInt64})`,
     { limit },
   );
 }

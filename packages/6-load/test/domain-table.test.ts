@@ -234,3 +234,20 @@ describe("names are data", () => {
     ).toEqual([{ n: 1 }]);
   });
 });
+
+test("a sample is the first rows of the primary key, whatever order they came in", async () => {
+  const feed = feedOf([field("id", "integer"), field("d", "date")], {
+    source: "tables",
+    name: "order",
+  });
+  // Usual and rare forms of a date are inserted by statements of their own.
+  const days = ["2024-02-29", "02/29/2024"];
+  await stageRows(
+    server,
+    feed,
+    Array.from({ length: 20 }, (_, i) => [String(20 - i), days[i % 2] ?? ""]),
+  );
+  await publishStaged(server, feed);
+  const rows = await sampleRows(server.warehouse, { source: "tables", name: "order" }, 3);
+  expect(rows.map(({ id }) => id)).toEqual(["1", "2", "3"]);
+});
