@@ -1,11 +1,6 @@
-import { setFlagsFromString } from "node:v8";
 import { pino } from "pino";
 import { readConfig } from "./config.ts";
 import { startIngest } from "./ingest.ts";
-
-// Loads live outside of V8's heap, so that its collections are short, but each buffer counts towards the next one: four
-// threads that mark meanwhile cost a CSV load half of its CPU time again (decision 0015).
-setFlagsFromString("--no-concurrent-marking");
 
 let config: ReturnType<typeof readConfig>;
 try {
