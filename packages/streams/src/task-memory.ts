@@ -46,12 +46,15 @@ export function createTaskMemory(
               `it takes ${all} bytes of memory at one time; ${limitName} leaves ${maxBytes} to one task`,
             );
           }
+          const isMore = bytes > own;
           held = all;
           own = bytes;
           if (held <= granted && (granted === floorBytes || held > floorBytes)) return;
           // One after the other: two parts may outgrow the floor at one time.
-          asking = asking.then(settle);
-          await asking;
+          const asked = asking.then(settle);
+          asking = asked.catch(() => undefined);
+          // Giving back is said where things end, also by an abort: it must not stand in for why they end.
+          await (isMore ? asked : asking);
         },
       };
     },

@@ -115,3 +115,15 @@ test("shares a small budget out by halves", async () => {
   (await task.lease(2 * MIB))();
   expect(memory.peak).toBeLessThanOrEqual(16 * MIB);
 });
+
+test("giving back never fails, also when the task was stopped", async () => {
+  const stop = new AbortController();
+  const seat = createWorkerMemory(LIMIT, 2).seat();
+  const task = createTaskMemory(seat, { signal: stop.signal, limitName: "LIMIT" });
+  const part = task.part(refuse);
+  await part.hold(100 * MIB);
+  stop.abort(new Error("stopped"));
+  seat.leave();
+  await expect(part.hold(150 * MIB)).rejects.toThrow();
+  await part.hold(0);
+});
