@@ -1,6 +1,12 @@
 import { StageError } from "@sluice/errors";
 import type { Batch, Block, ParsedEntry } from "@sluice/schema";
-import { type Leasing, type MemoryPart, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
+import {
+  free,
+  type Leasing,
+  type MemoryPart,
+  UNCOUNTED,
+  type WorkingMemory,
+} from "@sluice/streams";
 import { encodeSchema, layOut } from "./body.ts";
 import { bytesOf, fit, type Piece } from "./pieces.ts";
 
@@ -34,7 +40,7 @@ const LARGEST_BYTES = 2 ** 30;
 /**
  * Blocks into record batches (see `Batch` for their columns). Where one batch ends and the next begins
  * depends on the rows and the options alone: neither on time nor on where the blocks have their
- * borders. A block's buffers are copied once, into the body. Closes the blocks when it is closed.
+ * borders. A block's buffers are copied once, into the body; then it is released. Closes the blocks when it is closed.
  */
 export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIterable<Batch> {
   const { columns, budget, maxRows = 262_144, maxBytes = 16 * 2 ** 20, signal, onBatch } = options;
@@ -66,8 +72,13 @@ export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIter
         throw error;
       }
       // The blocks are copied: they must not live on while the reader has the batch.
+      for (const { block, to } of pieces) if (to === block.rows) block.release?.();
       pieces.length = 0;
-      yield { ordinal: ordinal++, firstRow, rows, body, release };
+      const releaseBody = (): void => {
+        free(body);
+        release();
+      };
+      yield { ordinal: ordinal++, firstRow, rows, body, release: releaseBody };
     }
   };
 }

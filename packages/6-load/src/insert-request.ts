@@ -129,11 +129,14 @@ export function createInsertPath(options: InsertPathOptions): InsertPath {
         // A server that refuses early answers before the body is sent; then the answer is what counts.
         await Promise.race([answered, sending.then(() => answered)]);
         const { response, text } = await answered;
+        // The body may be freed once this returns: nothing of it may be sent any more.
+        const isSent = request.writableFinished;
+        if (!isSent) request.destroy();
         const exception = response.headers["x-clickhouse-exception-code"];
         const status = response.statusCode ?? 0;
         if (exception !== undefined || status < 200 || status > 299) {
           const code = exception === undefined ? exceptionCodeOf(text) : Number(exception);
-          throw new ClickHouseAnswerError(text, status, code, request.writableFinished);
+          throw new ClickHouseAnswerError(text, status, code, isSent);
         }
         const summary = parseSummary(response.headers["x-clickhouse-summary"]);
         return {

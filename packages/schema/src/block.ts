@@ -34,6 +34,11 @@ export interface Block {
   readonly byteOffsets: Float64Array;
   /** In order of their index. */
   readonly faults: readonly RowFault[];
+  /**
+   * Frees the columns and byte offsets at once, for whoever looks at them no more. A block that is not released is left to the
+   * garbage collector, which blocks keep busy.
+   */
+  release?(this: Block): void;
 }
 
 /** A column as it stands in a file. */
@@ -96,7 +101,7 @@ export interface Batch {
   readonly firstRow: number;
   readonly rows: number;
   readonly body: Uint8Array;
-  /** Gives the bytes back to the budget. Called once, when the body is no longer needed. */
+  /** Frees the body and gives its bytes back to the budget. Called once, when nobody reads the body any more. */
   readonly release: () => void;
 }
 

@@ -1,4 +1,5 @@
 import type { Block, RowFault, TextColumn } from "@sluice/schema";
+import { release } from "./release.ts";
 import { uninitialised } from "./uninitialised.ts";
 
 /**
@@ -195,6 +196,7 @@ export function takeBlock(block: BlockBuilder): Block {
     columns,
     byteOffsets: block.byteOffsets.subarray(0, rows),
     faults: block.faults,
+    release,
   };
   block.byteOffsets = new Float64Array(capacity);
   block.faults = [];

@@ -1,4 +1,5 @@
 import type { Block, TextColumn } from "@sluice/schema";
+import { release } from "./release.ts";
 import { uninitialised } from "./uninitialised.ts";
 
 /** One column under construction. A cell is `data[start .. end)` until its row ends; who writes it moves `end`. */
@@ -109,7 +110,7 @@ export function takeRows(builder: RowBuilder): Block {
   builder.byteOffsets = new Float64Array(capacity);
   builder.firstRow += rows;
   builder.rows = 0;
-  return { rows, firstRow, columns, byteOffsets, faults: [] };
+  return { rows, firstRow, columns, byteOffsets, faults: [], release };
 }
 
 function takeColumn(column: ColumnBuilder, rows: number, capacity: number): TextColumn {
