@@ -133,11 +133,14 @@ async function* gather(
   await memory.hold(0);
 }
 
-/** Bytes that a block keeps from being freed, in columns that nobody chose too. */
+/** Bytes that a block keeps from being freed, in columns that nobody chose too. Its arrays may share buffers. */
 function heldBy({ columns, byteOffsets }: Block): number {
-  let bytes = byteOffsets.buffer.byteLength;
+  const buffers = new Set([byteOffsets.buffer]);
   for (const { offsets, data, validity } of columns) {
-    bytes += offsets.buffer.byteLength + data.buffer.byteLength + (validity?.byteLength ?? 0);
+    buffers.add(offsets.buffer).add(data.buffer);
+    if (validity !== undefined) buffers.add(validity.buffer);
   }
+  let bytes = 0;
+  for (const { byteLength } of buffers) bytes += byteLength;
   return bytes;
 }

@@ -1,11 +1,12 @@
 import { StageError } from "@sluice/errors";
 import type { Block, DelimitedSettings, ParsedEntry } from "@sluice/schema";
-import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
+import type { BlockBuilder } from "../blocks/block-builder.ts";
 import { closing } from "../blocks/closing.ts";
-import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
+import { type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { UTF_8 } from "../encoding/charset.ts";
 import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8 } from "./assert-utf8.ts";
+import { type Cutter, createBlockCutter } from "./cutter.ts";
 import { escapesUnquoted, LF, needsCsvParse, toDialect } from "./dialect.ts";
 import { createFileOffsets, type FileOffsets } from "./file-offsets.ts";
 import { type CreateTokenise, readColumns } from "./header.ts";
@@ -13,8 +14,9 @@ import { DELIMITED_LIMITS, type DelimitedLimits } from "./limits.ts";
 import { toLineEnds } from "./line-ends.ts";
 import { skipPreamble } from "./preamble.ts";
 import { toUtf8 } from "./to-utf8.ts";
-import { createTokenise, type Tokenise } from "./tokenise.ts";
+import { createTokenise } from "./tokenise.ts";
 import { createTokeniseByCsvParse } from "./tokenise-by-csv-parse.ts";
+import { createWasmCutter, isForWasm } from "./tokenise-by-wasm.ts";
 import { createTokeniseEscaped } from "./tokenise-escaped.ts";
 
 /**
@@ -40,7 +42,10 @@ export function parseDelimited(
   const dialect = toDialect(settings);
   const limits = { ...DELIMITED_LIMITS, ...options };
   const create = readerOf(settings);
-  const tokenise = create(dialect, limits);
+  const createCutter = (width: number): Cutter =>
+    create === createTokenise && isForWasm(dialect, limits)
+      ? createWasmCutter(dialect, limits, width)
+      : createBlockCutter(create(dialect, limits), width);
   return async (source) => {
     const { charset, bytes } = await toUtf8(source, settings.encoding);
     const offsets = createFileOffsets(charset);
@@ -55,7 +60,7 @@ export function parseDelimited(
       const hasHeader = settings.headerRows === 1;
       const columns = await readColumns(reader, dialect, limits, hasHeader, create);
       const isUtf8 = charset === UTF_8;
-      const blocks = cut(reader, tokenise, columns.length, offsets, isUtf8);
+      const blocks = cut(reader, () => createCutter(columns.length), offsets, isUtf8);
       return { columns, blocks: closing(blocks, reader.close) };
     } catch (error) {
       await reader.close();
@@ -71,17 +76,17 @@ function readerOf(settings: DelimitedSettings): CreateTokenise {
 
 async function* cut(
   reader: Reader,
-  tokenise: Tokenise,
-  width: number,
+  createCutter: () => Cutter,
   offsets: FileOffsets,
   isUtf8: boolean,
 ): AsyncGenerator<Block> {
   const { window } = reader;
-  const block = createBlockBuilder(width);
-  reader.beside = () => heldByBlock(block);
+  const cutter = createCutter();
+  const { block, tokenise } = cutter;
+  reader.beside = cutter.held;
   const take = (): Block => {
     offsets.fill(block);
-    return takeBlock(block);
+    return cutter.take();
   };
   try {
     for (;;) {
@@ -98,6 +103,7 @@ async function* cut(
   } catch (error) {
     throw error === reader.failure ? inRow(error, block) : offsets.relocate(window, error);
   } finally {
+    cutter.close();
     await reader.close();
   }
 }
