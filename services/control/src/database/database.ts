@@ -6,6 +6,7 @@ import pg from "pg";
 import { PG_TYPES, PGLITE_PARSERS } from "./column-types.ts";
 import { takeLockFile } from "./lock-file.ts";
 import { migrate } from "./migrate.ts";
+import { preparedPglite } from "./prepared-pglite.ts";
 import type { Schema } from "./schema.ts";
 
 /** Where the state is kept: in a directory by PGlite, or by a PostgreSQL server. */
@@ -61,7 +62,9 @@ async function openPglite(dataDir: string): Promise<Database> {
       },
       query: async (sql, parameters) => (await opened.query(sql, [...parameters])).rows,
     });
-    const kysely = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite: opened }) });
+    const kysely = new Kysely<Schema>({
+      dialect: new PGliteDialect({ pglite: preparedPglite(opened) }),
+    });
     return {
       kysely,
       handle: { kind: "pglite", pglite: opened },
