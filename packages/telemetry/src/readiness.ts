@@ -1,0 +1,19 @@
+/** Says what is missing before work can be done, in one word or two; undefined when nothing is. Never rejects. */
+export type Readiness = () => Promise<string | undefined>;
+
+/** Whether a look came to a good end within `ms`. What it throws is not told: probes are open to strangers. */
+export async function within(ms: number, look: () => Promise<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([
+      late,
+      look().then(
+        () => true,
+        () => false,
+      ),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
