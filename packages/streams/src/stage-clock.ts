@@ -7,6 +7,10 @@ export interface StageTime {
   readonly waitingForInputMs: number;
   /** Nobody asked it for more; the last stage waited for whoever takes what it gives, its own work included. */
   readonly waitingForOutputMs: number;
+  /** What came out of it, as far as its items say: bytes, rows, and rows that are known to be faulty. */
+  readonly bytes: number;
+  readonly rows: number;
+  readonly faults: number;
 }
 
 export interface StageReport {
@@ -37,6 +41,31 @@ interface Wait {
   total: number;
   pending: number;
   since: number;
+  bytes: number;
+  rows: number;
+  faults: number;
+}
+
+/** What says how much an item is. */
+interface Counted {
+  readonly rows?: unknown;
+  readonly faults?: unknown;
+  readonly body?: unknown;
+  readonly byteLength?: unknown;
+}
+
+/** Counts what passes: chunks of bytes, blocks, batches and slices each say their size in their own way. */
+function count(wait: Wait, item: unknown): void {
+  if (item instanceof Uint8Array) {
+    wait.bytes += item.byteLength;
+    return;
+  }
+  if (typeof item !== "object" || item === null) return;
+  const { rows, faults, body, byteLength }: Counted = item;
+  if (typeof rows === "number") wait.rows += rows;
+  if (Array.isArray(faults)) wait.faults += faults.length;
+  if (body instanceof Uint8Array) wait.bytes += body.byteLength;
+  else if (typeof byteLength === "number") wait.bytes += byteLength;
 }
 
 /**
@@ -56,7 +85,7 @@ export function createStageClock(
     const known = waits.get(stage);
     if (known !== undefined) return known;
     if (!stages.includes(stage)) throw new RangeError(`there is no stage ${stage}`);
-    const made = { total: 0, pending: 0, since: 0 };
+    const made = { total: 0, pending: 0, since: 0, bytes: 0, rows: 0, faults: 0 };
     waits.set(stage, made);
     return made;
   };
@@ -80,6 +109,7 @@ export function createStageClock(
             if (--wait.pending === 0) wait.total += now() - wait.since;
           }
           if (next.done) return;
+          count(wait, next.value);
           yield next.value;
         }
       } finally {
@@ -99,8 +129,9 @@ export function createStageClock(
           const asked = stage === last ? elapsedMs : waited(stage);
           const input = before === undefined ? asked : Math.min(asked, waited(before));
           const isLast = stage === last;
+          const { bytes, rows, faults } = waitFor(stage);
           return {
-            stage,
+            ...{ stage, bytes, rows, faults },
             busyMs: isLast ? 0 : asked - input,
             waitingForInputMs: input,
             waitingForOutputMs: isLast ? elapsedMs - input : elapsedMs - asked,

@@ -29,7 +29,7 @@ test("tells what a stage works from what it waits for, on either side", async ()
   for await (const _ of clock.meter("parse", time.worked(fetched, 5))) time.spend(100);
   const report = clock.report();
   expect(report?.elapsedMs).toBe(345);
-  expect(report?.stages).toEqual([
+  expect(report?.stages).toMatchObject([
     { stage: "fetch", busyMs: 0, waitingForInputMs: 30, waitingForOutputMs: 315 },
     { stage: "parse", busyMs: 15, waitingForInputMs: 30, waitingForOutputMs: 300 },
     { stage: "load", busyMs: 0, waitingForInputMs: 45, waitingForOutputMs: 300 },
@@ -84,4 +84,23 @@ test("hands streams on as they are when nothing is measured", () => {
   const source = makeTime().source(1, 1);
   expect(STOPPED_CLOCK.meter("fetch", source)).toBe(source);
   expect(STOPPED_CLOCK.report()).toBeUndefined();
+});
+
+test("counts what comes out of a stage, each thing by what it says of itself", async () => {
+  const clock = createStageClock(["fetch", "parse", "batch", "load"]);
+  const through = async (stage: string, items: readonly unknown[]): Promise<void> => {
+    for await (const _ of clock.meter(stage, ReadableStream.from(items)));
+  };
+  await through("fetch", [new Uint8Array(3), new Uint8Array(4)]);
+  await through("parse", [{ rows: 5, faults: [{}, {}] }, { rows: 1, faults: [] }, null]);
+  await through("batch", [
+    { rows: 6, body: new Uint8Array(9) },
+    { rows: 2, byteLength: 7 },
+  ]);
+  expect(clock.report()?.stages).toMatchObject([
+    { stage: "fetch", bytes: 7, rows: 0, faults: 0 },
+    { stage: "parse", bytes: 0, rows: 6, faults: 2 },
+    { stage: "batch", bytes: 16, rows: 8, faults: 0 },
+    { stage: "load", bytes: 0, rows: 0, faults: 0 },
+  ]);
 });

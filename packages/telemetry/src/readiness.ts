@@ -17,3 +17,16 @@ export async function within(ms: number, look: () => Promise<unknown>): Promise<
     clearTimeout(timer);
   }
 }
+
+/** Takes what was found for true for `ms`, and asks once for all who want to know: probes come from strangers. */
+export function remembered<T>(ms: number, look: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | undefined;
+  let until = 0;
+  return async () => {
+    if (found === undefined || performance.now() >= until) {
+      until = performance.now() + ms;
+      found = look();
+    }
+    return await found;
+  };
+}

@@ -5,7 +5,12 @@ import type { TraceIds } from "./trace-parent.ts";
 export interface Span {
   readonly ids: TraceIds;
   /** Ends it, badly when there is an error: its code, never its message, which may quote a customer's data. */
-  end(facts?: { readonly error?: string; readonly attributes?: Attributes }): void;
+  end(facts?: {
+    readonly error?: string;
+    readonly attributes?: Attributes;
+    /** Milliseconds since 1970, when it has ended before now. */
+    readonly endTime?: number;
+  }): void;
 }
 
 export interface SpanOptions {
@@ -114,7 +119,7 @@ export async function startTracing(options: {
             span.setAttribute("error.type", facts.error);
             span.setStatus({ code: api.SpanStatusCode.ERROR });
           }
-          span.end();
+          span.end(facts.endTime === undefined ? undefined : new Date(facts.endTime));
         },
       };
     },

@@ -14,6 +14,10 @@ export interface ControlConfig {
   readonly port: number;
   /** SLUICE_DATA_DIR. Control keeps what is its own in the folder `control` of it. */
   readonly dataDir: string;
+  /** SLUICE_METRICS_HOST and SLUICE_METRICS_PORT. Where metrics and health are told, without a credential. */
+  readonly metrics: { readonly host: string; readonly port: number };
+  /** OTEL_EXPORTER_OTLP_ENDPOINT. Where spans go, by OTLP over HTTP; nowhere when not set. */
+  readonly otlpEndpoint?: string;
   /** DATABASE_URL. PGlite in the data directory when not set. */
   readonly databaseUrl?: string;
   /** SLUICE_MASTER_KEY. 32 bytes; a file of the data directory, made once, when not set. */
@@ -72,11 +76,20 @@ export function readConfig(environment: Environment = process.env): ControlConfi
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw wrong("DATABASE_URL", "a postgres:// address");
   }
+  const otlpEndpoint = text(environment, "OTEL_EXPORTER_OTLP_ENDPOINT");
+  if (otlpEndpoint !== undefined && !/^https?:$/.test(URL.parse(otlpEndpoint)?.protocol ?? "")) {
+    throw wrong("OTEL_EXPORTER_OTLP_ENDPOINT", "an http or https address");
+  }
   const dataDir = text(environment, "SLUICE_DATA_DIR") ?? ".sluice";
   return {
     access: readAccessConfig(environment, controlDirectory({ dataDir })),
     host: text(environment, "SLUICE_CONTROL_HOST") ?? "127.0.0.1",
     port: whole(environment, "SLUICE_CONTROL_PORT", { fallback: 8080, min: 0, max: 65_535 }),
+    metrics: {
+      host: text(environment, "SLUICE_METRICS_HOST") ?? "127.0.0.1",
+      port: whole(environment, "SLUICE_METRICS_PORT", { fallback: 0, min: 0, max: 65_535 }),
+    },
+    ...(otlpEndpoint === undefined ? {} : { otlpEndpoint }),
     dataDir,
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(masterKey === undefined ? {} : { masterKey }),

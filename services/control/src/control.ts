@@ -12,8 +12,9 @@ import { SourceService } from "@sluice/api/control/v1/source_service_pb";
 import { WorkflowService } from "@sluice/api/control/v1/workflow_service_pb";
 import { Health } from "@sluice/api/grpc/health/v1/health_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import { createLog } from "@sluice/telemetry";
 import { sql } from "kysely";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { createAccess } from "./access/access.ts";
 import { ADDRESS } from "./access/caller.ts";
 import { provideFirstKeys } from "./access/first-key.ts";
@@ -40,11 +41,20 @@ import { createSecretBox } from "./secrets/secret-box.ts";
 import { translateErrors } from "./server/errors.ts";
 import { healthRoutes } from "./server/health.ts";
 import { listen } from "./server/listen.ts";
+import { refuseMalformed } from "./server/malformed.ts";
 import { reflectionRoutes } from "./server/reflection.ts";
 import { validateRequests, warmUp } from "./server/validation.ts";
 import { createSourceService } from "./sources/source-service.ts";
 import { createCustomTableService } from "./tables/custom-table-service.ts";
 import { createDomainTableService } from "./tables/domain-table-service.ts";
+import { createControlMetrics } from "./telemetry/control-metrics.ts";
+import {
+  type Operating,
+  startOperating,
+  tellEnding,
+  traceParentOf,
+} from "./telemetry/operating.ts";
+import { watchCalls } from "./telemetry/watch-calls.ts";
 import { currentTenant } from "./tenant.ts";
 import { EVERY_TENANT, liveInspectUrls } from "./workers.ts";
 import { pinObjects } from "./workflow/actions/pin-objects.ts";
@@ -55,6 +65,8 @@ import { createWorkflowEngine, type WorkflowEngine } from "./workflow/workflow-e
 export interface Control {
   /** Where it listens: http or https, without a path. */
   readonly url: string;
+  /** Where metrics and health are told. */
+  readonly probeUrl: string;
   /** Ends what waits, lets running calls finish within the grace time, and closes the state. */
   close(): Promise<void>;
 }
@@ -75,7 +87,17 @@ const SERVICES = [
 
 /** Starts the control service. The logger takes the place of one on stderr. */
 export async function startControl(config: ControlConfig, logger?: Logger): Promise<Control> {
-  const log = logger ?? createLogger(config.logLevel);
+  const log = logger ?? createLog("control", config.logLevel);
+  const operating = await startOperating(config);
+  try {
+    return await open(config, operating, log);
+  } catch (error) {
+    await operating.close();
+    throw error;
+  }
+}
+
+async function open(config: ControlConfig, operating: Operating, log: Logger): Promise<Control> {
   const directory = controlDirectory(config);
   const masterKey = config.masterKey ?? readOrMakeMasterKey(directory);
   const secrets = createSecretBox(masterKey);
@@ -97,7 +119,7 @@ export async function startControl(config: ControlConfig, logger?: Logger): Prom
       file: adminKeyFile,
       makeAnother: newAdminKey,
     });
-    return await serve(config, database, secrets, log);
+    return await serve(config, database, secrets, operating, log);
   } catch (error) {
     await database.close();
     throw error;
@@ -108,13 +130,21 @@ async function serve(
   config: ControlConfig,
   database: Database,
   secrets: ControlContext["secrets"],
+  operating: Operating,
   log: Logger,
 ): Promise<Control> {
   const { kysely, handle } = database;
   const shutdown = new AbortController();
   const workerKey = config.access.workerKey ?? readOrMakeWorkerKey(config.access.workerKeyFile);
   const tenants = (): readonly string[] => config.access.tenants;
-  const access = createAccess({ ...config.access, kysely, log, workerKey });
+  const { registry, tracing, probes } = operating;
+  const metrics = createControlMetrics(registry, kysely);
+  const access = createAccess({
+    ...config.access,
+    ...{ kysely, log, workerKey },
+    longestCallMs: config.maxTimeoutMs,
+    onAuditFailure: () => metrics.auditFailures.inc(),
+  });
   const inspect = createInspector({
     workerKey,
     findUrls: () => liveInspectUrls(kysely, EVERY_TENANT),
@@ -152,11 +182,14 @@ async function serve(
         await recordRunEnding(trx, currentTenant(), workflowId);
         await recordEnding(trx, currentTenant(), workflowId);
       },
-      ring: () => {
+      ring: (ended) => {
+        tellEnding(metrics, tracing, ended);
         notifications.ring();
         groups.ring();
       },
     },
+    onLeaseLost: () => metrics.leasesLost.inc(),
+    traceParentOf: traceParentOf(tracing),
     secretBox: secrets,
     taskSecrets: {
       connection: (credentialId) => connectionOf(context, credentialId),
@@ -199,7 +232,15 @@ async function serve(
         router.service(CourierGroupService, groups.service);
         router.service(NotificationService, notifications.service);
       },
-      interceptors: [translateErrors(log), access.interceptor, validateRequests],
+      interceptors: [
+        watchCalls(metrics, tracing),
+        translateErrors(log),
+        access.interceptor,
+        validateRequests,
+      ],
+      requestGate: refuseMalformed((method) =>
+        metrics.calls.inc({ method, code: "invalid_argument" }),
+      ),
       contextValues: (request) =>
         createContextValues().set(ADDRESS, request.socket.remoteAddress ?? ""),
       // Text that is not UTF-8 is refused, as it is in binary, and not repaired into something else.
@@ -211,11 +252,14 @@ async function serve(
     }),
   });
   engine.start();
+  access.start();
   groups.start();
   notifications.start();
-  log.info({ url: listener.url, database: handle.kind }, "listening");
+  operating.open(kysely, shutdown.signal);
+  log.info({ url: listener.url, probes: probes.url, database: handle.kind }, "listening");
   return {
     url: listener.url,
+    probeUrl: probes.url,
     close: async () => {
       shutdown.abort(new ConnectError("the server is stopping", Code.Unavailable));
       try {
@@ -223,12 +267,14 @@ async function serve(
         await Promise.all([
           listener.close(config.shutdownGraceMs),
           engine.stop(),
+          access.stop(),
           groups.stop(),
           notifications.stop(),
         ]);
       } finally {
         inspect.close();
         await database.close();
+        await operating.close();
         log.info("stopped");
       }
     },
@@ -277,9 +323,4 @@ function route(
   if (config.reflection) {
     reflectionRoutes(router, [...SERVICES, Health]);
   }
-}
-
-/** Logs go to stderr: stdout is for the one line that tells a parent where to call. */
-function createLogger(level: string): Logger {
-  return pino({ level, base: { service: "control" } }, pino.destination({ dest: 2, sync: true }));
 }

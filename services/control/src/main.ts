@@ -13,7 +13,8 @@ async function main(): Promise<void> {
   // Before the start: a stop that is asked for while the state opens must not be lost.
   const stop = stopRequest(config.exitWithStdin);
   const control = await startControl(config);
-  process.stdout.write(`${JSON.stringify({ event: "listening", url: control.url })}\n`);
+  const { url, probeUrl: probes } = control;
+  process.stdout.write(`${JSON.stringify({ event: "listening", url, probes })}\n`);
   await stop;
   await control.close();
 }

@@ -269,6 +269,7 @@ test("a watch ends before its next news once its credential does not hold any mo
               if (!holds) throw notValid();
               return { kind: "token", actor: "ada", tenant: "default", role: "viewer" };
             },
+            onAuditFailure: () => undefined,
             rateLimit: createRateLimit({ perSecond: 10, burst: 10 }),
             recheckMs: 0,
           }),

@@ -14,6 +14,7 @@ test("without settings it listens on this machine alone, and keeps its state in 
     idleTimeoutMs: 60_000,
     host: "127.0.0.1",
     port: 8080,
+    metrics: { host: "127.0.0.1", port: 0 },
     dataDir: ".sluice",
     platformRoleArn: "arn:aws:iam::000000000000:role/sluice-{tenant}",
     allowedEndpoints: [],

@@ -14,6 +14,11 @@ export interface IngestConfig {
   readonly workerKey: string;
   /** Tasks worked on at one time. */
   readonly capacity: number;
+  /** Where metrics and health are told, without a credential; port 0 lets the system choose. */
+  readonly metricsHost: string;
+  readonly metricsPort: number;
+  /** Where spans go, by OTLP over HTTP; nowhere when empty. */
+  readonly otlpEndpoint: string;
   /** Where InspectService listens; port 0 lets the system choose. */
   readonly inspectHost: string;
   readonly inspectPort: number;
@@ -55,7 +60,7 @@ export interface IngestConfig {
   readonly keepReplacedTables: boolean;
   /** Limits of the stages that are not to have their defaults. */
   readonly limits: StageLimits;
-  /** Whether each load measures where its time goes, and logs it. */
+  /** Whether the log tells of each load where its time went. */
   readonly metersStages: boolean;
   /** Inserts of one task in flight at one time. */
   readonly insertConcurrency: number;
@@ -108,6 +113,12 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     controlUrl: url("SLUICE_CONTROL_URL", "http://127.0.0.1:8080"),
     workerKey: readWorkerKey(text("SLUICE_WORKER_KEY", ""), text("SLUICE_WORKER_KEY_FILE", "")),
     capacity: number("SLUICE_CAPACITY", Math.min(4, availableParallelism()), 1),
+    metricsHost: text("SLUICE_METRICS_HOST", "127.0.0.1"),
+    metricsPort: number("SLUICE_METRICS_PORT", 0, 0, 65_535),
+    otlpEndpoint:
+      text("OTEL_EXPORTER_OTLP_ENDPOINT", "") === ""
+        ? ""
+        : url("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
     inspectHost: text("SLUICE_INSPECT_HOST", "127.0.0.1"),
     inspectPort: number("SLUICE_INSPECT_PORT", 0, 0, 65_535),
     inspectUrl: optionalUrl("SLUICE_INSPECT_URL"),

@@ -61,7 +61,7 @@ export async function serveGrpc<S extends DescService>(options: {
   for (const method of service.methods) {
     const handler: UnaryHandler = Reflect.get(byName, method.localName);
     definitions[method.localName] = toDefinition(method.input, method.output, method.name, service);
-    implementations[method.localName] = toUnary(method.output, handler, workerKey, (error) =>
+    implementations[method.localName] = toUnary(method, handler, workerKey, (error) =>
       onUnexpected(error, method.name),
     );
   }
@@ -89,7 +89,8 @@ function toDefinition(
     path: `/${service.typeName}/${name}`,
     requestStream: false,
     responseStream: false,
-    requestDeserialize: (bytes) => fromBinary(input, bytes),
+    // Parsed by the handler: grpc-js would answer INTERNAL to bytes that are no message, and before the key was seen.
+    requestDeserialize: (bytes) => bytes,
     requestSerialize: (message) =>
       Buffer.from(toBinary(input, message as MessageShape<DescMessage>)),
     responseDeserialize: (bytes) => fromBinary(output, bytes),
@@ -99,7 +100,7 @@ function toDefinition(
 }
 
 function toUnary(
-  output: DescMessage,
+  { input, output }: { readonly input: DescMessage; readonly output: DescMessage },
   handler: UnaryHandler,
   workerKey: string,
   onUnexpected: (error: unknown) => void,
@@ -111,9 +112,17 @@ function toUnary(
       callback({ code: status.UNAUTHENTICATED, details, metadata: new Metadata() });
       return;
     }
+    let request: unknown;
+    try {
+      request = fromBinary(input, call.request as Uint8Array);
+    } catch {
+      const details = "the request is not the message that it should be";
+      callback({ code: status.INVALID_ARGUMENT, details, metadata: new Metadata() });
+      return;
+    }
     const stop = new AbortController();
     call.on("cancelled", () => stop.abort(new Error("the caller went away")));
-    handler(call.request, stop.signal).then(
+    handler(request, stop.signal).then(
       (response) => callback(null, create(output, response)),
       (error: unknown) => {
         if (!(error instanceof StageError)) onUnexpected(error);

@@ -4,6 +4,7 @@ import { createWorkerMemory, type MemoryShare, type WorkerMemory } from "@sluice
 import type { IngestConfig } from "./config.ts";
 import { type Granted, serveMemory, type ToMemory } from "./memory-messages.ts";
 import type { LoadOutcome, LoadState } from "./pipeline.ts";
+import type { LoadReport } from "./telemetry/load-report.ts";
 
 /** The calls of InspectService that read objects, by their names in generated clients. */
 export type LookKind = "previewObject" | "inferFileSettings" | "checkFile";
@@ -25,7 +26,8 @@ export type ToLoadThread = Task | Granted | { readonly kind: "stop"; readonly re
 export type FromLoadThread =
   | ToMemory
   | Answer
-  | { readonly kind: "state"; readonly state: LoadState };
+  | { readonly kind: "state"; readonly state: LoadState }
+  | { readonly kind: "report"; readonly report: LoadReport };
 
 /** What a task ends with. */
 type Answer =
@@ -50,7 +52,11 @@ export interface LoadThreadPool {
   /** Loads one object in a thread of its own. Rejects with LoadThreadFailure, or the signal's reason. */
   run(
     lease: Uint8Array,
-    options: { readonly signal: AbortSignal; readonly onState: (state: LoadState) => void },
+    options: {
+      readonly signal: AbortSignal;
+      readonly onState: (state: LoadState) => void;
+      readonly onReport?: (report: LoadReport) => void;
+    },
   ): Promise<LoadOutcome>;
   /** Answers a call that looks into an object, as messages in bytes; rejects in the same ways. */
   look(look: LookKind, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
@@ -103,12 +109,13 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
     options: {
       readonly signal: AbortSignal;
       readonly onState?: (state: LoadState) => void;
+      readonly onReport?: (report: LoadReport) => void;
       /** Milliseconds after an abort in which a thread may still say a word; then it is ended. For ever when not set. */
       readonly patienceMs?: number;
     },
     answerOf: (message: Answer) => T | undefined,
   ): Promise<T> {
-    const { signal, onState } = options;
+    const { signal, onState, onReport } = options;
     signal.throwIfAborted();
     const thread = idle.pop() ?? start();
     const seat = memory.seat();
@@ -140,6 +147,10 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
       thread.on("message", (message: FromLoadThread) => {
         if (message.kind === "state") {
           onState?.(message.state);
+          return;
+        }
+        if (message.kind === "report") {
+          onReport?.(message.report);
           return;
         }
         if (message.kind === "lease" || message.kind === "work" || message.kind === "release") {

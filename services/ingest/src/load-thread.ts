@@ -13,15 +13,16 @@ import {
 import { LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { StageError } from "@sluice/errors";
 import { createWarehouse } from "@sluice/load";
-import { createTaskMemory, type TaskMemory } from "@sluice/streams";
+import { createStageClock, createTaskMemory, type TaskMemory } from "@sluice/streams";
 import { checkFile } from "./infer/check-file.ts";
 import { inferFile } from "./infer/infer-file.ts";
 import type { FromLoadThread, LoadThreadData, LookKind, ToLoadThread } from "./load-thread-pool.ts";
 import { toLoadWork } from "./load-work.ts";
 import { createRemoteMemory } from "./memory-messages.ts";
-import { loadObject } from "./pipeline.ts";
+import { loadObject, METERED_STAGES } from "./pipeline.ts";
 import type { LookContext } from "./preview/look-at-object.ts";
 import { previewObject } from "./preview/preview-object.ts";
+import { reportLoad } from "./telemetry/load-report.ts";
 
 /** The inside of a load thread: one object after another, each from its lease to its last batch. */
 
@@ -44,11 +45,14 @@ port.on("message", (message: ToLoadThread) => {
 });
 
 async function load(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThread> {
+  const clock = createStageClock(METERED_STAGES);
+  using watched = reportLoad(warehouse, clock, (report) => tell({ kind: "report", report }));
   const outcome = await loadObject(toLoadWork(fromBinary(LeaseSchema, lease)), {
     config,
-    warehouse,
+    warehouse: watched.warehouse,
     memory: memoryUntil(signal),
     signal,
+    clock,
     onState: (state) => tell({ kind: "state", state }),
   });
   return { kind: "done", outcome };

@@ -1,4 +1,4 @@
-import { pino } from "pino";
+import { createLog } from "@sluice/telemetry";
 import { readConfig } from "./config.ts";
 import { startIngest } from "./ingest.ts";
 
@@ -10,11 +10,12 @@ try {
   process.exit(78); // EX_CONFIG of sysexits.h
 }
 
-// stdout is for the one line that tells where the worker listens.
-const log = pino({ level: config.logLevel, base: { service: "ingest" } }, pino.destination(2));
+const log = createLog("ingest", config.logLevel);
 const ingest = await startIngest(config, log);
+log.info({ probes: ingest.probeUrl, worker: config.workerId }, "started");
+const { inspectUrl: url, probeUrl: probes } = ingest;
 process.stdout.write(
-  `${JSON.stringify({ event: "listening", url: ingest.inspectUrl, worker: config.workerId })}\n`,
+  `${JSON.stringify({ event: "listening", url, probes, worker: config.workerId })}\n`,
 );
 
 const end = async (): Promise<void> => {

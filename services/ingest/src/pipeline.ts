@@ -3,14 +3,7 @@ import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
 import { removeStaged, removeStagedForQuery, type Warehouse } from "@sluice/load";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
-import {
-  createStageClock,
-  STOPPED_CLOCK,
-  type StageClock,
-  type StageReport,
-  type TaskMemory,
-  type WorkingMemory,
-} from "@sluice/streams";
+import type { StageClock, StageReport, TaskMemory, WorkingMemory } from "@sluice/streams";
 import { selectEntries } from "./archive-entries.ts";
 import type { IngestConfig } from "./config.ts";
 import type { EntrySink } from "./entry-sink.ts";
@@ -41,6 +34,8 @@ export interface LoadContext {
   readonly memory: TaskMemory;
   readonly signal: AbortSignal;
   readonly onState: (state: LoadState) => void;
+  /** For the stages METERED_STAGES. */
+  readonly clock: StageClock;
 }
 
 /** What can be read at random. */
@@ -76,7 +71,7 @@ export interface Opening {
 }
 
 /** The stages that a clock tells apart, in the data's order. */
-const METERED_STAGES = ["fetch", "decrypt", "decompress", "parse", "batch", "load"] as const;
+export const METERED_STAGES = ["fetch", "decrypt", "decompress", "parse", "batch", "load"] as const;
 
 /**
  * The data's way: one object of a frozen manifest, from its bytes in S3 to rows in the workflow's staging table.
@@ -86,7 +81,7 @@ const METERED_STAGES = ["fetch", "decrypt", "decompress", "parse", "batch", "loa
  */
 export async function loadObject(work: LoadWork, given: LoadContext): Promise<LoadOutcome> {
   const { object, readKey, settings, resumeAt } = work;
-  const { config, memory, onState } = given;
+  const { config, memory, onState, clock } = given;
   const isUploaded = work.connection.access.kind === "platform";
   const bucket = isUploaded ? config.uploads.bucket : object.bucket;
   const lying = { ...object, bucket, key: readKey };
@@ -95,7 +90,6 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   const signal = AbortSignal.any([given.signal, source.revoked]);
   const context: LoadContext = { ...given, signal };
   const meter = createLoadMeter({ bytesTotal: object.size, resumeAt, intervalMs: 200, onState });
-  const clock = config.metersStages ? createStageClock(METERED_STAGES) : STOPPED_CLOCK;
   const entryLoad = createEntryLoad(work, context, meter, clock);
   const fetched = (bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> =>
     clock.meter("fetch", meter.count(bytes));

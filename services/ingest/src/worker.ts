@@ -19,6 +19,7 @@ import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
 import { publishFeed } from "./publish-feed.ts";
 import { replay } from "./replay.ts";
+import type { TaskWatch, WorkerWatch } from "./telemetry/worker-watch.ts";
 import { STAGE_MESSAGES, toStageFailure } from "./to-proto.ts";
 
 export interface WorkerContext {
@@ -28,6 +29,7 @@ export interface WorkerContext {
   readonly threads: LoadThreadPool;
   readonly inspectUrl: string;
   readonly log: Logger;
+  readonly watch: WorkerWatch;
 }
 
 type TaskResult = NonNullable<MessageInitShape<typeof CompleteTaskRequestSchema>["result"]>;
@@ -38,8 +40,10 @@ const CLAIM_WAIT_MS = 20_000;
 
 /** Claims tasks and works on them, up to the worker's capacity, until `signal` aborts and all have ended. */
 export async function runWorker(context: WorkerContext, signal: AbortSignal): Promise<void> {
-  const { config, client, inspectUrl, log } = context;
+  const { config, client, inspectUrl, log, watch } = context;
   const running = new Set<Promise<void>>();
+  // The first call only says that there is a worker: its answer makes it ready, with or without work.
+  let waitMs = 0;
   while (!signal.aborted) {
     const free = config.capacity - running.size;
     if (free === 0) {
@@ -52,17 +56,20 @@ export async function runWorker(context: WorkerContext, signal: AbortSignal): Pr
         {
           workerId: config.workerId,
           capacity: free,
-          wait: durationFromMs(CLAIM_WAIT_MS),
+          wait: durationFromMs(waitMs),
           inspectUrl,
         },
         { timeoutMs: CLAIM_WAIT_MS + 10_000, signal },
       );
+      waitMs = CLAIM_WAIT_MS;
+      watch.registered(true);
       for (const lease of leases) {
         const task = workOn(lease, context).finally(() => running.delete(task));
         running.add(task);
       }
     } catch (error) {
       if (signal.aborted) break;
+      watch.registered(false);
       log.warn({ err: error }, "control did not answer; asking again");
       await pause(RECONNECT_MS, signal);
     }
@@ -74,6 +81,7 @@ export async function runWorker(context: WorkerContext, signal: AbortSignal): Pr
 async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
   const { client, log } = context;
   const { taskId, attempt } = lease;
+  const watch = context.watch.task(lease);
   const leaseMs = (lease.expireTime ? timestampMs(lease.expireTime) : 0) - Date.now();
   let state: TaskState = { progress: {}, checkpoint: initialCheckpoint(lease) };
   const taskLog = log.child({
@@ -89,8 +97,9 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
     state: () => state,
   });
   try {
-    const result = await perform(lease, context, keeper.signal, (next) => {
+    const result = await perform(lease, context, keeper.signal, watch, (next) => {
       state = toTaskState(next);
+      watch.state(next);
     });
     await tellUntilHeard(keeper.signal, () =>
       client.call(
@@ -99,13 +108,18 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
         { timeoutMs: 30_000, signal: keeper.signal },
       ),
     );
+    watch.done();
+    taskLog.info("task done");
   } catch (error) {
     if (keeper.signal.aborted || error instanceof LeaseLost) {
+      const isStopped = keeper.signal.reason instanceof TaskStopped;
       taskLog.info({ reason: String(keeper.signal.reason ?? error) }, "task dropped");
-      if (!(keeper.signal.reason instanceof TaskStopped)) return;
+      watch.dropped(!isStopped);
+      if (!isStopped) return;
     }
     // What an aborted stage throws is its own affair: the reason is what control has to hear.
     const failure = toFailure(keeper.signal.aborted ? keeper.signal.reason : error);
+    if (!keeper.signal.aborted) watch.failed(failure);
     taskLog.warn({ err: error, stage: failure.stage, code: failure.code }, "attempt failed");
     // A stopped task's lease is not renewed any more: its end is told once, and soon.
     const signal = keeper.signal.aborted
@@ -125,6 +139,7 @@ async function perform(
   lease: Lease,
   context: WorkerContext,
   signal: AbortSignal,
+  watch: TaskWatch,
   onState: (state: LoadState) => void,
 ): Promise<TaskResult> {
   const { work } = lease;
@@ -134,9 +149,10 @@ async function perform(
     case "loadObject": {
       const { checkpoint, route, warnings, state, time } = await context.threads.run(
         toBinary(LeaseSchema, lease),
-        { signal, onState },
+        { signal, onState, onReport: (report) => watch.report(report) },
       );
-      if (time !== undefined) context.log.info({ task: lease.taskId, time }, "time of the stages");
+      if (time !== undefined && context.config.metersStages)
+        context.log.info({ task: lease.taskId, time }, "time of the stages");
       onState(state);
       return {
         case: "loadObject",

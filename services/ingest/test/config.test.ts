@@ -12,6 +12,9 @@ test("without settings a worker speaks to servers of this machine alone", () => 
   expect(config).toEqual({
     controlUrl: "http://127.0.0.1:8080",
     workerKey: "",
+    metricsHost: "127.0.0.1",
+    metricsPort: 0,
+    otlpEndpoint: "",
     inspectHost: "127.0.0.1",
     inspectPort: 0,
     keepReplacedTables: true,

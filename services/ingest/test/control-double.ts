@@ -22,7 +22,7 @@ export interface ControlDouble extends AsyncDisposable {
   open(): Promise<void>;
 }
 
-const WORKER_KEY = "the-worker-key-of-the-tests-of-ingest";
+export const WORKER_KEY = "the-worker-key-of-the-tests-of-ingest";
 
 const refused = async (): Promise<never> => {
   throw new Error("the test did not expect this call");

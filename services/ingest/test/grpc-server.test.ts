@@ -1,11 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { type ServiceError, status } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { Stage, type StageFailure, StageFailureSchema } from "@sluice/api/control/v1/failure_pb";
 import { StatusSchema } from "@sluice/api/google/rpc/status_pb";
 import { StageError } from "@sluice/errors";
 import { afterEach, expect, test } from "vitest";
-import { type ControlDouble, serveControl } from "./control-double.ts";
+import { workerAuthorization } from "../src/worker-key.ts";
+import { type ControlDouble, serveControl, WORKER_KEY } from "./control-double.ts";
 
 let control: ControlDouble;
 afterEach(async () => await control[Symbol.asyncDispose]());
@@ -109,4 +110,26 @@ test("a handler hears that its caller went away", async () => {
   caller.abort(new Error("I am off"));
   await outcome;
   await heard.promise;
+});
+
+test("bytes that are no message are INVALID_ARGUMENT, for those who show the key", async () => {
+  control = await serveControl({});
+  const client = new Client(new URL(control.url).host, credentials.createInsecure());
+  const send = async (metadata: Metadata): Promise<ServiceError | null> =>
+    await new Promise((resolve) => {
+      client.makeUnaryRequest(
+        "/sluice.ingest.v1.TaskService/Heartbeat",
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        // Field 1 with 100 bytes, of which there is none.
+        Buffer.from([0x0a, 100]),
+        metadata,
+        (error) => resolve(error),
+      );
+    });
+  const known = new Metadata();
+  known.set("authorization", workerAuthorization(WORKER_KEY));
+  expect((await send(known))?.code).toBe(status.INVALID_ARGUMENT);
+  expect((await send(new Metadata()))?.code).toBe(status.UNAUTHENTICATED);
+  client.close();
 });

@@ -14,6 +14,7 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
 import { createLoadThreadPool } from "../src/load-thread-pool.ts";
+import { NO_WATCH } from "../src/telemetry/worker-watch.ts";
 import { runWorker } from "../src/worker.ts";
 import { type ControlDouble, type ControlHandlers, serveControl } from "./control-double.ts";
 import { loadLease } from "./load-lease.ts";
@@ -96,7 +97,10 @@ async function build(handlers: Partial<ControlHandlers> = {}, capacity = 1): Pro
       const stop = new AbortController();
       const inspectUrl = "http://127.0.0.1:2";
       const { client } = control;
-      const ended = runWorker({ config, client, warehouse, threads, inspectUrl, log }, stop.signal);
+      const ended = runWorker(
+        { config, client, warehouse, threads, inspectUrl, log, watch: NO_WATCH },
+        stop.signal,
+      );
       cleanUp.defer(async () => {
         stop.abort();
         await threads.close();

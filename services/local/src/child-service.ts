@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 export interface ChildService {
   readonly name: string;
   readonly url: string;
+  /** Where it tells metrics and health. */
+  readonly probes: string;
   readonly pid: number;
   readonly logFile: string;
   readonly exited: Promise<unknown>;
@@ -39,7 +41,7 @@ export async function startChildService(options: {
   });
   child.stderr.pipe(log);
   const exited = once(child, "exit");
-  const url = await listening(child, exited).catch(async (error: unknown) => {
+  const { url, probes } = await listening(child, exited).catch(async (error: unknown) => {
     child.kill("SIGKILL");
     await exited;
     await finished(log).catch(() => undefined);
@@ -58,6 +60,7 @@ export async function startChildService(options: {
   return {
     name,
     url,
+    probes,
     pid: child.pid ?? 0,
     logFile,
     exited,
@@ -72,14 +75,17 @@ export async function startChildService(options: {
   };
 }
 
-async function listening(child: ChildProcess, exited: Promise<unknown>): Promise<string> {
+async function listening(
+  child: ChildProcess,
+  exited: Promise<unknown>,
+): Promise<{ readonly url: string; readonly probes: string }> {
   if (child.stdout === null) throw new Error("the child has no output");
   const lines = createInterface({ input: child.stdout });
   const found = (async () => {
     for await (const line of lines) {
       const told: unknown = JSON.parse(line);
       if (typeof told === "object" && told && "url" in told && typeof told.url === "string") {
-        return told.url;
+        return { url: told.url, probes: "probes" in told ? String(told.probes) : "" };
       }
     }
     throw new Error("it ended without a word");
@@ -87,7 +93,7 @@ async function listening(child: ChildProcess, exited: Promise<unknown>): Promise
   const gone = exited.then(() => {
     throw new Error("it ended before it listened");
   });
-  const url = await Promise.race([found, gone]);
+  const told = await Promise.race([found, gone]);
   child.stdout.resume();
-  return url;
+  return told;
 }

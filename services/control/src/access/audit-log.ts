@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { AuditEventTable, Schema } from "../database/schema.ts";
 
 export type ActorKind = AuditEventTable["actor_kind"];
@@ -37,6 +37,63 @@ export async function appendAudit(kysely: Kysely<Schema>, entry: AuditEntry): Pr
       address: entry.address,
     })
     .execute();
+}
+
+/** What is known of a call before anything is done for it. */
+export type AuditIntent = Omit<AuditEntry, "outcome">;
+
+/**
+ * Writes down that a call with side effects begins, and gives the intent's number. A call that can't be written down is
+ * not to be carried out.
+ */
+export async function beginAudit(kysely: Kysely<Schema>, intent: AuditIntent): Promise<number> {
+  const { number } = await kysely
+    .insertInto("audit_intent")
+    .values({
+      tenant: intent.tenant,
+      actor_kind: intent.actorKind,
+      actor: shown(intent.actor),
+      role: intent.role,
+      method: intent.method,
+      resource: shown(intent.resource),
+      address: intent.address,
+    })
+    .returning("number")
+    .executeTakeFirstOrThrow();
+  return number;
+}
+
+/** Puts the event with its outcome in the place of the intent. */
+export async function endAudit(
+  kysely: Kysely<Schema>,
+  number: number,
+  entry: AuditEntry,
+): Promise<void> {
+  await kysely.transaction().execute(async (trx) => {
+    await trx.deleteFrom("audit_intent").where("number", "=", number).execute();
+    await appendAudit(trx, entry);
+  });
+}
+
+/**
+ * Makes events of intents that are older than any call may last: their calls were cut off, and what became of them
+ * nobody knows. Gives how many there were.
+ */
+export async function endLostAudits(
+  kysely: Kysely<Schema>,
+  longestCallMs: number,
+): Promise<number> {
+  const { rows } = await sql<{ number: number }>`
+    with lost as (
+      delete from audit_intent
+      where time < clock_timestamp() - make_interval(secs => ${longestCallMs / 1000})
+      returning *
+    )
+    insert into audit_event (tenant, time, actor_kind, actor, role, method, resource, outcome, address)
+    select tenant, time, actor_kind, actor, role, method, resource, 'unfinished', address
+    from lost order by number
+    returning number`.execute(kysely);
+  return rows.length;
 }
 
 /** NUL can't be kept by PostgreSQL, and no id has one. */

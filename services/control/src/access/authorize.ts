@@ -11,7 +11,7 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import type { Schema } from "../database/schema.ts";
 import { asTenant, streamAsTenant } from "../tenant.ts";
-import { type AuditEntry, appendAudit } from "./audit-log.ts";
+import { type AuditEntry, appendAudit, beginAudit, endAudit } from "./audit-log.ts";
 import { auditedResource } from "./audited-resource.ts";
 import { ADDRESS, CALLER, type Caller, hasRole, RefusedCredential, toRefusal } from "./caller.ts";
 import { accessOf, leastAccess } from "./method-access.ts";
@@ -27,6 +27,8 @@ export interface AuthorizeOptions {
   /** Who calls with this `authorization` header. UNAUTHENTICATED, or RefusedCredential, when it opens nothing. */
   readonly authenticate: (header: string | null) => Promise<Caller>;
   readonly rateLimit: RateLimit;
+  /** Called when an entry of the audit log could not be written. */
+  readonly onAuditFailure: () => void;
   /** How long a stream goes on before its credential is looked at again. */
   readonly recheckMs: number;
 }
@@ -48,12 +50,24 @@ export function authorize(options: AuthorizeOptions): Interceptor {
   const { kysely, log, authenticate } = options;
   const refusals = createRateLimit(REFUSALS);
 
-  const append = async (entry: AuditEntry): Promise<void> => {
+  const append = async (entry: AuditEntry, intent?: number): Promise<void> => {
     try {
-      await appendAudit(kysely, entry);
+      if (intent === undefined) await appendAudit(kysely, entry);
+      else await endAudit(kysely, intent, entry);
     } catch (error) {
-      // What was done stays done; the log is the second place that knows.
+      // What was done stays done; its intent is there and becomes an event, and the log knows the outcome.
+      options.onAuditFailure();
       log.error({ err: error, audit: entry }, "an entry of the audit log could not be kept");
+    }
+  };
+  /** Nothing is done that could not be written down. */
+  const begin = async (request: Request, caller: Caller): Promise<number> => {
+    try {
+      return await beginAudit(kysely, entryOf(request, caller));
+    } catch (cause) {
+      options.onAuditFailure();
+      const message = "the call can't be written down just now";
+      throw new ConnectError(message, Code.Unavailable, undefined, undefined, cause);
     }
   };
   const appendRefusal = async (request: Request, error: unknown): Promise<void> => {
@@ -104,10 +118,11 @@ export function authorize(options: AuthorizeOptions): Interceptor {
     }
 
     request.contextValues.set(CALLER, caller);
-    const finish = isAudited(request)
-      ? async (outcome: string, answer?: Message) =>
-          await append({ ...entryOf(request, caller, answer), outcome })
-      : async () => undefined;
+    const intent = isAudited(request) ? await begin(request, caller) : undefined;
+    const finish = async (outcome: string, answer?: Message): Promise<void> => {
+      if (intent === undefined) return;
+      await append({ ...entryOf(request, caller, answer), outcome }, intent);
+    };
     try {
       const response = await asTenant(caller.tenant, () => next(request));
       if (response.stream) {

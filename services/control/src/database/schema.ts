@@ -472,6 +472,9 @@ export interface WebhookTable {
 }
 
 /** What has yet to be posted. */
+/** An audit event without its outcome. */
+export interface AuditIntentTable extends Omit<AuditEventTable, "outcome"> {}
+
 export interface WebhookDeliveryTable {
   tenant: string;
   id: string;
@@ -569,4 +572,5 @@ export interface Schema {
   notification: NotificationTable;
   webhook: WebhookTable;
   webhook_delivery: WebhookDeliveryTable;
+  audit_intent: AuditIntentTable;
 }

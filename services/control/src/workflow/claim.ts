@@ -173,7 +173,7 @@ async function openLease(
   } catch (error) {
     const failure = secretsFailure(error);
     context.log.warn(
-      { taskId: task.id, code: failure.code, err: error },
+      { task: task.id, workflow: task.workflow_id, code: failure.code, err: error },
       "a claimed task could not be leased",
     );
     await failAttempt(context, task.id, task.attempt, failure, undefined);

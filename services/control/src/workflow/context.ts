@@ -7,7 +7,7 @@ import type { Schema, TaskTable, WorkflowTable } from "../database/schema.ts";
 import type { RequestContext } from "../resources/request-id.ts";
 import type { Tenant } from "../tenant.ts";
 import type { Bell, WorkflowBells } from "./bell.ts";
-import type { RetryPolicy } from "./state-machine.ts";
+import type { RetryPolicy, WorkflowState } from "./state-machine.ts";
 
 export type WorkflowRow = Selectable<WorkflowTable>;
 export type TaskRow = Selectable<TaskTable>;
@@ -22,12 +22,20 @@ export interface TaskSecrets {
   pgpKeys(credentialId: string): Promise<PgpKeys>;
 }
 
+/** A workflow that has ended, in the words that anybody may hear. */
+export interface EndedWorkflow {
+  readonly id: string;
+  readonly state: WorkflowState;
+  /** When its first task was claimed; null when none was. */
+  readonly startTime: Date | null;
+}
+
 /** Hears of workflows that have ended. */
 export interface WorkflowEndings {
   /** In the transaction that ends the workflow, as its last statement. */
   record(trx: Trx, workflowId: string): Promise<void>;
   /** Once that transaction is durable. */
-  ring(): void;
+  ring(ended: EndedWorkflow): void;
 }
 
 /** Changes of couriers and credentials that resolve an action: as their services make them. */
@@ -93,6 +101,10 @@ export interface EngineContext {
   /** The pause before it is looked again for files that may still come. */
   readonly fileWaitPauseMs: number;
   readonly endings: WorkflowEndings | undefined;
+  /** Called when a lease was taken from its worker. */
+  readonly onLeaseLost: (() => void) | undefined;
+  /** The place of a workflow in its trace; empty where nothing is traced. */
+  readonly traceParentOf: (workflowId: string) => string;
   /** Rung when a task can be claimed. */
   readonly taskBell: Bell;
   readonly workflowBells: WorkflowBells;

@@ -58,6 +58,7 @@ export async function leaseFor(
     attempt: task.attempt,
     workflowId: task.workflow_id,
     expireTime: timestampFromDate(expireTime),
+    traceParent: context.traceParentOf(task.workflow_id),
     work: await workOf(context, task, workflow, planFromJson(workflow.plan)),
   });
 }

@@ -181,7 +181,9 @@ export async function takeLostLeases(context: EngineContext): Promise<number | u
   for (const { id, workflow_id, attempt, worker } of lost) {
     const lease = { taskId: id, workflowId: workflow_id, attempt, onlyExpired: true };
     if (await loseLease(context, lease)) {
-      context.log.warn({ taskId: id, attempt, worker }, "a lease ran out");
+      context.onLeaseLost?.();
+      const workflow = workflow_id;
+      context.log.warn({ task: id, workflow, attempt, worker }, "a lease ran out");
     }
   }
   const { left } = await context.kysely

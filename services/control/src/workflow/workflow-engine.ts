@@ -94,6 +94,9 @@ export interface WorkflowEngineOptions {
   readonly fileWaitPauseMs?: number;
   /** Hears of workflows that have ended. */
   readonly endings?: WorkflowEndings;
+  readonly onLeaseLost?: () => void;
+  /** The place of a workflow in its trace, which its tasks go along with; empty when not set. */
+  readonly traceParentOf?: (workflowId: string) => string;
 }
 
 /** Runs couriers: keeps workflows, hands tasks to workers, shows how far it all is. */
@@ -171,6 +174,8 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     watchIntervalMs: options.watchIntervalMs ?? 200,
     fileWaitPauseMs: options.fileWaitPauseMs ?? 60_000,
     endings: options.endings,
+    onLeaseLost: options.onLeaseLost,
+    traceParentOf: options.traceParentOf ?? (() => ""),
     taskBell,
     workflowBells: createWorkflowBells(),
     ringTasksLater: (delayMs) => later(delayMs, () => taskBell.ring()),

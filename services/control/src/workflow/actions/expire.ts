@@ -8,7 +8,7 @@ import { giveUp } from "./restart-workflow.ts";
 export async function giveUpExpired(context: EngineContext): Promise<void> {
   for (const { id } of await expired(context.kysely, context.tenant())) {
     await inWorkflow(context, id, (change) => giveUp(context, change));
-    context.log.info({ workflowId: id }, "a failed workflow was not resumed in time");
+    context.log.info({ workflow: id }, "a failed workflow was not resumed in time");
   }
 }
 
