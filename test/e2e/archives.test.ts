@@ -167,6 +167,7 @@ describe("what is not in the archive", () => {
   });
 });
 
+// Attack B6.
 describe("an archive inside an archive", () => {
   const inner = zip([["a.csv", csv("1,inside")]]);
   const inside = (settings: Entry["settings"]): Entry => ({

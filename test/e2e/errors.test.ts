@@ -356,6 +356,7 @@ test("an altered message that also does not parse only says that it was altered"
   expect(`${failure?.message}${failure?.seen}`).not.toMatch(/title|column/);
 });
 
+// Attack R7.
 test("no log holds a secret or a customer's value, whatever failed", async () => {
   const { control, ingest, clickhouse } = story.local;
   secrets.push(clickhouse?.users.loader.password ?? "", clickhouse?.users.admin.password ?? "");

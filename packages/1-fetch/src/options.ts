@@ -1,3 +1,5 @@
+import type { AllowedHosts, Resolve } from "@sluice/outbound";
+
 /** How a customer lets us read. */
 export type Access =
   | {
@@ -37,6 +39,8 @@ export interface Platform {
   readonly stsEndpoint?: string;
   /** Address of S3 for connections that name none. Default: AWS. */
   readonly s3Endpoint?: string;
+  /** Hosts of connections' endpoints that may be called although they are not public: names or addresses. Default: none. */
+  readonly allowedHosts?: AllowedHosts;
   /** Default: us-east-1. */
   readonly region?: string;
   /** The base identity. Default: what the SDK's provider chain finds (environment, instance role, ...). */
@@ -51,6 +55,8 @@ export interface Platform {
 export interface S3SourceOptions {
   readonly connection: Connection;
   readonly platform?: Platform;
+  /** How names become addresses, which are checked before anything is sent there. Default: the system's resolver. */
+  readonly resolve?: Resolve;
   /**
    * Milliseconds that an answer may give nothing while somebody waits for it, before its socket is
    * destroyed and the rest is asked for again. A reader that pauses does not count. Default: 30,000.

@@ -1,13 +1,14 @@
-import { lookup } from "node:dns";
+import { lookup } from "node:dns/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { LookupFunction } from "node:net";
 import { StageError } from "@sluice/errors";
+import { checkedLookup, type Resolve } from "@sluice/outbound";
 import type { ListedObject, ManifestObject } from "@sluice/schema";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { createAccessWatch } from "./access-watch.ts";
 import { assertBucket } from "./bucket-name.ts";
 import { type ConnectionCheck, testConnection } from "./connection-test.ts";
+import { createHostRule } from "./endpoint.ts";
 import { type HeadOptions, headObject, type ObjectHead } from "./head.ts";
 import { type ListPage, type ListRequest, listAll, listPage } from "./list.ts";
 import { type S3SourceOptions, toLimits } from "./options.ts";
@@ -21,8 +22,8 @@ import { type Uploads, uploadsInto } from "./uploads.ts";
  * Names below `localhost` are this machine (RFC 6761, 6.3), which not every resolver knows: an access point's ARN is
  * addressed as a host name below the store's.
  */
-const lookupLocalhost: LookupFunction = (hostname, options, callback) =>
-  lookup(hostname.endsWith(".localhost") ? "localhost" : hostname, options, callback);
+const resolveBySystem: Resolve = async (host) =>
+  await lookup(host.endsWith(".localhost") ? "localhost" : host, { all: true });
 
 /** One customer's bucket, read by one session that is kept fresh. Close it when done. */
 export interface S3Source extends AsyncDisposable {
@@ -67,7 +68,10 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     keepAlive: true,
     maxSockets: Number.POSITIVE_INFINITY,
     maxFreeSockets: 16,
-    lookup: lookupLocalhost,
+    lookup: checkedLookup(
+      createHostRule(platform, connection.endpoint),
+      options.resolve ?? resolveBySystem,
+    ),
   };
   const agents = [new HttpAgent(agentOptions), new HttpsAgent(agentOptions)] as const;
   const requestHandler = new NodeHttpHandler({

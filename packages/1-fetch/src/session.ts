@@ -8,7 +8,7 @@ import {
 import { StageError } from "@sluice/errors";
 import type { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { BucketReference } from "./bucket-name.ts";
-import { assertEndpoint, toStoreEndpoint } from "./endpoint.ts";
+import { assertConnectionEndpoint, assertEndpoint, toStoreEndpoint } from "./endpoint.ts";
 import type { Access, Connection, Limits, Platform } from "./options.ts";
 import { withRetries } from "./retry.ts";
 import {
@@ -71,6 +71,9 @@ export function createSession(options: SessionOptions): Session {
     bucket.kind === "access-point-arn"
       ? bucket.region
       : (connection.region ?? platform.region ?? "us-east-1");
+  if (connection.endpoint !== undefined) {
+    assertConnectionEndpoint(connection.endpoint, platform.allowedHosts ?? new Set());
+  }
   const given = connection.endpoint ?? platform.s3Endpoint;
   const endpoint = given === undefined ? undefined : toStoreEndpoint(given, bucket);
   if (platform.stsEndpoint !== undefined) assertEndpoint(platform.stsEndpoint);

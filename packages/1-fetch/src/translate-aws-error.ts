@@ -236,6 +236,10 @@ function fromAnywhere(answer: AwsAnswer, who: string, options: StageErrorOptions
     const message = `the bucket's name and the endpoint of ${who} make no address together`;
     return new StageError("connect", "endpoint_refused", message, options);
   }
+  if (code === "OutboundRefused") {
+    const message = `the address of ${who} is not one of the public internet, and the operator does not allow it`;
+    return new StageError("connect", "endpoint_refused", message, options);
+  }
   if (status === undefined) {
     const message = `no whole answer came from ${who}`;
     return new StageError("connect", "source_unavailable", message, options);

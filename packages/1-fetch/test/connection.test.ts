@@ -240,7 +240,7 @@ describe("the connection test", () => {
 describe("an address that cannot be made", () => {
   const arn = "arn:aws:s3:eu-west-1:111122223333:accesspoint/reader";
 
-  test.each(["http://192.0.2.1:9000", "https://[2001:db8::1]"])(
+  test.each(["http://93.184.215.14:9000", "https://[2606:4700::1111]"])(
     "of an access point's ARN and the IP address %s is refused before anything is sent",
     (endpoint) => {
       expect(() => open({ bucket: arn, endpoint })).toThrow(
@@ -403,6 +403,7 @@ describe("what the options alone tell", () => {
     }
   };
 
+  // Attacks R1, R2.
   test("bad names, ARNs, ids and endpoints are refused before any request", async () => {
     const before = await customer.aws.requestCounts();
     expect(create({ bucket: "evil.com/x" })).toBe("connect.invalid_bucket_name");

@@ -71,7 +71,11 @@ export async function openCustomerBucket(): Promise<CustomerBucket> {
         sessionName: "tenant-1-run-1",
       },
     },
-    platform: { stsEndpoint: aws.url, credentials: platformUser },
+    platform: {
+      stsEndpoint: aws.url,
+      credentials: platformUser,
+      allowedHosts: new Set([new URL(aws.url).hostname, "localhost"]),
+    },
     maxAttempts: 4,
     backoffBaseMs: 1,
     backoffMaxMs: 5,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { assertBucket, isExternalId, isRoleArn } from "../src/index.ts";
 import { isSessionOfRole, toSessionName } from "../src/role-identifiers.ts";
 
+// Attack R2.
 describe("bucket names", () => {
   test("reads names, bucket ARNs, access point ARNs and aliases", () => {
     expect(assertBucket("my.bucket-1")).toEqual({ kind: "bucket", name: "my.bucket-1" });

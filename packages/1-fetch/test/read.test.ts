@@ -98,6 +98,7 @@ describe("reading", () => {
     expect(await customer.aws.requestCounts()).toEqual(before);
   });
 
+  // Attack R2.
   test("encodes odd keys exactly once", async () => {
     for (const key of ["a b+c%2e%2e/..x?versionId=1#f", "ünï/☃/𝒳", "//double//", "a'(b)*!"]) {
       await customer.put(key, key);

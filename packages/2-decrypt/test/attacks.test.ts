@@ -281,6 +281,7 @@ async function clearText(): Promise<Uint8Array> {
   return Buffer.from(await sign({ message, signingKeys: mine.key }));
 }
 
+// Attacks G1, B6.
 describe("is answered as it must be:", () => {
   for (const [name, bytes, code, words, options] of ROWS) {
     test(name, async () => {

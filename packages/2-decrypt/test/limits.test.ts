@@ -24,6 +24,7 @@ const data = plain.subarray(toKey.packet.byteLength);
 const skesk = (s2k: readonly number[]): Buffer =>
   packet(3, Uint8Array.of(4, enums.symmetric.aes256, ...s2k));
 const iterated = (octet: number): Buffer => skesk([3, 8, ...Array<number>(8).fill(7), octet]);
+// Attack G1.
 describe("limits hold to the byte:", () => {
   const nested = (layers: number): Buffer => {
     let content = literal(text);

@@ -29,6 +29,7 @@ const flipped = (bytes: Uint8Array, at: number): Buffer => {
   damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
   return damaged;
 };
+// Attack G2.
 describe("damage inside the encryption", () => {
   const samples: readonly (readonly [string, () => Promise<Buffer>, number])[] = [
     ["a hash at the end", () => holding([literal(text)]), toKey.packet.byteLength],

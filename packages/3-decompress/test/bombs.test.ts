@@ -4,6 +4,7 @@ import { BZIP2_ZEROS, gzipZeros, MIB, repeated, zstdZeros } from "./bombs.ts";
 import { bytesOf, outcome } from "./bytes-of.ts";
 import { file } from "./samples.ts";
 
+// Attacks B1, B2, B3.
 describe("bombs stop at their limit with flat memory", () => {
   const maxOutputBytes = 200 * MIB;
 
@@ -49,6 +50,7 @@ describe("bombs stop at their limit with flat memory", () => {
   });
 });
 
+// Attack B3.
 describe("what a header claims", () => {
   test("allocates nothing: zstd frames of 2^63 bytes and of window log 31", async () => {
     // Content size of 8 bytes; once with a window of 1 KiB, once as one segment; then window log 31.

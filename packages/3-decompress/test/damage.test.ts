@@ -30,6 +30,7 @@ async function flips(compression: CompressionName, whole: Buffer): Promise<Map<s
   return seen;
 }
 
+// Attack B9.
 describe("a file cut after any of its bytes", () => {
   test.each(SAMPLES)("is truncated, never short: %s", async (compression, whole) => {
     // snappy has no end mark: behind its identifier, and behind each chunk, a file may end.

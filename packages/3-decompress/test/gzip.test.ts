@@ -20,6 +20,7 @@ function bgzipBlock(content: Uint8Array): Buffer {
   return Buffer.concat([header, data, trailer]);
 }
 
+// Attack B10.
 describe("gzip members", () => {
   test.each([1, 3, member.byteLength, member.byteLength + 1, 100_000])(
     "are all opened, from chunks of %i bytes",
@@ -49,6 +50,7 @@ describe("gzip members", () => {
     );
   });
 
+  // Attack B6.
   test("are opened once: gzip inside gzip is refused, so that a quine ends too", async () => {
     expect(await outcome(gzipSync(member), gzip)).toBe("unsupported_method");
     expect(await outcome(gzipSync(member), { compression: "auto" })).toBe("unsupported_method");
@@ -59,6 +61,7 @@ describe("gzip members", () => {
   });
 });
 
+// Attack B9.
 describe("after the last member", () => {
   test.each([1, 8, 600])("%i zero bytes are padding", async (length) => {
     const padded = Buffer.concat([member, Buffer.alloc(length)]);
@@ -80,6 +83,7 @@ describe("after the last member", () => {
   });
 });
 
+// Attack B9.
 describe("damage", () => {
   test.each([
     ["CRC-32", 8],

@@ -119,6 +119,7 @@ describe("maxEmptyFrames", () => {
   });
 });
 
+// Attack B3.
 describe("history", () => {
   // Window descriptors have steps of an eighth; 0x10 is 4 KiB.
   test.each([

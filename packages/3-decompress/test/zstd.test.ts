@@ -10,6 +10,7 @@ import { skippable } from "./skippable.ts";
 const zstd = { compression: "zstd" } as const;
 const frame = sample("zstd");
 
+// Attack B10.
 describe("zstd frames", () => {
   test("are all opened, skippable ones passed over wherever they stand", async () => {
     const file = Buffer.concat([
@@ -91,6 +92,7 @@ describe.skipIf(!present)(
       });
     });
 
+    // Attack B11.
     test("3 of 3 that must fail do", async () => {
       const codes = new Map<string, unknown>();
       for (const name of files("golden-decompression-errors")) {

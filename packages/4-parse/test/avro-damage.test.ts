@@ -55,6 +55,7 @@ async function outcome(bytes: Uint8Array): Promise<StageError | readonly unknown
   }
 }
 
+// Attack P2.
 describe.each(samples())("parseAvro of a damaged file of codec $codec", (sample) => {
   const { codec, bytes, borders, perBlock } = sample;
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parseAvro } from "../src/index.ts";
 import { join, long, readAvro, SYNC, text, wanted } from "./avro-file.ts";
 
+// Attack P2.
 describe("parseAvro refuses a header", () => {
   const of = (...parts: (Uint8Array | string)[]): Buffer =>
     Buffer.concat(parts.map((part) => Buffer.from(part)));

@@ -14,6 +14,7 @@ import {
   wanted,
 } from "./avro-file.ts";
 
+// Attack P2.
 describe("parseAvro holds limits", () => {
   const schemaOf = (levels: number): Json =>
     levels === 1 ? "int" : { type: "array", items: schemaOf(levels - 1) };

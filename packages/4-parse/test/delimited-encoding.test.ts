@@ -167,6 +167,7 @@ describe("parseDelimited believes a byte order mark", () => {
   });
 });
 
+// Attack C4.
 describe("parseDelimited stops at bytes that are no character, with row and byte offset", () => {
   const le = (...units: number[]): Buffer => Buffer.from(Uint16Array.from(units).buffer);
   const be = (...units: number[]): Buffer => le(...units).swap16();

@@ -405,6 +405,7 @@ describe("the file stops with row and byte offset at", () => {
     });
   });
 
+  // Attack C2.
   test("maxRecordBytes long before the end of a file whose quote never closes", async () => {
     const endless = (async function* () {
       yield Buffer.from('a,b~~1,"');

@@ -113,6 +113,7 @@ describe("parseDelimited takes", () => {
   });
 });
 
+// Attack C1.
 describe("parseDelimited keeps hostile names and values as they are", () => {
   const names = [
     "__proto__",
@@ -136,6 +137,7 @@ describe("parseDelimited keeps hostile names and values as they are", () => {
     expect(({} as { x?: unknown }).x).toBeUndefined();
   });
 
+  // Attack C3.
   test("in cells: formulas, signs, tabs and carriage returns", async () => {
     const cells = ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "=1+1\n", "'=1"];
     const text = cells.map((cell) => `1,"${cell}"`).join("\n");
@@ -168,6 +170,7 @@ describe("parseDelimited holds its limits at limit - 1, limit and limit + 1", ()
     }
   });
 
+  // Attack C1.
   test("by default: 10,000 columns pass, 10,001 and a name of 1 MB do not", async () => {
     const header = (columns: number): string =>
       `${Array.from({ length: columns }, (_, i) => `c${i}`).join(",")}\n`;

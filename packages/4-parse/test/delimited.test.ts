@@ -55,6 +55,7 @@ describe("parseDelimited names the columns", () => {
     expect((await read("NULL,b\nNULL,1", { nullText: "NULL" })).names).toEqual(["NULL", "b"]);
   });
 
+  // Attack J4.
   test.each([
     ["a,b,A\n", "columns 1 and 3 have the same name"],
     ["a,,c\n", "column 2 has no name"],

@@ -80,6 +80,7 @@ async function readSlice(bytes: Uint8Array): Promise<string> {
   return await server.query(`SELECT count(), sum(cityHash64(toJSONString(tuple(*)))) FROM ${from}`);
 }
 
+// Attack P1.
 describe("a Parquet page", () => {
   test("that is right is read by both routes", async () => {
     expect((await unitsOf(good)).length).toBe(1);
@@ -134,6 +135,7 @@ describe("a footer that lies", () => {
   });
 });
 
+// Attack P1.
 describe("openParquet", () => {
   test("refuses a file that ends early, wherever it ends", async () => {
     const bytes = fixture("required");

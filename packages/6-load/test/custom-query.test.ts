@@ -74,6 +74,7 @@ test.each(["q.later", "fresh.later"])(
   },
 );
 
+// Attack Q2.
 test.each([
   "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
   "SELECT * FROM s3('http://127.0.0.1:1/b/k', 'CSV')",

@@ -179,6 +179,7 @@ describe("reading a domain table", () => {
   });
 });
 
+// Attack Q1.
 describe("names are data", () => {
   const names = [
     "a`; DROP TABLE canary.t; -- ",

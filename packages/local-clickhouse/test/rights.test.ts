@@ -101,6 +101,7 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
     "DROP TABLE system.one",
   ];
 
+  // Attack Q2.
   test.each([
     ...outside,
     "INSERT INTO FUNCTION s3('http://127.0.0.1:1/bucket/k', 'CSV', 'a String') SELECT 'x'",

@@ -291,6 +291,7 @@ describe.each(DATABASES.map((kind) => [kind.name, kind] as const))("on %s", (_na
       expect(error.findDetails(StageFailureSchema)[0]).toMatchObject({ code: "bad_passphrase" });
     });
 
+    // Attack R7.
     test("secrets are in no answer, no log and nowhere on disk", async () => {
       const answers: unknown[] = [];
       const key = { accessKeyId: "AK", secretAccessKey: SECRET_KEY, bucket: "acme-data" };

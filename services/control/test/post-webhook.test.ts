@@ -41,6 +41,7 @@ test("posts to a name by the addresses that it stands for", async () => {
   });
 });
 
+// Attack R1.
 test("posts nothing to a name that stands for a place inside", async () => {
   const before = taken.length;
   const { error } = await post(`https://localhost:${port}/hook`, []);

@@ -41,6 +41,8 @@ export interface IngestConfig {
     readonly secretAccessKey: string;
     readonly stsEndpoint: string;
     readonly s3Endpoint: string;
+    /** Hosts that endpoints of credentials may name although they are not public. */
+    readonly allowedHosts: readonly string[];
   };
   /** The platform's own bucket for files that stand in the place of customers' files; no name, no uploads. */
   readonly uploads: { readonly bucket: string; readonly region: string };
@@ -74,6 +76,20 @@ export interface IngestConfig {
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The hosts of addresses, written as control takes them: separated by commas. */
+function readHosts(written: string): readonly string[] {
+  const items = written.split(",").map((item) => item.trim());
+  return items
+    .filter((item) => item !== "")
+    .map((item) => {
+      const url = URL.parse(item);
+      if (url === null || !/^https?:$/.test(url.protocol)) {
+        throw new Error("SLUICE_ALLOWED_ENDPOINTS takes addresses like http://127.0.0.1:9000");
+      }
+      return url.hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+    });
+}
 
 /**
  * Reads the settings; an empty one is as good as none. Throws one error of one line that names the wrong
@@ -135,6 +151,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
       secretAccessKey: text("SLUICE_AWS_SECRET_ACCESS_KEY", ""),
       stsEndpoint: optionalUrl("SLUICE_STS_ENDPOINT"),
       s3Endpoint: optionalUrl("SLUICE_S3_ENDPOINT"),
+      allowedHosts: readHosts(text("SLUICE_ALLOWED_ENDPOINTS", "")),
     },
     uploads: {
       bucket: text("SLUICE_UPLOAD_BUCKET", ""),

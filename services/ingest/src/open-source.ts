@@ -4,8 +4,9 @@ import type { IngestConfig } from "./config.ts";
 
 /** What the configuration says of the platform's own side of every connection. */
 function toPlatform({ platform }: IngestConfig): Platform {
-  const { stsEndpoint, s3Endpoint, accessKeyId, secretAccessKey } = platform;
+  const { stsEndpoint, s3Endpoint, accessKeyId, secretAccessKey, allowedHosts } = platform;
   return {
+    allowedHosts: new Set(allowedHosts),
     ...(stsEndpoint === "" ? {} : { stsEndpoint }),
     ...(s3Endpoint === "" ? {} : { s3Endpoint }),
     ...(accessKeyId === "" ? {} : { credentials: { accessKeyId, secretAccessKey } }),

@@ -22,7 +22,10 @@ afterEach(async () => {
 const small = toBinary(LeaseSchema, loadLease({ endpoint: "http://127.0.0.1:1" }));
 
 test("a load that needs more heap than a thread may have costs that load alone", async () => {
-  pool = createLoadThreadPool({ ...readConfig({}), threadHeapMib: 64 });
+  pool = createLoadThreadPool({
+    ...readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" }),
+    threadHeapMib: 64,
+  });
   const type = { type: { case: "string", value: {} } } as const;
   const fields = Array.from({ length: TOO_MANY_FIELDS }, () => ({ incomingName: "x", type }));
   const huge = toBinary(LeaseSchema, loadLease({ endpoint: "http://127.0.0.1:1", fields }));
@@ -42,7 +45,7 @@ test("a load that needs more heap than a thread may have costs that load alone",
 });
 
 test("a lease that makes no sense fails its load, and the thread goes on", async () => {
-  pool = createLoadThreadPool(readConfig({}));
+  pool = createLoadThreadPool(readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" }));
   await expect(pool.run(new Uint8Array(), ONWARD)).rejects.toMatchObject({
     failure: { stage: "parse", code: "decoder_crashed" },
     message: expect.stringContaining("the lease is not one of a load"),
@@ -54,7 +57,7 @@ test("a lease that makes no sense fails its load, and the thread goes on", async
 
 test("a load that is stopped lets go of its source and rejects with the reason", async () => {
   store = await startSilentStore();
-  pool = createLoadThreadPool(readConfig({}));
+  pool = createLoadThreadPool(readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" }));
   const stop = new AbortController();
   const load = pool.run(toBinary(LeaseSchema, loadLease({ endpoint: store.url })), {
     ...ONWARD,
@@ -69,7 +72,7 @@ test("a load that is stopped lets go of its source and rejects with the reason",
 
 test("closed, the pool ends the loads that still run", async () => {
   store = await startSilentStore();
-  pool = createLoadThreadPool(readConfig({}));
+  pool = createLoadThreadPool(readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" }));
   const load = pool.run(toBinary(LeaseSchema, loadLease({ endpoint: store.url })), ONWARD);
   const outcome = expect(load).rejects.toMatchObject({ failure: { code: "decoder_crashed" } });
   await store.asked;

@@ -31,7 +31,10 @@ const requestTo = (endpoint: string, fields: object[] = []) =>
 
 test("a look at a store that says nothing ends by its time, as an answer", async () => {
   store = await startSilentStore();
-  const config = readConfig({ SLUICE_PREVIEW_TIMEOUT_MS: "3000" });
+  const config = readConfig({
+    SLUICE_PREVIEW_TIMEOUT_MS: "3000",
+    SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1",
+  });
   pool = createLoadThreadPool(config);
   const looks = createLooks(config, pool);
   // The first look may spend its time on the thread's start and ask nothing; the second finds the thread there.
@@ -53,7 +56,7 @@ test("a look at a store that says nothing ends by its time, as an answer", async
 
 test("a look whose caller went away lets go of its source", async () => {
   store = await startSilentStore();
-  const config = readConfig({});
+  const config = readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" });
   pool = createLoadThreadPool(config);
   const caller = new AbortController();
   const look = createLooks(config, pool).previewObject(requestTo(store.url), caller.signal);
@@ -65,7 +68,10 @@ test("a look whose caller went away lets go of its source", async () => {
 });
 
 test("a look that needs more heap than a thread may have is an answer, and the next one is served", async () => {
-  const config = { ...readConfig({}), threadHeapMib: 64 };
+  const config = {
+    ...readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" }),
+    threadHeapMib: 64,
+  };
   pool = createLoadThreadPool(config);
   const looks = createLooks(config, pool);
   const type = { type: { case: "string", value: {} } } as const;

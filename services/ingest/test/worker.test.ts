@@ -68,7 +68,11 @@ async function build(handlers: Partial<ControlHandlers> = {}, capacity = 1): Pro
       },
     }),
   );
-  const config = { ...readConfig({}), workerId: "worker", capacity };
+  const config = {
+    ...readConfig({ SLUICE_ALLOWED_ENDPOINTS: "http://127.0.0.1" }),
+    workerId: "worker",
+    capacity,
+  };
   const warehouse = createWarehouse(config.clickhouse);
   cleanUp.defer(async () => await warehouse.close());
   const threads = createLoadThreadPool(config);

@@ -104,6 +104,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         SLUICE_AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
         SLUICE_STS_ENDPOINT: aws.url,
         SLUICE_S3_ENDPOINT: aws.url,
+        SLUICE_ALLOWED_ENDPOINTS: options.controlEnvironment?.SLUICE_ALLOWED_ENDPOINTS ?? aws.url,
         SLUICE_UPLOAD_BUCKET: UPLOAD_BUCKET,
         ...options.ingestEnvironment,
       },

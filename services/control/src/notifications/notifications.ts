@@ -1,5 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { NotificationService } from "@sluice/api/control/v1/notification_service_pb";
+import type { AllowedHosts } from "@sluice/outbound";
 import type { Logger } from "pino";
 import { createLoop } from "../loop.ts";
 import type { RequestContext } from "../resources/request-id.ts";
@@ -7,7 +8,6 @@ import { eachTenant, type Tenant } from "../tenant.ts";
 import { type Bell, createBell } from "../workflow/bell.ts";
 import { createNotificationReading } from "./notification-service.ts";
 import { createOutbox } from "./outbox.ts";
-import type { AllowedHosts } from "./webhook-address.ts";
 import { createWebhooks } from "./webhook-service.ts";
 
 /** What every part of the notifications works with. */

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { isIP } from "node:net";
-import { type AllowedHosts, hostOf, publicAddresses, webhookUrlFault } from "./webhook-address.ts";
+import { type AllowedHosts, checkedAddresses, hostOf } from "@sluice/outbound";
+import { webhookUrlFault } from "./webhook-address.ts";
 
 /** What is posted to an address. */
 export interface Posting {
@@ -54,9 +54,7 @@ async function send(
   signal: AbortSignal,
 ): Promise<number> {
   const url = new URL(text);
-  const host = hostOf(url);
-  // An address written as such has been judged by its text.
-  const addresses = isIP(host) === 0 ? await publicAddresses(host, allowed) : [];
+  const addresses = await checkedAddresses(hostOf(url), allowed);
   const timestamp = Math.floor(Date.now() / 1000).toString();
   const options = {
     method: "POST",
