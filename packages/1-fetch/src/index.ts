@@ -11,7 +11,14 @@ export type { ListPage, ListRequest } from "./list.ts";
 export type { MatchingDays } from "./matching-days.ts";
 export { fileNotFound, nothingFound } from "./missing-files.ts";
 export type { NearMiss, PatternEdit } from "./near-misses.ts";
-export type { Access, Connection, Platform, S3SourceOptions } from "./options.ts";
+export {
+  type Access,
+  type Connection,
+  type Limits as FetchLimits,
+  type Platform,
+  type S3SourceOptions,
+  toLimits as fetchLimits,
+} from "./options.ts";
 export { type PassedOver, passedOverInWords } from "./passed-over.ts";
 export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from "./plan.ts";
 export type { ReadOptions } from "./read.ts";

@@ -93,7 +93,7 @@ export interface Limits {
   readonly sessionSeconds: number;
 }
 
-export function toLimits(options: S3SourceOptions): Limits {
+export function toLimits(options: Partial<Limits>): Limits {
   return {
     idleTimeoutMs: options.idleTimeoutMs ?? 30_000,
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,

@@ -5,7 +5,7 @@ import {
   GetCallerIdentityCommand,
   STSClient,
 } from "@aws-sdk/client-sts";
-import { StageError } from "@sluice/errors";
+import { crashPoint, StageError } from "@sluice/errors";
 import type { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { BucketReference } from "./bucket-name.ts";
 import { assertConnectionEndpoint, assertEndpoint, toStoreEndpoint } from "./endpoint.ts";
@@ -115,6 +115,7 @@ export function createSession(options: SessionOptions): Session {
   const begin = async (): Promise<S3Client> => {
     try {
       const { keys, refreshAtMs } = await role.assumeTarget();
+      crashPoint("fetch-session-begun");
       current = { client: clientFor(keys), refreshAtMs };
       return current.client;
     } finally {

@@ -13,20 +13,26 @@ import { bytesOf, fit, type Piece } from "./pieces.ts";
 /** Why a batch was closed: it has `maxRows`, the next row would pass `maxBytes`, or no row is left. */
 export type BatchTrigger = "rows" | "bytes" | "end";
 
-export interface BatchOptions {
+/** Where a batch ends. Workers that share the loads of one control must have the same. */
+export interface BatchLimits {
+  /** A batch has at most this many rows. */
+  readonly maxRows: number;
+  /**
+   * Bytes of a batch's values and offsets, without null bitmaps and padding; only a batch of one row
+   * may have more. At most 1 GiB: positions in a column are 32 bit.
+   */
+  readonly maxBytes: number;
+}
+
+export const BATCH_LIMITS: BatchLimits = { maxRows: 262_144, maxBytes: 16 * 2 ** 20 };
+
+export interface BatchOptions extends Partial<BatchLimits> {
   /** The source columns to take, by index from 0, in the order wanted. */
   readonly columns: readonly number[];
   /** Every body is leased here before it is built; `release` of its batch gives it back. */
   readonly budget: Leasing;
   /** Holds the blocks that a batch is made of, until it is built. Default: nobody keeps account. */
   readonly memory?: WorkingMemory;
-  /** A batch has at most this many rows. Default 262,144. */
-  readonly maxRows?: number;
-  /**
-   * Bytes of a batch's values and offsets, without null bitmaps and padding; only a batch of one row
-   * may have more. Default 16 MiB, at most 1 GiB: positions in a column are 32 bit.
-   */
-  readonly maxBytes?: number;
   /** The first batch's ordinal, where an object has entries before this one. Default 0. */
   readonly firstOrdinal?: number;
   /** Ends the waiting for the budget. */
@@ -43,8 +49,8 @@ const LARGEST_BYTES = 2 ** 30;
  * borders. A block's buffers are copied once, into the body; then it is released. Closes the blocks when it is closed.
  */
 export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIterable<Batch> {
-  const { columns, budget, maxRows = 262_144, maxBytes = 16 * 2 ** 20, signal, onBatch } = options;
-  const { memory = UNCOUNTED } = options;
+  const { columns, budget, signal, onBatch, memory = UNCOUNTED } = options;
+  const { maxRows = BATCH_LIMITS.maxRows, maxBytes = BATCH_LIMITS.maxBytes } = options;
   if (!(maxRows >= 1)) throw new RangeError(`maxRows = ${maxRows} leaves no row in a batch`);
   if (!(maxBytes >= 1 && maxBytes <= LARGEST_BYTES)) {
     throw new RangeError(`maxBytes = ${maxBytes} is not between 1 and ${LARGEST_BYTES}`);

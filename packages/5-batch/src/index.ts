@@ -1,1 +1,7 @@
-export { type BatchOptions, type BatchTrigger, batch } from "./batch.ts";
+export {
+  BATCH_LIMITS,
+  type BatchLimits,
+  type BatchOptions,
+  type BatchTrigger,
+  batch,
+} from "./batch.ts";

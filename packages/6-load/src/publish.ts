@@ -1,4 +1,4 @@
-import { StageError } from "@sluice/errors";
+import { crashPoint, StageError } from "@sluice/errors";
 import type { Feed, LoadOperation } from "@sluice/schema";
 import { addRejectColumns } from "./domain-table.ts";
 import { listKept, listPublishing, STAGING_ONLY_SETTINGS } from "./staging.ts";
@@ -151,6 +151,7 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
     return "already_published";
   }
   const mine = await claim(options);
+  crashPoint("publish-claimed");
   await publishRejects(warehouse, feed, workflowId);
   let outcome: PublishOutcome = "already_published";
   try {
@@ -160,6 +161,7 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
           ? await moveRows(warehouse, mine, rows)
           : await exchange(options, mine, rows);
     }
+    crashPoint("publish-changed");
     if (keeps) await keep(options, mine);
     return outcome;
   } catch (error) {
@@ -201,6 +203,7 @@ async function moveRows(
   const [left] = await warehouse.query<{ n: string }>(
     `SELECT toString(count()) AS n FROM ${mine.sql}`,
   );
+  crashPoint("publish-before-change");
   await movePartition(warehouse, mine, rows);
   return left?.n === "0" ? "already_published" : "published";
 }
@@ -216,6 +219,7 @@ async function exchange(
   await warehouse.execute(`ALTER TABLE ${mine.sql} RESET SETTING ${names}`);
   return await warehouse.retrying<PublishOutcome>(undefined, async () => {
     if ((await position(options, mine)) === "after") return "published";
+    crashPoint("publish-before-change");
     await warehouse.executeOnce(`EXCHANGE TABLES ${mine.sql} AND ${rows.sql}`);
     return "published";
   });

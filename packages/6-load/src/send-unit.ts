@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { StageError } from "@sluice/errors";
+import { crashPoint, StageError } from "@sluice/errors";
 import { damageOf } from "./damaged-slice.ts";
 import type { InsertAnswer } from "./insert-request.ts";
 import { INSERT_SETTINGS } from "./insert-settings.ts";
@@ -69,6 +69,7 @@ export async function sendUnit(
   const send = async (side: keyof InsertStatements): Promise<number> => {
     const statement = unit.statements[side];
     if (statement === undefined) return 0;
+    crashPoint("load-before-insert");
     const deduplicationToken = token(place, unit, side);
     const insert = async (attempt: number): Promise<InsertAnswer> =>
       await warehouse.insert({
@@ -94,6 +95,7 @@ export async function sendUnit(
         throw damageOf(error) ?? error;
       }
     });
+    crashPoint("load-inserted");
     if (answer.readRows !== unit.rows) {
       throw new StageError(
         "publish",

@@ -1,3 +1,4 @@
+import { crashPoint } from "@sluice/errors";
 import { addRejectColumns } from "./domain-table.ts";
 import { quoteIdentifier } from "./quoting.ts";
 import {
@@ -113,6 +114,7 @@ export async function dropStaging(
   const drop = async (sql: string): Promise<void> =>
     await warehouse.execute(`DROP TABLE IF EXISTS ${sql} SYNC`);
   await drop(stagingTable(at, workflowId).sql);
+  crashPoint("load-half-dropped");
   await drop(stagingRejectsTable(at, workflowId).sql);
   await drop(replayingTable(at, workflowId).sql);
   await drop(replayedTable(at, workflowId).sql);

@@ -7,6 +7,7 @@ export {
   STAGES,
   type Stage,
 } from "./codes.ts";
+export { crashPoint } from "./crash-point.ts";
 export {
   type Coordinate,
   type Layer,

@@ -34,6 +34,8 @@ export interface IngestConfig {
     readonly queryPassword: string;
     /** How long a request is repeated while ClickHouse is away, before the attempt fails. */
     readonly retryBudgetMs: number;
+    /** How long one request may take without a word of the server; then it is sent again. */
+    readonly requestTimeoutMs: number;
   };
   /** Who the platform is to AWS; empty texts leave it to the SDK's own chain and addresses. */
   readonly platform: {
@@ -145,6 +147,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
       queryUser: text("CLICKHOUSE_QUERY_USER", "sluice_query"),
       queryPassword: text("CLICKHOUSE_QUERY_PASSWORD", ""),
       retryBudgetMs: number("SLUICE_CLICKHOUSE_RETRY_MS", 60_000, 0),
+      requestTimeoutMs: number("SLUICE_CLICKHOUSE_TIMEOUT_MS", 300_000, 1_000),
     },
     platform: {
       accessKeyId: text("SLUICE_AWS_ACCESS_KEY_ID", ""),

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { DiscardResultSchema, DiscardWork, Lease } from "@sluice/api/ingest/v1/task_pb";
+import { crashPoint } from "@sluice/errors";
 import { dropQuery, dropStaging } from "@sluice/load";
 import { toFeed } from "./from-proto.ts";
 import { openSource, uploadsOf } from "./open-source.ts";
@@ -11,6 +12,7 @@ export async function discard(
   { feeds, uploadKeys }: DiscardWork,
   { warehouse, config }: WorkerContext,
 ): Promise<MessageInitShape<typeof DiscardResultSchema>> {
+  crashPoint("worker-before-discard");
   for (const feed of feeds.map(toFeed)) {
     await dropStaging(warehouse, feed, workflowId);
     await dropQuery(warehouse, { feed, workflowId });

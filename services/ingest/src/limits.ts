@@ -1,3 +1,4 @@
+import { BATCH_LIMITS, type BatchLimits } from "@sluice/batch";
 import {
   ARCHIVE_LIMITS,
   type ArchiveLimits,
@@ -5,6 +6,7 @@ import {
   type DecompressLimits,
 } from "@sluice/decompress";
 import { DECRYPT_LIMITS, type DecryptLimits, decryptLimitsOf } from "@sluice/decrypt";
+import { type FetchLimits, fetchLimits } from "@sluice/fetch";
 import {
   AVRO_LIMITS,
   type AvroLimits,
@@ -19,6 +21,7 @@ import {
 } from "@sluice/parse";
 
 interface AllLimits {
+  readonly fetch: FetchLimits;
   readonly decrypt: DecryptLimits;
   readonly decompress: DecompressLimits;
   readonly archive: ArchiveLimits;
@@ -27,9 +30,11 @@ interface AllLimits {
   readonly xml: XmlLimits;
   readonly avro: AvroLimits;
   readonly parquet: ParquetLimits;
+  readonly batch: BatchLimits;
 }
 
 const DEFAULTS: AllLimits = {
+  fetch: fetchLimits({}),
   decrypt: DECRYPT_LIMITS,
   decompress: DECOMPRESS_LIMITS,
   archive: ARCHIVE_LIMITS,
@@ -38,6 +43,7 @@ const DEFAULTS: AllLimits = {
   xml: XML_LIMITS,
   avro: AVRO_LIMITS,
   parquet: PARQUET_LIMITS,
+  batch: BATCH_LIMITS,
 };
 
 /** What the operator sets otherwise than the stages themselves, by stage. */
@@ -50,6 +56,7 @@ const NAMES: ReadonlyMap<string, readonly string[]> = new Map(
 );
 
 const NONE: StageLimits = {
+  fetch: {},
   decrypt: {},
   decompress: {},
   archive: {},
@@ -58,6 +65,7 @@ const NONE: StageLimits = {
   xml: {},
   avro: {},
   parquet: {},
+  batch: {},
 };
 
 /**

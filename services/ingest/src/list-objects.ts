@@ -13,7 +13,7 @@ import {
   ManifestObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import { StageError } from "@sluice/errors";
+import { crashPoint, StageError } from "@sluice/errors";
 import {
   fileNotFound,
   type MatchingDays,
@@ -65,8 +65,10 @@ export async function listObjects(
       { timeoutMs: 30_000, signal },
     );
   }
+  crashPoint("worker-manifest-told");
   assertComplete(plan, work);
   await prepareTables(lease, work, context);
+  crashPoint("worker-staging-created");
   return {
     objects: BigInt(objects.length),
     warnings: [...toWarnings(plan), ...passedOver(plan, work)],

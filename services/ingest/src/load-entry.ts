@@ -1,4 +1,5 @@
 import { batch } from "@sluice/batch";
+import { crashPoint, StageError } from "@sluice/errors";
 import {
   type Acknowledgement,
   type ColumnPlan,
@@ -34,7 +35,7 @@ import { assertReadable } from "./assert-readable.ts";
 import type { EntrySink, StreamedFormat } from "./entry-sink.ts";
 import type { StageLimits } from "./limits.ts";
 import type { LoadMeter } from "./load-meter.ts";
-import type { LoadWork } from "./load-work.ts";
+import type { Checkpoint, LoadWork } from "./load-work.ts";
 import type { LoadContext } from "./pipeline.ts";
 import { assertFormatOf, PROPOSAL_BYTES, withDelimiter } from "./propose-settings.ts";
 
@@ -87,8 +88,10 @@ export function createEntryLoad(
     units: AsyncIterable<T>,
   ): AsyncGenerator<T> {
     for await (const unit of units) {
+      crashPoint("thread-unit-read");
       ordinal = unit.ordinal + 1;
       rowBase += unit.rows;
+      assertSameBorders(resumeAt, ordinal, rowBase);
       yield unit;
     }
   }
@@ -118,6 +121,7 @@ export function createEntryLoad(
       const { plan } = into;
       const records = { whole: 0, all: 0 };
       const batches = batch({
+        ...config.limits.batch,
         columns: plan.chosen,
         budget: memory,
         memory,
@@ -168,6 +172,20 @@ export function createEntryLoad(
       return [...warnings];
     },
   };
+}
+
+/**
+ * What is durable is passed over by the number of its batches, so they must be the batches that were sent: a worker
+ * that cuts them otherwise (another release, other limits) would leave rows out, or send them twice.
+ */
+function assertSameBorders(resumeAt: Checkpoint, batches: number, rows: number): void {
+  if (batches > resumeAt.batches) return;
+  if (batches < resumeAt.batches ? rows <= resumeAt.rows : rows === resumeAt.rows) return;
+  const message = "This worker cuts the file into other batches than the one that began the load.";
+  throw new StageError("publish", "unverified", message, {
+    seen: `${rows} rows in ${batches} batches`,
+    expected: `${resumeAt.rows} rows in ${resumeAt.batches} batches`,
+  });
 }
 
 /** A file without rows is loaded as such; under truncate and load it takes the table's rows away. */

@@ -19,6 +19,7 @@ export function openSource(connection: Connection, config: IngestConfig): S3Sour
   return createS3Source({
     connection: isPlatforms ? uploadsOf(config) : connection,
     platform: toPlatform(config),
+    ...config.limits.fetch,
   });
 }
 

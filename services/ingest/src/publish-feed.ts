@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Lease, PublishResultSchema, PublishWork } from "@sluice/api/ingest/v1/task_pb";
-import { StageError } from "@sluice/errors";
+import { crashPoint, StageError } from "@sluice/errors";
 import {
   countVisible,
   patientWarehouse,
@@ -53,9 +53,11 @@ export async function publishFeed(
       }
       throw error;
     }
+    crashPoint("worker-verified");
     const rowsBefore = (await countVisible(warehouse, feed, workflowId))?.rows;
     recorded = await recordIntent(lease, context, signal, { feed, operation, rowsBefore });
   }
+  crashPoint("worker-intent-told");
   const { stagingUuid, rowsUuid, rowsBefore } = recorded;
   const intent = { operation, stagingUuid, rowsUuid };
   const keepReplaced = operation === "truncate_and_load" && context.config.keepReplacedTables;
@@ -63,6 +65,7 @@ export async function publishFeed(
   if (work.replay !== undefined) await publishReplayedRejects(warehouse, feed, workflowId);
   await prepareStitchView(warehouse, feed.source, work.stitchFeeds.map(toFeed));
   const visible = await countVisible(warehouse, feed, workflowId);
+  crashPoint("worker-published");
   return {
     alreadyPublished: outcome === "already_published",
     ...(rowsBefore === undefined ? {} : { rowsBefore }),

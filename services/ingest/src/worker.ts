@@ -5,7 +5,7 @@ import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
 import { type Lease, LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { type CompleteTaskRequestSchema, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import { StageError, type StageFailure } from "@sluice/errors";
+import { crashPoint, StageError, type StageFailure } from "@sluice/errors";
 import type { Warehouse } from "@sluice/load";
 import type { Logger } from "pino";
 import { compare } from "./compare.ts";
@@ -116,6 +116,7 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
       taskLog.info({ reason: String(keeper.signal.reason ?? error) }, "task dropped");
       watch.dropped(!isStopped);
       if (!isStopped) return;
+      crashPoint("worker-stopping");
     }
     // What an aborted stage throws is its own affair: the reason is what control has to hear.
     const failure = toFailure(keeper.signal.aborted ? keeper.signal.reason : error);
@@ -154,6 +155,7 @@ async function perform(
       if (time !== undefined && context.config.metersStages)
         context.log.info({ task: lease.taskId, time }, "time of the stages");
       onState(state);
+      crashPoint("worker-load-done");
       return {
         case: "loadObject",
         value: { checkpoint: toCheckpoint(checkpoint), route, warnings: [...warnings] },

@@ -26,6 +26,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
       queryUser: "sluice_query",
       queryPassword: "",
       retryBudgetMs: 60_000,
+      requestTimeoutMs: 300_000,
     },
     platform: {
       accessKeyId: "",
@@ -43,6 +44,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
     maxPreviewSpoolBytes: 500 * 1024 * 1024,
     previewTimeoutMs: 60_000,
     limits: {
+      fetch: {},
       decrypt: {},
       decompress: {},
       archive: {},
@@ -51,6 +53,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
       xml: {},
       avro: {},
       parquet: {},
+      batch: {},
     },
     metersStages: false,
     insertConcurrency: 2,

@@ -1,5 +1,6 @@
 import type { TaskProgress } from "@sluice/api/ingest/v1/task_pb";
 import type { HeartbeatRequest } from "@sluice/api/ingest/v1/task_service_pb";
+import { crashPoint } from "@sluice/errors";
 import { sql } from "kysely";
 import { inWorkflow, leaseEnd } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
@@ -25,6 +26,7 @@ export async function heartbeat(
   const { progress } = request;
   if (progress !== undefined && isDue(task, progress)) {
     await keepProgress(context, task.workflow_id, request, progress);
+    crashPoint("control-progress-recorded");
   }
   if (isToldToStop(task.workflow_state, task.kind)) {
     return { stop: true, expireTime: task.lease_expire_time ?? new Date() };

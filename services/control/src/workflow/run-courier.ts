@@ -6,6 +6,7 @@ import {
   RunCourierRequestSchema,
 } from "@sluice/api/control/v1/courier_service_pb";
 import type { FeedVersion } from "@sluice/api/ingest/v1/task_pb";
+import { crashPoint } from "@sluice/errors";
 import { feedIdOf, feedsOf } from "../couriers/courier-feeds.ts";
 import { readCourier } from "../couriers/courier-rows.ts";
 import { activeVersion, beginOnce } from "./begin-workflow.ts";
@@ -39,6 +40,7 @@ export async function runCourier(
     },
     plan: await readPlan(trx, tenant, request.id),
   }));
+  crashPoint("control-workflow-recorded");
   return { workflowId };
 }
 

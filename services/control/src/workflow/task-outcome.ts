@@ -7,6 +7,7 @@ import type {
   TaskProgress,
 } from "@sluice/api/ingest/v1/task_pb";
 import type { CompleteTaskRequest } from "@sluice/api/ingest/v1/task_service_pb";
+import { crashPoint } from "@sluice/errors";
 import { sql } from "kysely";
 import { completeFailure } from "../stage-failure.ts";
 import { type Change, inWorkflow, type StepFacts, step } from "./change.ts";
@@ -42,6 +43,7 @@ export async function completeTask(
     if ("refused" in next) throw staleAttempt(task, request.attempt);
     if (request.result.case === "publish") await recordOutcome(change, task, request.result.value);
   });
+  crashPoint(`control-${request.result.case}-recorded`);
 }
 
 function factsOfResult(change: Change, task: TaskRow, request: CompleteTaskRequest): StepFacts {
