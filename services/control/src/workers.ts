@@ -6,6 +6,9 @@ import type { Tenant } from "./tenant.ts";
 /** A worker that has not asked for work for so long is taken for gone. */
 const LIVE_FOR_SECONDS = 90;
 
+/** A worker claims tasks many times a second; that it lives is kept so often. */
+const RECORD_EVERY_MS = 10_000;
+
 /** Workers are the installation's: they work for every tenant. */
 export const EVERY_TENANT: Tenant = "*";
 
@@ -34,6 +37,22 @@ export async function recordWorker(
     .where("tenant", "=", tenant)
     .where("seen_time", "<", sql<Date>`now() - interval '1 day'`)
     .execute();
+}
+
+/** `recordWorker` for every claim: what was kept a moment ago is not kept again. */
+export function createWorkerRecorder(
+  kysely: Kysely<Schema>,
+  tenant: Tenant,
+): (id: string, inspectUrl: string) => Promise<void> {
+  const kept = new Map<string, { readonly inspectUrl: string; readonly until: number }>();
+  return async (id, inspectUrl) => {
+    const now = performance.now();
+    const last = kept.get(id);
+    if (last !== undefined && last.inspectUrl === inspectUrl && now < last.until) return;
+    await recordWorker(kysely, tenant, id, inspectUrl);
+    for (const [other, { until }] of kept) if (until < now) kept.delete(other);
+    kept.set(id, { inspectUrl, until: now + RECORD_EVERY_MS });
+  };
 }
 
 /** Where live workers serve InspectService, the one seen last first; at most three. */

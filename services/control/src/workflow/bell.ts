@@ -44,24 +44,32 @@ export function createBell(): Bell {
 
 /** A bell for each workflow that is being watched. */
 export interface WorkflowBells {
-  ring(workflowId: string): void;
-  /** Listens to a workflow until disposed. */
-  listen(workflowId: string): { readonly bell: Bell } & Disposable;
+  /** `hasEnded`: whether the news is the workflow's end. */
+  ring(workflowId: string, hasEnded: boolean): void;
+  /** Listens to a workflow until disposed: to all news, and to ends alone. */
+  listen(workflowId: string): { readonly bell: Bell; readonly ends: Bell } & Disposable;
 }
 
 export function createWorkflowBells(): WorkflowBells {
-  const bells = new Map<string, { readonly bell: Bell; listeners: number }>();
+  const bells = new Map<string, { readonly bell: Bell; readonly ends: Bell; listeners: number }>();
   return {
-    ring(workflowId) {
-      bells.get(workflowId)?.bell.ring();
+    ring(workflowId, hasEnded) {
+      const entry = bells.get(workflowId);
+      entry?.bell.ring();
+      if (hasEnded) entry?.ends.ring();
     },
     listen(workflowId) {
-      const entry = bells.get(workflowId) ?? { bell: createBell(), listeners: 0 };
+      const entry = bells.get(workflowId) ?? {
+        bell: createBell(),
+        ends: createBell(),
+        listeners: 0,
+      };
       bells.set(workflowId, entry);
       entry.listeners += 1;
       let listening = true;
       return {
         bell: entry.bell,
+        ends: entry.ends,
         [Symbol.dispose]() {
           if (!listening) return;
           listening = false;

@@ -118,9 +118,9 @@ export async function changeWorkflow<T>(
 /** Wakes whoever waits for what a durable transaction did. */
 export function tellOf(context: EngineContext, { change, hasEnded }: Changed<unknown>): void {
   const { id, start_time: startTime } = change.workflow;
-  if (hasEnded) context.endings?.ring({ id, state: change.condition.state, startTime });
-  if (change.set.changed) context.workflowBells.ring(change.workflow.id);
   if (change.tasksReady) context.taskBell.ring();
+  if (change.set.changed) context.workflowBells.ring(id, hasEnded);
+  if (hasEnded) context.endings?.ring({ id, state: change.condition.state, startTime });
   for (const delayMs of change.delaysMs) context.ringTasksLater(delayMs);
 }
 

@@ -23,7 +23,7 @@ import type { Logger } from "pino";
 import type { Schema } from "../database/schema.ts";
 import type { SecretBox } from "../secrets/secret-box.ts";
 import { currentTenant, eachTenant, type Tenant } from "../tenant.ts";
-import { EVERY_TENANT, recordWorker } from "../workers.ts";
+import { createWorkerRecorder, EVERY_TENANT } from "../workers.ts";
 import { giveUpExpired } from "./actions/expire.ts";
 import { beginMember, type NewMember } from "./begin-member.ts";
 import { beginRefresh, type NewRefresh } from "./begin-refresh.ts";
@@ -88,7 +88,7 @@ export interface WorkflowEngineOptions {
   readonly pollMs?: number;
   /** Reports of progress without a new checkpoint are kept at most so often for a task. Default 500. */
   readonly progressIntervalMs?: number;
-  /** The least time between two events of a watched workflow. Default 200. */
+  /** The least time between two events of a watched workflow, but for its end. Default 200. */
   readonly watchIntervalMs?: number;
   /** The pause before a list that missed files which may still come is tried again. Default 60,000. */
   readonly fileWaitPauseMs?: number;
@@ -161,8 +161,7 @@ export function createWorkflowEngine(options: WorkflowEngineOptions): WorkflowEn
     tenants: options.tenants,
     secrets: options.taskSecrets,
     requests: { kysely, tenant, secrets: options.secretBox },
-    recordWorker: (workerId, inspectUrl) =>
-      recordWorker(kysely, EVERY_TENANT, workerId, inspectUrl),
+    recordWorker: createWorkerRecorder(kysely, EVERY_TENANT),
     edits: options.edits,
     uploads: options.uploads,
     maxUploadBytes: options.maxUploadBytes ?? 5 * 2 ** 30,

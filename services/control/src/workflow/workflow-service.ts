@@ -16,7 +16,6 @@ import { resolveAction } from "./actions/resolve-action.ts";
 import { restartWorkflow } from "./actions/restart-workflow.ts";
 import { retryTask } from "./actions/retry-task.ts";
 import { uploadReplacement } from "./actions/upload-replacement.ts";
-import { createBell } from "./bell.ts";
 import { inWorkflow, step } from "./change.ts";
 import type { EngineContext } from "./context.ts";
 import { listWorkflowFiles } from "./list-files.ts";
@@ -102,6 +101,7 @@ async function* watchWorkflow(
       throw new ConnectError("the service is stopping; watch again", Code.Unavailable);
     }
     const seen = listening.bell.rung;
+    const seenEnds = listening.ends.rung;
     const row = await readRow(context, request.id);
     const isNews = row.revision > after;
     if (isNews) {
@@ -110,12 +110,10 @@ async function* watchWorkflow(
       after = row.revision;
     }
     if (isEnded(row.state)) return;
-    if (isNews) await pause(context.watchIntervalMs, caller, context.stopped);
+    if (isNews) {
+      // Lets changes gather, so that a busy workflow does not flood who watches it. An end is told at once.
+      await listening.ends.after(seenEnds, context.watchIntervalMs, caller, context.stopped);
+    }
     await listening.bell.after(seen, context.pollMs, caller, context.stopped);
   }
-}
-
-/** Lets changes gather, so that a busy workflow does not flood who watches it. */
-function pause(ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
-  return createBell().after(0, ms, ...signals);
 }
