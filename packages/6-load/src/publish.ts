@@ -1,5 +1,6 @@
 import { crashPoint, StageError } from "@sluice/errors";
 import type { Feed, LoadOperation } from "@sluice/schema";
+import { REJECT_COLUMNS } from "./columns.ts";
 import { addRejectColumns } from "./domain-table.ts";
 import { listKept, listPublishing, STAGING_ONLY_SETTINGS } from "./staging.ts";
 import {
@@ -59,15 +60,24 @@ export type PublishOutcome = "published" | "already_published";
 const UNKNOWN_TABLE = 60;
 const TABLE_ALREADY_EXISTS = 57;
 
-export async function uuidOf(
+export async function uuidOf(warehouse: Warehouse, table: TableName): Promise<string | undefined> {
+  const [uuid] = await uuidsOf(warehouse, [table]);
+  return uuid;
+}
+
+/** The ids of several tables at one moment, each at its table's place. */
+async function uuidsOf(
   warehouse: Warehouse,
-  { database, table }: TableName,
-): Promise<string | undefined> {
-  const [found] = await warehouse.query<{ uuid: string }>(
-    "SELECT toString(uuid) AS uuid FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-    { database, table },
+  tables: readonly TableName[],
+): Promise<(string | undefined)[]> {
+  const found = await warehouse.query<{ database: string; name: string; uuid: string }>(
+    "SELECT database, name, toString(uuid) AS uuid FROM system.tables WHERE database IN {databases:Array(String)} AND name IN {names:Array(String)}",
+    { databases: tables.map(({ database }) => database), names: tables.map(({ table }) => table) },
   );
-  return found?.uuid;
+  return tables.map(
+    ({ database, table }) =>
+      found.find((each) => each.database === database && each.name === table)?.uuid,
+  );
 }
 
 const conflict = (message: string, cause?: unknown): StageError =>
@@ -82,8 +92,7 @@ export async function readPublishIntent(
   rows: TableName = rowsTable(feed),
 ): Promise<PublishIntent> {
   const at = { source: feed.source, name: feed.name };
-  const stagingUuid = await uuidOf(warehouse, stagingTable(at, workflowId));
-  const rowsUuid = await uuidOf(warehouse, rows);
+  const [stagingUuid, rowsUuid] = await uuidsOf(warehouse, [stagingTable(at, workflowId), rows]);
   if (stagingUuid === undefined || rowsUuid === undefined) {
     throw conflict(`the ${stagingUuid === undefined ? "staging" : "rows"} table is not there`);
   }
@@ -124,8 +133,7 @@ async function position(
   { warehouse, feed, intent, rows: target = rowsTable(feed) }: PublishOptions,
   mine: TableName,
 ): Promise<Position> {
-  const claimed = await uuidOf(warehouse, mine);
-  const rows = await uuidOf(warehouse, target);
+  const [claimed, rows] = await uuidsOf(warehouse, [mine, target]);
   if (claimed === intent.stagingUuid && rows === intent.rowsUuid) return "before";
   if (
     intent.operation === "truncate_and_load" &&
@@ -174,15 +182,15 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
 /** Whether an earlier attempt came to its very end: the replaced table has its kept name. */
 async function isKept(options: PublishOptions): Promise<boolean> {
   const { warehouse, feed, workflowId, intent, rows = rowsTable(feed) } = options;
-  const kept = await uuidOf(warehouse, keptTable(feed, workflowId));
-  return kept === intent.rowsUuid && (await uuidOf(warehouse, rows)) === intent.stagingUuid;
+  const [kept, shown] = await uuidsOf(warehouse, [keptTable(feed, workflowId), rows]);
+  return kept === intent.rowsUuid && shown === intent.stagingUuid;
 }
 
 async function keep(options: PublishOptions, mine: TableName): Promise<void> {
   const { warehouse, feed, workflowId } = options;
-  await warehouse.retrying(undefined, async () => {
-    // A rename that was carried out but not answered is not repeated.
-    if (await isKept(options)) return;
+  await warehouse.retrying(undefined, async (attempt) => {
+    // A rename that was carried out but not answered is not repeated. Before the first it was looked already.
+    if (attempt > 1 && (await isKept(options))) return;
     await warehouse.executeOnce(`RENAME TABLE ${mine.sql} TO ${keptTable(feed, workflowId).sql}`);
   });
   await dropKeptBefore(options);
@@ -217,8 +225,9 @@ async function exchange(
   // The table is about to serve readers: it must merge again.
   const names = Object.keys(STAGING_ONLY_SETTINGS).join(", ");
   await warehouse.execute(`ALTER TABLE ${mine.sql} RESET SETTING ${names}`);
-  return await warehouse.retrying<PublishOutcome>(undefined, async () => {
-    if ((await position(options, mine)) === "after") return "published";
+  return await warehouse.retrying<PublishOutcome>(undefined, async (attempt) => {
+    // The caller has just looked where it stands; after a doubt it is looked again.
+    if (attempt > 1 && (await position(options, mine)) === "after") return "published";
     crashPoint("publish-before-change");
     await warehouse.executeOnce(`EXCHANGE TABLES ${mine.sql} AND ${rows.sql}`);
     return "published";
@@ -242,6 +251,18 @@ export async function showRejects(
   await handRejects(warehouse, feed, workflowId, "show");
 }
 
+/** The names of the columns of several tables of one database, by the table's name. */
+async function rejectColumns(
+  warehouse: Warehouse,
+  tables: readonly TableName[],
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const found = await warehouse.query<{ table: string; columns: string[] }>(
+    "SELECT table, groupArray(name) AS columns FROM system.columns WHERE database = {database:String} AND table IN {tables:Array(String)} GROUP BY table",
+    { database: tables[0]?.database ?? "", tables: tables.map(({ table }) => table) },
+  );
+  return new Map(found.map(({ table, columns }) => [table, new Set(columns)]));
+}
+
 async function handRejects(
   warehouse: Warehouse,
   feed: Feed,
@@ -250,11 +271,16 @@ async function handRejects(
 ): Promise<void> {
   const at = { source: feed.source, name: feed.name };
   const from = stagingRejectsTable(at, workflowId);
-  if ((await uuidOf(warehouse, from)) === undefined) return;
-  // A workflow that an older release began has narrower tables, and only equal ones move.
-  await addRejectColumns(warehouse, rejectsTable(at));
-  await addRejectColumns(warehouse, from);
   const to = rejectsTable(at);
+  const held = await rejectColumns(warehouse, [from, to]);
+  if (held.get(from.table) === undefined) return;
+  // A workflow that an older release began has narrower tables, and only equal ones move.
+  for (const table of [to, from]) {
+    const there = held.get(table.table);
+    if (REJECT_COLUMNS.some(({ name }) => there?.has(name) !== true)) {
+      await addRejectColumns(warehouse, table);
+    }
+  }
   if (how === "move") return await movePartition(warehouse, from, to);
   await warehouse.execute(`ALTER TABLE ${to.sql} ATTACH PARTITION tuple() FROM ${from.sql}`);
 }

@@ -43,8 +43,10 @@ export async function createStaging(
 ): Promise<void> {
   const rows = stagingTable(at, workflowId);
   const rejects = stagingRejectsTable(at, workflowId);
-  await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${rows.sql} AS ${rowsTable(at).sql}`);
-  await warehouse.execute(`CREATE TABLE IF NOT EXISTS ${rejects.sql} AS ${rejectsTable(at).sql}`);
+  await Promise.all([
+    warehouse.execute(`CREATE TABLE IF NOT EXISTS ${rows.sql} AS ${rowsTable(at).sql}`),
+    warehouse.execute(`CREATE TABLE IF NOT EXISTS ${rejects.sql} AS ${rejectsTable(at).sql}`),
+  ]);
   // After a truncate and load the table that is copied was a staging table once: all is said anew.
   await keepStaged(warehouse, rows, rejects);
   await addRejectColumns(warehouse, rejects);
@@ -57,12 +59,9 @@ export async function keepStaged(
   rejects: TableName,
 ): Promise<void> {
   const window = { non_replicated_deduplication_window: DEDUPLICATION_WINDOW };
-  for (const [table, values] of [
-    [rows, { ...window, ...STAGING_ONLY_SETTINGS }],
-    [rejects, window],
-  ] as const) {
+  const keep = async (table: TableName, values: Readonly<Record<string, number>>): Promise<void> =>
     await warehouse.execute(`ALTER TABLE ${table.sql} MODIFY SETTING ${settings(values)}`);
-  }
+  await Promise.all([keep(rows, { ...window, ...STAGING_ONLY_SETTINGS }), keep(rejects, window)]);
 }
 
 /** A table that a workflow left behind or still works with. */

@@ -57,7 +57,7 @@ export async function prepareStitchView(
     .filter(({ makeAvailableToStitch, name }) => makeAvailableToStitch && there.has(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (available.length === 0) {
-    await warehouse.execute(`DROP VIEW IF EXISTS ${view.sql} SYNC`);
+    if (there.has(view.table)) await warehouse.execute(`DROP VIEW IF EXISTS ${view.sql} SYNC`);
     return;
   }
   const isTag = new Set(

@@ -47,8 +47,10 @@ export async function verifyStaging(options: VerifyOptions): Promise<StagedTotal
     );
     return new Map(found.map(({ file, n }) => [file, Number(n)]));
   };
-  const staged = await counts(stagingTable(at, workflowId).sql);
-  const refused = await counts(rejects);
+  const [staged, refused] = await Promise.all([
+    counts(stagingTable(at, workflowId).sql),
+    counts(rejects),
+  ]);
   const expected = new Map<string, number>();
   for (const { key, rows } of sent) expected.set(key, (expected.get(key) ?? 0) + rows);
 

@@ -37,15 +37,20 @@ export async function publishFeed(
 
   let recorded = work.intent;
   if (recorded === undefined) {
+    let rowsBefore: number | undefined;
     try {
       // Replayed rows are of many objects, and were counted when they were staged.
-      if (work.replay === undefined)
-        await verifyStaging({
-          warehouse,
-          feed,
-          workflowId,
-          sent: work.sent.map((object) => ({ ...object, rows: Number(object.rows) })),
-        });
+      const verified =
+        work.replay === undefined
+          ? verifyStaging({
+              warehouse,
+              feed,
+              workflowId,
+              sent: work.sent.map((object) => ({ ...object, rows: Number(object.rows) })),
+            })
+          : undefined;
+      const [seen] = await Promise.all([countVisible(warehouse, feed, workflowId), verified]);
+      rowsBefore = seen?.rows;
     } catch (error) {
       // Every object was verified when its load ended: what was refused may be read.
       if (error instanceof StageError && error.code === "threshold_exceeded") {
@@ -54,7 +59,6 @@ export async function publishFeed(
       throw error;
     }
     crashPoint("worker-verified");
-    const rowsBefore = (await countVisible(warehouse, feed, workflowId))?.rows;
     recorded = await recordIntent(lease, context, signal, { feed, operation, rowsBefore });
   }
   crashPoint("worker-intent-told");
@@ -63,8 +67,10 @@ export async function publishFeed(
   const keepReplaced = operation === "truncate_and_load" && context.config.keepReplacedTables;
   const outcome = await publish({ warehouse, feed, workflowId, attempt, intent, keepReplaced });
   if (work.replay !== undefined) await publishReplayedRejects(warehouse, feed, workflowId);
-  await prepareStitchView(warehouse, feed.source, work.stitchFeeds.map(toFeed));
-  const visible = await countVisible(warehouse, feed, workflowId);
+  const [visible] = await Promise.all([
+    countVisible(warehouse, feed, workflowId),
+    prepareStitchView(warehouse, feed.source, work.stitchFeeds.map(toFeed)),
+  ]);
   crashPoint("worker-published");
   return {
     alreadyPublished: outcome === "already_published",
