@@ -131,8 +131,12 @@ async function* gather(
         bytes += bytesOf({ block, from, to }, columns);
         from = to;
       }
-      if (rows === maxRows) yield close("rows");
-      else if (to < most) yield close("bytes");
+      const trigger = rows === maxRows ? "rows" : to < most ? "bytes" : undefined;
+      if (trigger === undefined) continue;
+      yield close(trigger);
+      // Said before the parser goes on, which may hold the buffers of released blocks for its next ones.
+      held = from < block.rows ? size : 0;
+      await memory.hold(held);
     }
   }
   if (rows > 0) yield close("end");

@@ -1,4 +1,4 @@
-import type { Batch } from "@sluice/schema";
+import type { Batch, Block, ParsedEntry } from "@sluice/schema";
 import { createByteBudget } from "@sluice/streams";
 import { probe } from "@sluice/streams/testing";
 import { tableFromIPC } from "apache-arrow";
@@ -61,6 +61,47 @@ describe("batch", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test("releases each block once, and not before all of its rows are in bodies", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        table,
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 50 }),
+        async (rows, blockRows, maxRows) => {
+          const released = new Map<number, number>();
+          const { columns, blocks } = toEntry(rows, 3, blockRows);
+          const spoiled = async function* (): AsyncGenerator<Block> {
+            for await (const block of blocks) {
+              const release = (): void => {
+                released.set(block.firstRow, (released.get(block.firstRow) ?? 0) + 1);
+                block.byteOffsets.fill(7);
+                for (const { offsets, data } of block.columns) {
+                  offsets.fill(0);
+                  data.fill(0x21);
+                }
+              };
+              yield { ...block, release };
+            }
+          };
+          const bodies = async (entry: ParsedEntry): Promise<Uint8Array[]> =>
+            (await Array.fromAsync(batch(options({ maxRows }))(entry))).map(({ body }) => body);
+          const kept = await bodies(toEntry(rows, 3, blockRows));
+          expect(await bodies({ columns, blocks: spoiled() })).toEqual(kept);
+          expect(released.size).toBe(Math.ceil(rows.length / blockRows));
+          expect(new Set(released.values())).toEqual(new Set([1]));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test("frees a body when it is released", async () => {
+    for await (const { body, release } of batch(options())(toEntry([["a", "b", "c"]], 3, 1))) {
+      release();
+      expect(body.byteLength).toBe(0);
+    }
   });
 
   test("draws the same borders and builds the same bytes wherever the blocks have theirs", async () => {

@@ -1,7 +1,6 @@
 import type { Block, TextColumn } from "@sluice/schema";
+import { createBlockBuffers } from "../blocks/block-buffers.ts";
 import { createBlockBuilder, growRows } from "../blocks/block-builder.ts";
-import { release } from "../blocks/release.ts";
-import { uninitialised } from "../blocks/uninitialised.ts";
 import type { Cutter } from "./cutter.ts";
 import { type Dialect, LF, type Mark } from "./dialect.ts";
 import { toFault, unclosed } from "./fault.ts";
@@ -55,6 +54,7 @@ export function isForWasm(dialect: Dialect, limits: DelimitedLimits): boolean {
 export function createWasmCutter(dialect: Dialect, limits: DelimitedLimits, width: number): Cutter {
   const wasm = borrowTokeniser();
   const { memory } = wasm;
+  const buffers = createBlockBuffers();
   const maxRows = maxRowsOf(limits, width);
   const { nullText } = dialect;
   /** It has the records' places alone. */
@@ -156,9 +156,9 @@ export function createWasmCutter(dialect: Dialect, limits: DelimitedLimits, widt
     reserve(wasm, out + size);
     const outEnd = wasm.fill(index, table, out);
     const placesBytes = rows * 8;
-    const { buffer } = uninitialised(placesBytes + outEnd - out);
+    const buffer = buffers.take(placesBytes + outEnd - out);
     const moved = placesBytes - out;
-    new Uint8Array(buffer, placesBytes).set(new Uint8Array(memory.buffer, out, outEnd - out));
+    new Uint8Array(buffer).set(new Uint8Array(memory.buffer, out, outEnd - out), placesBytes);
     const byteOffsets = new Float64Array(buffer, 0, rows);
     byteOffsets.set(block.byteOffsets.subarray(0, rows));
     const numbers = new Uint32Array(memory.buffer, table, width * COLUMN_NUMBERS);
@@ -181,17 +181,19 @@ export function createWasmCutter(dialect: Dialect, limits: DelimitedLimits, widt
     block.rows = 0;
     end = text;
     wasm.begin(text);
-    return { rows, firstRow, columns, byteOffsets, faults, release };
+    return buffers.lend({ rows, firstRow, columns, byteOffsets, faults });
   };
 
   return {
     block,
     tokenise,
     take,
-    held: () => memory.buffer.byteLength + block.byteOffsets.byteLength,
+    held: () => memory.buffer.byteLength + block.byteOffsets.byteLength + buffers.idleBytes,
     close() {
-      if (isOpen) giveBackTokeniser(wasm);
+      if (!isOpen) return;
       isOpen = false;
+      buffers.close();
+      giveBackTokeniser(wasm);
     },
   };
 }
