@@ -14,6 +14,7 @@ import { createFaultBoard } from "./faults.ts";
 import { readHttpRequest } from "./http-request.ts";
 import type { LocalAws, LocalAwsOptions } from "./local-aws.ts";
 import { openBucketStore } from "./object-store.ts";
+import { serveKms } from "./serve-kms.ts";
 import { serveS3 } from "./serve-s3.ts";
 import { serveSts } from "./serve-sts.ts";
 import { createStatistics } from "./statistics.ts";
@@ -64,6 +65,7 @@ async function serve(
     );
     return;
   }
+  if (claimedService(request) === "kms") return serveKms(state, request, response);
   if (claimedService(request) === "sts") return serveSts(state, request, response);
   return serveS3(state, request, response, requestId);
 }

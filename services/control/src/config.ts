@@ -2,6 +2,12 @@ import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { type AccessConfig, readAccessConfig } from "./access/access-config.ts";
+import type { KmsOptions } from "./secrets/kms.ts";
+import {
+  type MasterKeySetting,
+  readMasterKeySetting,
+  readMasterKeySettings,
+} from "./secrets/master-key-setting.ts";
 import { type Environment, flag, text, whole, wrong } from "./settings.ts";
 
 /** Everything that the operator decides. */
@@ -20,8 +26,14 @@ export interface ControlConfig {
   readonly otlpEndpoint?: string;
   /** DATABASE_URL. PGlite in the data directory when not set. */
   readonly databaseUrl?: string;
-  /** SLUICE_MASTER_KEY. 32 bytes; a file of the data directory, made once, when not set. */
-  readonly masterKey?: Uint8Array;
+  /** SLUICE_MASTER_KEY. A file of the data directory, made once, when not set. */
+  readonly masterKey?: MasterKeySetting;
+  /** SLUICE_FURTHER_MASTER_KEYS. Those that only open, for the time of a rotation. */
+  readonly furtherMasterKeys: readonly MasterKeySetting[];
+  /** SLUICE_REWRAP_SECRETS. Whether the start wraps everything by the master key. */
+  readonly rewrapSecrets: boolean;
+  /** SLUICE_KMS_ENDPOINT, SLUICE_KMS_REGION. */
+  readonly kms: KmsOptions;
   /** SLUICE_PLATFORM_ROLE_ARN. `{tenant}` stands for the tenant's name. */
   readonly platformRoleArn: string;
   /** SLUICE_ALLOWED_ENDPOINTS. Origins, as in `http://127.0.0.1:9000`. */
@@ -70,7 +82,7 @@ const ROLE_ARN = /^arn:aws[a-z-]*:iam::[0-9]{12}:role\/[A-Za-z0-9+=,.@_/-]{1,576
  * part of it.
  */
 export function readConfig(environment: Environment = process.env): ControlConfig {
-  const masterKey = readMasterKey(environment);
+  const masterKey = readMasterKeySetting(environment, "SLUICE_MASTER_KEY");
   const tls = readTls(environment);
   const databaseUrl = text(environment, "DATABASE_URL");
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
@@ -93,6 +105,9 @@ export function readConfig(environment: Environment = process.env): ControlConfi
     dataDir,
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(masterKey === undefined ? {} : { masterKey }),
+    furtherMasterKeys: readMasterKeySettings(environment, "SLUICE_FURTHER_MASTER_KEYS"),
+    rewrapSecrets: flag(environment, "SLUICE_REWRAP_SECRETS", false),
+    kms: readKms(environment),
     platformRoleArn: readPlatformRole(environment),
     allowedEndpoints: readEndpoints(environment),
     ...(tls === undefined ? {} : { tls }),
@@ -156,16 +171,16 @@ export function controlDirectory(config: Pick<ControlConfig, "dataDir">): string
   return join(config.dataDir, "control");
 }
 
-function readMasterKey(environment: Environment): Uint8Array | undefined {
-  const value = text(environment, "SLUICE_MASTER_KEY");
-  if (value === undefined) {
-    return undefined;
+function readKms(environment: Environment): KmsOptions {
+  const endpoint = text(environment, "SLUICE_KMS_ENDPOINT");
+  const region = text(environment, "SLUICE_KMS_REGION");
+  if (endpoint !== undefined && !/^https?:/.test(URL.parse(endpoint)?.protocol ?? "")) {
+    throw wrong("SLUICE_KMS_ENDPOINT", "an http or https address");
   }
-  const key = Buffer.from(value, "base64");
-  if (key.length !== 32 || key.toString("base64").replace(/=+$/, "") !== value.replace(/=+$/, "")) {
-    throw wrong("SLUICE_MASTER_KEY", "32 bytes in base64");
-  }
-  return key;
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+  };
 }
 
 function readTls(environment: Environment): { cert: string; key: string } | undefined {

@@ -36,8 +36,11 @@ import { recordRunEnding } from "./groups/run-refreshes.ts";
 import { createInspector } from "./inspect.ts";
 import { createNotifications } from "./notifications/notifications.ts";
 import { recordEnding } from "./notifications/workflow-ending.ts";
+import { masterKeyFromKms } from "./secrets/kms.ts";
 import { readOrMakeMasterKey } from "./secrets/master-key.ts";
-import { createSecretBox } from "./secrets/secret-box.ts";
+import type { MasterKeySetting } from "./secrets/master-key-setting.ts";
+import { assertMasterKeys, rewrapSecrets } from "./secrets/rewrap.ts";
+import { createSecretBox, type SecretBox } from "./secrets/secret-box.ts";
 import { translateErrors } from "./server/errors.ts";
 import { healthRoutes } from "./server/health.ts";
 import { listen } from "./server/listen.ts";
@@ -99,8 +102,6 @@ export async function startControl(config: ControlConfig, logger?: Logger): Prom
 
 async function open(config: ControlConfig, operating: Operating, log: Logger): Promise<Control> {
   const directory = controlDirectory(config);
-  const masterKey = config.masterKey ?? readOrMakeMasterKey(directory);
-  const secrets = createSecretBox(masterKey);
   const database = await openDatabase(
     config.databaseUrl === undefined
       ? { dataDir: directory }
@@ -110,8 +111,11 @@ async function open(config: ControlConfig, operating: Operating, log: Logger): P
         },
   );
   try {
+    const secrets = await openSecretBox(config, database.kysely);
     const { tenants, adminKeyFile, newAdminKey } = config.access;
     for (const tenant of tenants) await registerTenant(database.kysely, tenant, secrets.keyId);
+    await assertMasterKeys(database.kysely, secrets);
+    if (config.rewrapSecrets) await rewrapSecrets(database.kysely, secrets, log);
     await provideFirstKeys({
       kysely: database.kysely,
       log,
@@ -124,6 +128,22 @@ async function open(config: ControlConfig, operating: Operating, log: Logger): P
     await database.close();
     throw error;
   }
+}
+
+/** The master key that seals, and those that only open. */
+async function openSecretBox(
+  config: ControlConfig,
+  kysely: Database["kysely"],
+): Promise<SecretBox> {
+  const open = async (setting: MasterKeySetting): Promise<Uint8Array> =>
+    setting.kind === "bytes"
+      ? setting.key
+      : await masterKeyFromKms(kysely, setting.kmsKey, config.kms);
+  const masterKey =
+    config.masterKey === undefined
+      ? readOrMakeMasterKey(controlDirectory(config))
+      : await open(config.masterKey);
+  return createSecretBox(masterKey, await Promise.all(config.furtherMasterKeys.map(open)));
 }
 
 async function serve(

@@ -33,6 +33,9 @@ test("without settings it listens on this machine alone, and keeps its state in 
     shutdownGraceMs: 5000,
     reflection: true,
     exitWithStdin: false,
+    furtherMasterKeys: [],
+    rewrapSecrets: false,
+    kms: {},
   });
 });
 
@@ -61,6 +64,9 @@ describe("a wrong setting is one line that names the variable", () => {
     ["SLUICE_CONTROL_PORT", "-1"],
     ["DATABASE_URL", "mysql://user:canary@host/db"],
     ["SLUICE_MASTER_KEY", "canary"],
+    ["SLUICE_FURTHER_MASTER_KEYS", "kms:a,canary"],
+    ["SLUICE_KMS_ENDPOINT", "ftp://kms.example"],
+    ["SLUICE_REWRAP_SECRETS", "yes"],
     ["SLUICE_MASTER_KEY", Buffer.alloc(31).toString("base64")],
     ["SLUICE_PLATFORM_ROLE_ARN", "role/x"],
     ["SLUICE_ALLOWED_ENDPOINTS", "127.0.0.1:9000"],

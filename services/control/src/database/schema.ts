@@ -57,6 +57,13 @@ export interface SecretTable {
   sealed: Uint8Array;
 }
 
+/** A master key as a key of KMS wraps it. */
+export interface KmsMasterKeyTable {
+  kms_key: string;
+  wrapped: Uint8Array;
+  create_time: CreateTime;
+}
+
 export type SourceTable = ResourceColumns;
 
 export interface FeedTable extends ResourceColumns {
@@ -534,6 +541,7 @@ export interface WarehouseDatabaseTable {
 
 /** Every table by its name. */
 export interface Schema {
+  kms_master_key: KmsMasterKeyTable;
   api_key: ApiKeyTable;
   audit_event: AuditEventTable;
   warehouse_database: WarehouseDatabaseTable;

@@ -17,12 +17,12 @@ export function parseSecret(secret: string): Buffer | undefined {
 }
 
 export function sealKey(box: SecretBox, tenant: string, id: string, key: Uint8Array): SealedSecret {
-  return box.seal(placeOf(tenant, id), key);
+  return box.seal(placeOfWebhook(tenant, id), key);
 }
 
 /** The key that a webhook's bodies are signed with. Keep it for as long as a try takes, no longer. */
 export function openKey(box: SecretBox, row: WebhookRow): Buffer {
-  return box.open(placeOf(row.tenant, row.id), {
+  return box.open(placeOfWebhook(row.tenant, row.id), {
     keyId: row.key_id,
     wrappedKey: row.wrapped_key,
     sealed: row.sealed,
@@ -30,7 +30,7 @@ export function openKey(box: SecretBox, row: WebhookRow): Buffer {
 }
 
 /** A webhook's id stands where a credential's does: they never meet, as their prefixes differ. */
-function placeOf(
+export function placeOfWebhook(
   tenant: string,
   id: string,
 ): { tenant: string; credentialId: string; name: string; version: number } {

@@ -44,7 +44,7 @@ export async function findMade(
   if (row === undefined) {
     return undefined;
   }
-  if (!digest(context, call).equals(row.digest)) {
+  if (!context.secrets.isDigest(call.body, row.digest)) {
     throw new ConnectError(
       "request_id: an earlier call with this request_id asked for something else",
       Code.AlreadyExists,

@@ -25,7 +25,7 @@ export function sealDeletePlan(secrets: SecretBox, plan: DeletePlan): string {
 export function openDeletePlan(secrets: SecretBox, token: string): DeletePlan | undefined {
   const [text = "", digest = ""] = token.split(".");
   const body = Buffer.from(text, "base64url");
-  if (!secrets.digest(body).equals(Buffer.from(digest, "base64url"))) return undefined;
+  if (!secrets.isDigest(body, Buffer.from(digest, "base64url"))) return undefined;
   const { feedId, newestChange, change } = JSON.parse(body.toString("utf8"));
   return { feedId, newestChange, change: fromJson(DeleteRowsChangeSchema, change) };
 }
