@@ -1,5 +1,6 @@
 import { availableParallelism, hostname, tmpdir } from "node:os";
 import { readLimits, type StageLimits } from "./limits.ts";
+import { readSecret } from "./secret-file.ts";
 import { readWorkerKey } from "./worker-key.ts";
 
 const MIB = 1024 * 1024;
@@ -52,6 +53,8 @@ export interface IngestConfig {
   readonly memoryBudgetBytes: number;
   /** Heap of one task's thread, above which the task fails and the worker lives. */
   readonly threadHeapMib: number;
+  /** Milliseconds that a task's thread may not come back to its event loop, before the task fails. */
+  readonly threadSilenceMs: number;
   /** Where streams that have to be read at random are kept meanwhile, and at most how many bytes one task keeps. */
   readonly spoolDir: string;
   readonly maxSpoolBytes: number;
@@ -143,15 +146,15 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     clickhouse: {
       url: url("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
       username: text("CLICKHOUSE_USER", "sluice_loader"),
-      password: text("CLICKHOUSE_PASSWORD", ""),
+      password: readSecret(environment, "CLICKHOUSE_PASSWORD"),
       queryUser: text("CLICKHOUSE_QUERY_USER", "sluice_query"),
-      queryPassword: text("CLICKHOUSE_QUERY_PASSWORD", ""),
+      queryPassword: readSecret(environment, "CLICKHOUSE_QUERY_PASSWORD"),
       retryBudgetMs: number("SLUICE_CLICKHOUSE_RETRY_MS", 60_000, 0),
       requestTimeoutMs: number("SLUICE_CLICKHOUSE_TIMEOUT_MS", 300_000, 1_000),
     },
     platform: {
       accessKeyId: text("SLUICE_AWS_ACCESS_KEY_ID", ""),
-      secretAccessKey: text("SLUICE_AWS_SECRET_ACCESS_KEY", ""),
+      secretAccessKey: readSecret(environment, "SLUICE_AWS_SECRET_ACCESS_KEY"),
       stsEndpoint: optionalUrl("SLUICE_STS_ENDPOINT"),
       s3Endpoint: optionalUrl("SLUICE_S3_ENDPOINT"),
       allowedHosts: readHosts(text("SLUICE_ALLOWED_ENDPOINTS", "")),
@@ -162,6 +165,7 @@ export function readConfig(environment: Environment = process.env): IngestConfig
     },
     memoryBudgetBytes: number("SLUICE_MEMORY_BUDGET_MIB", 256, 16) * MIB,
     threadHeapMib: number("SLUICE_THREAD_HEAP_MIB", 256, 64),
+    threadSilenceMs: number("SLUICE_THREAD_SILENCE_MS", 120_000, 100, 3_600_000),
     spoolDir: text("SLUICE_SPOOL_DIR", tmpdir()),
     maxSpoolBytes: number("SLUICE_MAX_SPOOL_MIB", 20_480, 1) * MIB,
     maxPreviewSpoolBytes: number("SLUICE_MAX_PREVIEW_SPOOL_MIB", 500, 1) * MIB,

@@ -1,5 +1,7 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { describe, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
 
 const MIB = 1024 * 1024;
@@ -38,6 +40,7 @@ test("without settings a worker speaks to servers of this machine alone", () => 
     memoryBudgetBytes: 256 * MIB,
     uploads: { bucket: "", region: "" },
     threadHeapMib: 256,
+    threadSilenceMs: 120_000,
     spoolDir: tmpdir(),
     maxSpoolBytes: 20_480 * MIB,
     maxArchiveDepth: 2,
@@ -142,5 +145,26 @@ describe("a wrong setting is one line that names the variable", () => {
     const read = (): unknown => readConfig({ CLICKHOUSE_URL: "tcp://loader:canary@host:9000" });
     expect(read).toThrow(/^CLICKHOUSE_URL /);
     expect(read).not.toThrow(/canary/);
+  });
+});
+
+describe("a secret's file", () => {
+  const directory = mkdtempSync(join(tmpdir(), "sluice-secret-"));
+  const path = join(directory, "password");
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const passwordOf = (environment: Record<string, string>): string =>
+    readConfig(environment).clickhouse.password;
+
+  test("is read when the secret itself is not given, to its last line break", () => {
+    writeFileSync(path, " its own \n", { mode: 0o600 });
+    expect(passwordOf({ CLICKHOUSE_PASSWORD_FILE: path })).toBe(" its own ");
+    expect(passwordOf({ CLICKHOUSE_PASSWORD_FILE: path, CLICKHOUSE_PASSWORD: "x" })).toBe("x");
+  });
+
+  test("is refused when it is absent, or others may read it", () => {
+    const missing = { CLICKHOUSE_PASSWORD_FILE: join(directory, "none") };
+    expect(() => passwordOf(missing)).toThrow(/^CLICKHOUSE_PASSWORD_FILE: .* can't be read$/);
+    chmodSync(path, 0o640);
+    expect(() => passwordOf({ CLICKHOUSE_PASSWORD_FILE: path })).toThrow(/can be read by others/);
   });
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LocalAws, startLocalAws } from "@sluice/local-aws";
 import { type LocalClickHouse, startLocalClickHouse } from "@sluice/local-clickhouse";
@@ -69,6 +69,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const adminKeyFile =
     options.controlEnvironment?.SLUICE_ADMIN_KEY_FILE || join(dataDir, "admin.key");
   const workerKeyFile = join(dataDir, "worker.key");
+  const secretFile = createSecretFiles(join(dataDir, "secrets"));
   const startControl = async (port: number): Promise<ChildService> =>
     await startChildService({
       name: "control",
@@ -97,11 +98,14 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         SLUICE_WORKER_KEY_FILE: workerKeyFile,
         CLICKHOUSE_URL: warehouse.url,
         CLICKHOUSE_USER: warehouse.username,
-        CLICKHOUSE_PASSWORD: warehouse.password,
+        CLICKHOUSE_PASSWORD_FILE: secretFile("clickhouse-loader", warehouse.password),
         CLICKHOUSE_QUERY_USER: warehouse.queryUser,
-        CLICKHOUSE_QUERY_PASSWORD: warehouse.queryPassword,
+        CLICKHOUSE_QUERY_PASSWORD_FILE: secretFile(
+          "clickhouse-query",
+          warehouse.queryPassword ?? "",
+        ),
         SLUICE_AWS_ACCESS_KEY_ID: platform.accessKeyId,
-        SLUICE_AWS_SECRET_ACCESS_KEY: platform.secretAccessKey,
+        SLUICE_AWS_SECRET_ACCESS_KEY_FILE: secretFile("aws", platform.secretAccessKey),
         SLUICE_STS_ENDPOINT: aws.url,
         SLUICE_S3_ENDPOINT: aws.url,
         SLUICE_ALLOWED_ENDPOINTS: options.controlEnvironment?.SLUICE_ALLOWED_ENDPOINTS ?? aws.url,
@@ -139,6 +143,16 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     },
     stop: async () => await running.disposeAsync(),
     [Symbol.asyncDispose]: async () => await running.disposeAsync(),
+  };
+}
+
+/** Secrets go to services by files that their owner alone may read: an environment can be read in /proc. */
+function createSecretFiles(directory: string): (name: string, secret: string) => string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return (name, secret) => {
+    const path = join(directory, name);
+    writeFileSync(path, secret, { mode: 0o600 });
+    return path;
   };
 }
 
