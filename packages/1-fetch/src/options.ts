@@ -55,6 +55,8 @@ export interface Platform {
 export interface S3SourceOptions {
   readonly connection: Connection;
   readonly platform?: Platform;
+  /** The only object that will be read: a role's session may then read no other. Default: any. */
+  readonly onlyKey?: string;
   /** How names become addresses, which are checked before anything is sent there. Default: the system's resolver. */
   readonly resolve?: Resolve;
   /**

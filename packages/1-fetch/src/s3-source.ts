@@ -82,7 +82,14 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     requestTimeout: 0,
     socketTimeout: 0,
   });
-  const session = createSession({ bucket, connection, platform, limits, requestHandler });
+  const session = createSession({
+    bucket,
+    connection,
+    platform,
+    limits,
+    requestHandler,
+    key: options.onlyKey,
+  });
   const watch = createAccessWatch({ bucket, session, limits });
   const store: Store = { bucket, session, limits, watch };
   const closing = new AbortController();

@@ -62,6 +62,8 @@ export interface SessionOptions {
   readonly platform: Platform;
   readonly limits: Limits;
   readonly requestHandler: NodeHttpHandler;
+  /** The one key that will be read, if it is one. */
+  readonly key?: string | undefined;
 }
 
 export function createSession(options: SessionOptions): Session {
@@ -109,7 +111,7 @@ export function createSession(options: SessionOptions): Session {
     };
   }
 
-  const role = createRoleSession({ access, bucket, region, platform, limits, requestHandler });
+  const role = createRoleSession({ ...options, access, region });
   let current: { readonly client: S3Client; readonly refreshAtMs: number } | undefined;
   let pending: Promise<S3Client> | undefined;
   const begin = async (): Promise<S3Client> => {
@@ -140,13 +142,9 @@ export function createSession(options: SessionOptions): Session {
   };
 }
 
-interface RoleSessionOptions {
+interface RoleSessionOptions extends SessionOptions {
   readonly access: Access & { readonly kind: "role" };
-  readonly bucket: BucketReference;
   readonly region: string;
-  readonly platform: Platform;
-  readonly limits: Limits;
-  readonly requestHandler: NodeHttpHandler;
 }
 
 interface RoleSession {
@@ -232,7 +230,7 @@ function createRoleSession(options: RoleSessionOptions): RoleSession {
     RoleArn: targetRoleArn,
     RoleSessionName: sessionName,
     DurationSeconds: limits.sessionSeconds,
-    Policy: toSessionPolicy(bucket, partition),
+    Policy: toSessionPolicy(bucket, partition, options.key),
   } as const;
   return {
     async assumeTarget() {

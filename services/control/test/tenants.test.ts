@@ -190,3 +190,16 @@ test("workers get the tasks of every tenant, each with what is its tenant's own"
   }
   expect(new Set(sessions)).toEqual(new Set(["sluice-default", "sluice-other"]));
 });
+
+test("a role that two tenants name is told the operator, and neither of them (rule 5 of customers' roles)", async () => {
+  const lines = control.logged().split("\n");
+  const told = lines.filter((line) => line.includes("another tenant has a credential"));
+  expect(told.length).toBeGreaterThan(0);
+  expect(JSON.parse(told[0] ?? "{}")).toMatchObject({
+    level: 40,
+    tenant: "other",
+    others: [{ tenant: "default" }],
+  });
+  const { json } = await ask(stranger, "CredentialService/ListCredentials", {});
+  expect(JSON.stringify(json)).not.toContain("default");
+});

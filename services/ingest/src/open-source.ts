@@ -13,13 +13,21 @@ function toPlatform({ platform }: IngestConfig): Platform {
   };
 }
 
-/** A customer's bucket, by the right that control hands out, or the platform's own one. Close it. */
-export function openSource(connection: Connection, config: IngestConfig): S3Source {
+/**
+ * A customer's bucket, by the right that control hands out, or the platform's own one; with a key the session is good
+ * for no other object. Close it.
+ */
+export function openSource(
+  connection: Connection,
+  config: IngestConfig,
+  onlyKey?: string,
+): S3Source {
   const isPlatforms = connection.access.kind === "platform";
   return createS3Source({
     connection: isPlatforms ? uploadsOf(config) : connection,
     platform: toPlatform(config),
     ...config.limits.fetch,
+    ...(onlyKey === undefined ? {} : { onlyKey }),
   });
 }
 

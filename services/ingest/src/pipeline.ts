@@ -85,7 +85,7 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   const isUploaded = work.connection.access.kind === "platform";
   const bucket = isUploaded ? config.uploads.bucket : object.bucket;
   const lying = { ...object, bucket, key: readKey };
-  const source = openSource(work.connection, config);
+  const source = openSource(work.connection, config, readKey);
   // Access that was withdrawn ends the load wherever it stands, also where nothing is read just now.
   const signal = AbortSignal.any([given.signal, source.revoked]);
   const context: LoadContext = { ...given, signal };

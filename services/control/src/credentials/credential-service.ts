@@ -14,7 +14,9 @@ import {
   type UpdateCredentialRequest,
   UpdateCredentialRequestSchema,
 } from "@sluice/api/control/v1/credential_service_pb";
+import { sql, type Transaction } from "kysely";
 import type { ControlContext } from "../context.ts";
+import type { Schema } from "../database/schema.ts";
 import { makeEtag, makeId, toNameKey } from "../resources/identity.ts";
 import { toPage } from "../resources/page.ts";
 import { findMade, makeOnce } from "../resources/request-id.ts";
@@ -139,7 +141,31 @@ async function create(context: ControlContext, request: CreateCredentialRequest)
     for (const [name, secret] of secrets) {
       await putSecret(transaction, context.secrets, { tenant, credentialId: id }, name, secret);
     }
+    await alertOfSharedRole(context, transaction, tenant, kind);
   });
+}
+
+/**
+ * A role that two tenants name is a customer of both, or one of them tries the other's. AWS refuses the wrong one by
+ * the external id; the operator is told, and the caller learns nothing of other tenants.
+ */
+async function alertOfSharedRole(
+  context: ControlContext,
+  transaction: Transaction<Schema>,
+  tenant: string,
+  kind: CredentialKind,
+): Promise<void> {
+  if (kind.case !== "iamRoleToRole") return;
+  const role = kind.value.targetRoleArn;
+  const others = await transaction
+    .selectFrom("credential")
+    .select(["tenant", "id"])
+    .where("tenant", "!=", tenant)
+    .where(sql`kind->'iamRoleToRole'->>'targetRoleArn'`, "=", role)
+    .limit(10)
+    .execute();
+  if (others.length === 0) return;
+  context.log.warn({ tenant, role, others }, "another tenant has a credential for this role");
 }
 
 async function list(
@@ -230,6 +256,7 @@ export async function updateCredential(
     for (const [name, secret] of newSecrets) {
       await putSecret(transaction, context.secrets, owner, name, secret);
     }
+    await alertOfSharedRole(context, transaction, owner.tenant, kind);
   });
   return row.id;
 }
