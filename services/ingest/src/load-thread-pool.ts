@@ -20,12 +20,17 @@ type Task =
   | { readonly kind: "look"; readonly look: LookKind; readonly request: Uint8Array };
 
 /** What the main thread says to a load thread. */
-export type ToLoadThread = Task | Granted | { readonly kind: "stop"; readonly reason: string };
+export type ToLoadThread =
+  | Task
+  | Granted
+  | { readonly kind: "stop"; readonly reason: string }
+  | { readonly kind: "ping" };
 
 /** What a load thread says to the main thread. */
 export type FromLoadThread =
   | ToMemory
   | Answer
+  | { readonly kind: "alive" }
   | { readonly kind: "state"; readonly state: LoadState }
   | { readonly kind: "report"; readonly report: LoadReport };
 
@@ -76,16 +81,26 @@ export const LOOKS_AT_ONE_TIME = 2;
 const PATIENCE_MS = 2_000;
 
 /**
- * Threads with a heap limit, so that a decoder that crashes or swells costs one task and gets a code
- * while the worker lives. A thread is used again unless its task ended badly.
+ * How often a thread is asked whether it still turns, until its silence is too long. Turns are counted, not time: a
+ * process that was stopped and goes on counts one.
  */
-export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
+const PINGS = 10;
+
+/**
+ * Threads with a heap limit, so that a decoder that crashes or swells costs one task and gets a code
+ * while the worker lives; one that never comes back to its event loop is ended. A thread is used again unless its task
+ * ended badly. `inside` is what runs in a thread.
+ */
+export function createLoadThreadPool(
+  config: IngestConfig,
+  inside: URL = new URL("./load-thread.ts", import.meta.url),
+): LoadThreadPool {
   const memory = createWorkerMemory(config.memoryBudgetBytes, config.capacity + LOOKS_AT_ONE_TIME);
   const idle: Worker[] = [];
   const all = new Set<Worker>();
 
   const start = (): Worker => {
-    const thread = new Worker(new URL("./load-thread.ts", import.meta.url), {
+    const thread = new Worker(inside, {
       workerData: { config, memory: memory.share } satisfies LoadThreadData,
       resourceLimits: {
         maxOldGenerationSizeMb: config.threadHeapMib,
@@ -121,6 +136,7 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
     const seat = memory.seat();
     return await new Promise<T>((resolve, reject) => {
       let impatience: NodeJS.Timeout | undefined;
+      let unanswered = 0;
       const tell = (message: ToLoadThread): void => thread.postMessage(message);
       const stop = (): void => {
         tell({ kind: "stop", reason: String(signal.reason) });
@@ -128,9 +144,15 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
         impatience = setTimeout(() => void thread.terminate(), options.patienceMs);
       };
       const serve = serveMemory(seat, tell);
+      const watch = setInterval(() => {
+        if (unanswered >= PINGS) void thread.terminate();
+        else tell({ kind: "ping" });
+        unanswered++;
+      }, config.threadSilenceMs / PINGS);
       const settle = (): void => {
         seat.leave();
         clearTimeout(impatience);
+        clearInterval(watch);
         signal.removeEventListener("abort", stop);
         thread.removeAllListeners("message");
         thread.off("error", crashed);
@@ -142,9 +164,13 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
       };
       const exited = (code: number): void => {
         settle();
-        reject(toCrash(new Error(`the load thread exited with ${code}`)));
+        const isSilent = unanswered > PINGS;
+        const cause = new Error(`the load thread exited with ${code}`);
+        reject(toCrash(cause, isSilent ? SILENT : undefined));
       };
       thread.on("message", (message: FromLoadThread) => {
+        unanswered = 0;
+        if (message.kind === "alive") return;
         if (message.kind === "state") {
           onState?.(message.state);
           return;
@@ -192,14 +218,17 @@ export function createLoadThreadPool(config: IngestConfig): LoadThreadPool {
   };
 }
 
-function toCrash(cause: Error): LoadThreadFailure {
+const SILENT =
+  "the load of this file turned in a circle for as long as SLUICE_THREAD_SILENCE_MS allows";
+
+function toCrash(cause: Error, reason?: string): LoadThreadFailure {
   const outOfMemory = "code" in cause && cause.code === "ERR_WORKER_OUT_OF_MEMORY";
   const error = new StageError(
     "parse",
     "decoder_crashed",
     outOfMemory
       ? "the file needs more memory than SLUICE_THREAD_HEAP_MIB allows one load"
-      : "the load of this file ended without a word",
+      : (reason ?? "the load of this file ended without a word"),
     { cause },
   );
   return new LoadThreadFailure(error.toFailure(), cause.stack ?? cause.message);

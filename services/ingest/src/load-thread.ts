@@ -39,6 +39,7 @@ let running: AbortController | undefined;
 
 port.on("message", (message: ToLoadThread) => {
   if (message.kind === "granted") seat.onGranted(message);
+  else if (message.kind === "ping") tell({ kind: "alive" });
   else if (message.kind === "stop") running?.abort(new Error(message.reason));
   else if (message.kind === "look") void answer(({ signal }) => look(message, signal));
   else void answer(({ signal }) => load(message.lease, signal));
