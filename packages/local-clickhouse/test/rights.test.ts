@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalClickHouse, type LocalUser, startLocalClickHouse } from "../src/index.ts";
@@ -185,6 +187,47 @@ describe("the rights of a local ClickHouse's users", { timeout: START_LIMIT_MS }
   ])("refuse the user of ingest queries: %s", async (sql) => {
     // ACCESS_DENIED, or QUERY_IS_PROHIBITED.
     expect([ACCESS_DENIED, 392]).toContain((await ask(server, query, sql)).code);
+  });
+
+  // Attack Q2.
+  test("let nobody but the admin reach another server, whichever way is tried", async () => {
+    let connections = 0;
+    const listener = createServer((socket) => {
+      connections++;
+      socket.destroy();
+    }).listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    const { port } = listener.address() as AddressInfo;
+    const at = `127.0.0.1:${port}`;
+    const sources = [
+      `url('http://${at}/', CSV)`,
+      `url('http://${at}/', LineAsString)`,
+      `s3('http://${at}/bucket/k', 'CSV')`,
+      `gcs('http://${at}/bucket/k', 'CSV')`,
+      `iceberg('http://${at}/bucket/k')`,
+      `deltaLake('http://${at}/bucket/k')`,
+      `azureBlobStorage('http://${at}/a', 'c', 'b', 'a', 'YQ==', 'CSV')`,
+      `hdfs('hdfs://${at}/x', 'CSV')`,
+      `remote('${at}', system.one)`,
+      `remoteSecure('${at}', system.one)`,
+      `postgresql('${at}', 'd', 't', 'u', 'p')`,
+      `mysql('${at}', 'd', 't', 'u', 'p')`,
+      `mongodb('${at}', 'd', 'c', 'u', 'p', 'a String')`,
+      `redis('${at}', 'k', 'k String')`,
+      `jdbc('jdbc:x://${at}', 't')`,
+      `odbc('DSN=${at}', 't')`,
+      "executable('x.sh', TabSeparated, 'a String')",
+    ];
+    for (const user of [loader, reader, query]) {
+      for (const source of sources) {
+        for (const verb of ["SELECT * FROM", "DESCRIBE TABLE", "EXPLAIN SELECT * FROM"]) {
+          const { code } = await ask(server, user, `${verb} ${source}`);
+          expect(code, `${user.name}: ${verb} ${source}`).not.toBe(0);
+        }
+      }
+    }
+    expect(connections).toBe(0);
+    listener.close();
   });
 
   test("leave a gap that the embedded engine has: file() and INFILE read any file that its process may", async () => {
