@@ -52,6 +52,7 @@ describe("zstd frames", () => {
     expect(await outcome(sized, zstd)).toBe("corrupt");
   });
 
+  // Attack B11.
   test.each([
     ["a dictionary", "28b52ffd2100", "unsupported_method", { 5: 7 }],
     ["a reserved bit", "28b52ffd2800", "corrupt", {}],
@@ -61,6 +62,7 @@ describe("zstd frames", () => {
     expect(await outcome(header, zstd)).toBe(code);
   });
 
+  // Attack B11.
   test.each([
     ["of the reserved type", 0b110],
     ["of more than 128 KiB", (131_073 << 3) | 0b001],

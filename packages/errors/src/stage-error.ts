@@ -61,6 +61,17 @@ export interface StageFailure {
   readonly proposed?: readonly ProposedSetting[];
 }
 
+/** Characters of a text that a failure carries: names in files can be as long as a limit allows, and are quoted. */
+const MAX_TEXT = 16_384;
+const MAX_COLUMN = 1_024;
+
+/** The beginning of a text that is too long, without half a character at its end. */
+function cut(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const isHalf = /[\ud800-\udbff]/.test(text[most - 1] ?? "");
+  return `${text.slice(0, isHalf ? most - 1 : most)}\u2026`;
+}
+
 /**
  * What stopped a run: in which stage, by which of its codes, and where. The message is for the
  * person who configured the courier; it holds neither secrets nor row data.
@@ -78,14 +89,16 @@ export class StageError<S extends Stage = Stage> extends Error {
 
   constructor(stage: S, code: Code<S>, message: string, options: StageErrorOptions = {}) {
     const { cause, seen, expected, proposed = [], ...coordinate } = options;
-    super(`[${stage}/${code}] ${message}`, { cause });
+    super(`[${stage}/${code}] ${cut(message, MAX_TEXT)}`, { cause });
     this.stage = stage;
     this.code = code;
     this.retry = codeFacts(stage, code)?.retry ?? "never";
-    this.rawMessage = message;
-    this.coordinate = coordinate;
-    this.seen = seen;
-    this.expected = expected;
+    this.rawMessage = cut(message, MAX_TEXT);
+    const { column } = coordinate;
+    this.coordinate =
+      column === undefined ? coordinate : { ...coordinate, column: cut(column, MAX_COLUMN) };
+    this.seen = seen === undefined ? undefined : cut(seen, MAX_TEXT);
+    this.expected = expected === undefined ? undefined : cut(expected, MAX_TEXT);
     this.proposed = proposed;
   }
 
