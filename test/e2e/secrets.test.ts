@@ -168,7 +168,9 @@ test("secrets are used by loads that succeed and by loads that fail in each stag
     "SUCCEEDED",
   );
 
-  expect(await load({ key: "refused.csv", bytes: "id\n1\n", credentialId: bad })).toBe("CONNECT.invalid_credentials");
+  expect(await load({ key: "refused.csv", bytes: "id\n1\n", credentialId: bad })).toBe(
+    "CONNECT.invalid_credentials",
+  );
   expect(await load({ key: "absent.csv" })).toBe("LIST.file_not_found");
   const deleted = await story.local.aws.faults.add({
     operation: "GetObject",

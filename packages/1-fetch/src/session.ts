@@ -67,7 +67,7 @@ export interface SessionOptions {
 }
 
 export function createSession(options: SessionOptions): Session {
-  const { bucket, connection, platform, limits, requestHandler } = options;
+  const { bucket, connection, platform, requestHandler } = options;
   const { access } = connection;
   const region =
     bucket.kind === "access-point-arn"

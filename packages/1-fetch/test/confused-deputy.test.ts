@@ -82,11 +82,10 @@ describe("rule 4: a role is asked whether it refuses others", () => {
 
 describe("rule 6: a session is as small and short as what it is for", () => {
   test("it lives for 900 seconds unless the operator says otherwise, and never for less", async () => {
-    let asked: unknown;
     // The least that STS gives: a shorter one would be refused.
     expect(customer.options.sessionSeconds).toBeUndefined();
     await using source = customer.open({ sessionSeconds: 899 });
-    asked = await source.list().catch((error: unknown) => error);
+    const asked: unknown = await source.list().catch((error: unknown) => error);
     expect(asked).toMatchObject({ code: "invalid_credentials" });
   });
 
