@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { type LocalAws, startLocalAws } from "@sluice/local-aws";
 import { type LocalClickHouse, startLocalClickHouse } from "@sluice/local-clickhouse";
 import { type ChildService, startChildService } from "./child-service.ts";
@@ -19,6 +20,8 @@ export interface LocalOptions {
     readonly queryPassword?: string;
   };
   readonly clickhouseMemoryBytes?: number;
+  /** A folder with both services as `pnpm bundle` makes them, to be run in the place of the sources. */
+  readonly bundles?: string;
   /** More settings for control and for ingest, by their names in the environment. */
   readonly controlEnvironment?: Readonly<Record<string, string | undefined>>;
   readonly ingestEnvironment?: Readonly<Record<string, string | undefined>>;
@@ -45,7 +48,10 @@ export interface Local extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const main = (service: string): URL => new URL(import.meta.resolve(`${service}/main`));
+const main = (service: "control" | "ingest", bundles: string | undefined): URL =>
+  bundles === undefined
+    ? new URL(import.meta.resolve(`@sluice/${service}/main`))
+    : pathToFileURL(join(bundles, service, "main.mjs"));
 
 /** Starts everything; what was started is stopped again if a later part fails. */
 export async function startLocal(options: LocalOptions): Promise<Local> {
@@ -73,7 +79,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const startControl = async (port: number): Promise<ChildService> =>
     await startChildService({
       name: "control",
-      main: main("@sluice/control"),
+      main: main("control", options.bundles),
       logFile: join(dataDir, "logs", "control.log"),
       environment: {
         PATH: options.controlEnvironment?.PATH,
@@ -91,7 +97,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const startIngest = async (): Promise<ChildService> =>
     await startChildService({
       name: "ingest",
-      main: main("@sluice/ingest"),
+      main: main("ingest", options.bundles),
       logFile: join(dataDir, "logs", "ingest.log"),
       environment: {
         SLUICE_CONTROL_URL: control.url,
