@@ -24,6 +24,8 @@ const SERVICES = [
       "arrow-worker": "packages/4-parse/src/parquet/arrow-worker.ts",
     },
     kept: {
+      // Under the LGPL: whoever runs it must be able to put another version in its place.
+      "packages/2-decrypt": ["openpgp"],
       "packages/3-decompress": ["snappy"],
       "packages/4-parse": ["parquet-wasm", "@foxglove/wasm-bz2"],
     },
