@@ -1,3 +1,6 @@
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { AccessService } from "@sluice/api/control/v1/access_service_pb";
@@ -164,4 +167,36 @@ test("nothing is done that can't be written down", async () => {
   );
   await second.close();
   await place.remove();
+});
+
+test("a copy of the folder of a stopped control is a whole backup", async () => {
+  const place = await pglite?.create();
+  const copy = await pglite?.create();
+  if (place === undefined || copy === undefined) throw new Error("there is no database to test on");
+  const start = async (dataDir: string): Promise<Control> => {
+    const config = readConfig({ SLUICE_CONTROL_PORT: "0", SLUICE_DATA_DIR: dataDir });
+    return await startControl(config, pino({ level: "silent" }));
+  };
+  const sourcesOf = (one: Control) =>
+    createClient(
+      SourceService,
+      createGrpcTransport({
+        baseUrl: one.url,
+        interceptors: [authorized(`Bearer ${adminKeyIn(place.dataDir)}`)],
+      }),
+    );
+  const first = await start(place.dataDir);
+  await sourcesOf(first).createSource({ source: { name: "kept" } });
+  await first.close();
+  // As docs/operations.md says.
+  execFileSync("cp", ["-a", join(place.dataDir, "control"), copy.dataDir]);
+  const restored = await start(copy.dataDir);
+  expect((await sourcesOf(restored).listSources({})).sources).toMatchObject([{ name: "kept" }]);
+  await restored.close();
+
+  // Without the master key the state is refused, not opened and rewritten.
+  rmSync(join(copy.dataDir, "control", "master.key"));
+  await expect(start(copy.dataDir)).rejects.toThrow(/master key/);
+  await place.remove();
+  await copy.remove();
 });
