@@ -16,7 +16,7 @@ import { adminKeyIn, authorized } from "./testing/control-under-test.ts";
 import { DATABASES, type TestDatabase } from "./testing/databases.ts";
 import { post } from "./testing/raw-post.ts";
 
-const [pglite] = DATABASES;
+const [pglite, postgres] = DATABASES;
 let database: TestDatabase;
 let control: Control;
 let key: string;
@@ -200,3 +200,36 @@ test("a copy of the folder of a stopped control is a whole backup", async () => 
   await place.remove();
   await copy.remove();
 });
+
+test.skipIf(postgres?.absent !== undefined)(
+  "a dump of PostgreSQL and the master key are a whole backup",
+  async () => {
+    const from = await postgres?.create();
+    const to = await postgres?.create();
+    if (from?.databaseUrl === undefined || to?.databaseUrl === undefined) {
+      throw new Error("there is no database to test on");
+    }
+    const start = async (databaseUrl: string): Promise<Control> => {
+      const config = readConfig({
+        ...{ SLUICE_CONTROL_PORT: "0", SLUICE_DATA_DIR: from.dataDir, DATABASE_URL: databaseUrl },
+      });
+      return await startControl(config, pino({ level: "silent" }));
+    };
+    const sourcesOf = (one: Control) => {
+      const interceptors = [authorized(`Bearer ${adminKeyIn(from.dataDir)}`)];
+      return createClient(SourceService, createGrpcTransport({ baseUrl: one.url, interceptors }));
+    };
+    const first = await start(from.databaseUrl);
+    await sourcesOf(first).createSource({ source: { name: "kept" } });
+    // As docs/operations.md says, with control at work.
+    const dump = join(from.dataDir, "sluice.dump");
+    execFileSync("pg_dump", ["--format=custom", `--file=${dump}`, from.databaseUrl]);
+    await first.close();
+    execFileSync("pg_restore", [`--dbname=${to.databaseUrl}`, dump]);
+    const restored = await start(to.databaseUrl);
+    expect((await sourcesOf(restored).listSources({})).sources).toMatchObject([{ name: "kept" }]);
+    await restored.close();
+    await from.remove();
+    await to.remove();
+  },
+);
