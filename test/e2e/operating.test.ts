@@ -113,6 +113,14 @@ test("bundled services load a CSV.gz, a snappy file of Parquet and rejects, and 
   }
 });
 
+test("every metric that the runbook and its alerts name is there", async () => {
+  const book = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
+  const named = new Set(book.match(/\bsluice_[a-z_]+/g));
+  expect(named.size).toBeGreaterThan(20);
+  const told = (await metricsOf("ingest")) + (await metricsOf("control"));
+  expect([...named].filter((name) => !told.includes(`# TYPE ${name} `))).toEqual([]);
+});
+
 test("a run is one trace, from the workflow to the inserts, over both services", async () => {
   const feedId = await story.feed("shipped", "traced", SPEC);
   await story.customer.put("traced.csv", "id,name\n1,canary\n");
