@@ -3,6 +3,7 @@ import type { FieldPath } from "@sluice/schema";
 import { placeOf } from "../blocks/block-builder.ts";
 import type { Window } from "../window/window.ts";
 import { beginRow, type Cells, createSharedCells } from "./cells.ts";
+import type { FastLines } from "./fast-lines.ts";
 import { codeOf, RAW_BYTES } from "./fault.ts";
 import { toRecordTree } from "./field-tree.ts";
 import type { Rows } from "./rows.ts";
@@ -39,7 +40,12 @@ interface LongLine {
  * One record on each line. LF, CRLF and a lone CR end a line; blank lines are passed over. A line that
  * is no record, or over a limit, is a faulty row, and the next line goes on.
  */
-export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cut {
+export function createLineCut(
+  scan: Scan,
+  rows: Rows,
+  recordPath: FieldPath,
+  fast: FastLines | undefined,
+): Cut {
   const { limits } = scan;
   const { block } = rows;
   const hasPath = recordPath.length > 0;
@@ -153,6 +159,8 @@ export function createLineCut(scan: Scan, rows: Rows, recordPath: FieldPath): Cu
         rows.passedFrom = Number.POSITIVE_INFINITY;
         continue;
       }
+      // The first record is looked at below, for its names and the file's shape.
+      if (!isFirst && fast?.take(window) === true) return true;
       const from = skipBlank(bytes, window.start);
       window.start = from;
       if (from >= end) return false;

@@ -5,6 +5,7 @@ import { closing } from "../blocks/closing.ts";
 import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
 import { createReader, type Reader } from "../window/reader.ts";
 import { assertUtf8, skipByteOrderMark } from "./encoding.ts";
+import { createFastLines, type FastLines } from "./fast-lines.ts";
 import { readPath, toFieldTrees } from "./field-tree.ts";
 import { toFindings } from "./findings.ts";
 import { JSON_LIMITS, type JsonLimits } from "./limits.ts";
@@ -12,6 +13,12 @@ import { type Cut, createLineCut } from "./lines.ts";
 import { createRows, type Rows } from "./rows.ts";
 import { createScan, NUL } from "./scan.ts";
 import { createTextCut } from "./texts.ts";
+
+/** For tests: what comes out is the same either way. */
+export interface FastOption {
+  /** Whether lines whose names are known are taken in WebAssembly. Default true. */
+  readonly isFast?: boolean;
+}
 
 /**
  * JSON (RFC 8259) as blocks of raw text columns, one for each wanted field, in their order. Everything is
@@ -51,7 +58,7 @@ import { createTextCut } from "./texts.ts";
 export function parseJson(
   settings: JsonSettings,
   fields: readonly WantedField[],
-  { memory, ...options }: Partial<JsonLimits> & MemoryOption = {},
+  { memory, isFast = true, ...options }: Partial<JsonLimits> & MemoryOption & FastOption = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const limits = { ...JSON_LIMITS, ...options };
   const { shape, explodePath } = settings;
@@ -66,26 +73,34 @@ export function parseJson(
 
   return async (source) => {
     const scan = createScan(limits, shape === "lines");
-    const rows = createRows(scan, toFieldTrees(fields, explodePath), names);
+    const trees = toFieldTrees(fields, explodePath);
+    const rows = createRows(scan, trees, names);
+    const isPlain = shape === "lines" && recordPath.length === 0;
+    const fast = isFast && isPlain ? createFastLines(rows, trees, limits) : undefined;
     const cut =
       shape === "lines"
-        ? createLineCut(scan, rows, recordPath)
+        ? createLineCut(scan, rows, recordPath, fast)
         : createTextCut(scan, rows, recordPath, shape === "records");
     const reader = createReader(source, {
       sentinel: NUL,
       maxCarryBytes: Math.max(limits.maxRecordBytes, limits.maxValueBytes),
       memory: parserMemory(memory),
     });
-    reader.beside = () => heldByBlock(rows.block);
+    reader.beside = () => heldByBlock(rows.block) + (fast?.bytes ?? 0);
     return {
       columns,
-      blocks: closing(toBlocks(reader, cut, rows), reader.close),
+      blocks: closing(toBlocks(reader, cut, rows, fast), reader.close),
       findings: () => toFindings(rows.notes),
     };
   };
 }
 
-async function* toBlocks(reader: Reader, cut: Cut, rows: Rows): AsyncGenerator<Block> {
+async function* toBlocks(
+  reader: Reader,
+  cut: Cut,
+  rows: Rows,
+  fast: FastLines | undefined,
+): AsyncGenerator<Block> {
   const { window } = reader;
   const { block } = rows;
   try {
@@ -99,6 +114,7 @@ async function* toBlocks(reader: Reader, cut: Cut, rows: Rows): AsyncGenerator<B
     }
     if (block.rows > 0) yield takeBlock(block);
   } finally {
+    fast?.close();
     await reader.close();
   }
 }

@@ -36,6 +36,10 @@ export interface Rows {
   readonly isWaiting: boolean;
   /** Whether the block has to be taken before the next row. */
   readonly isFull: boolean;
+  /** Rows that a block may have. */
+  readonly maxRows: number;
+  /** Somebody else wrote the last rows; whether they make the block full. */
+  setFull(isBlockFull: boolean): void;
   /** A record that is refused gives a row without cells; `to` is the position behind it. */
   refuse(
     window: Window,
@@ -190,6 +194,10 @@ export function createRows(scan: Scan, trees: FieldTrees, names: readonly string
     get isFull() {
       // Taking the block is what empties it.
       return isFull && block.rows > 0;
+    },
+    maxRows,
+    setFull(isBlockFull) {
+      isFull = isBlockFull;
     },
     refuse,
   };
