@@ -624,8 +624,9 @@ export function scan(
     if (behind !== 0) {
       behind = skipSpace(behind);
       c = load<u8>(behind);
-      if ((c !== 0x0a && c !== 0x0d) || <i32>(behind - line) > maxRecordBytes)
-        behind = fail(behind);
+      // Where fields overlap a row has more bytes than its record.
+      const isOver = <i32>(behind - line) > maxRecordBytes || cellBytes > maxRecordBytes;
+      if ((c !== 0x0a && c !== 0x0d) || isOver) behind = fail(behind);
     }
     if (behind === 0) {
       giveUp(firstRow);
