@@ -1,6 +1,7 @@
 import type { ColumnBuilder } from "../blocks/column-builder.ts";
 import type { Decoder } from "./decoder.ts";
 import { tooLarge } from "./fault.ts";
+import { putScaled } from "./numbers.ts";
 import { putAscii } from "./text.ts";
 
 /** Numbers of up to this many bytes are taken as JavaScript's. */
@@ -29,16 +30,17 @@ export function putDecimal(
   if (to - at > Math.ceil((maxDecimalDigits * Math.log2(10) + 1) / 8)) {
     throw tooLarge("digits of a decimal", "maxDecimalDigits", maxDecimalDigits);
   }
+  if (to - at <= SMALL_BYTES) {
+    let value = isNegative ? -1 : 0;
+    for (; at < to; at++) value = value * 256 + (bytes[at] ?? 0);
+    putScaled(column, value, scale);
+    return;
+  }
   const digits = magnitude(bytes, at, to, isNegative);
   putAscii(column, (isNegative ? "-" : "") + withPoint(digits, scale));
 }
 
 function magnitude(bytes: Uint8Array, from: number, to: number, isNegative: boolean): string {
-  if (to - from <= SMALL_BYTES) {
-    let value = isNegative ? -1 : 0;
-    for (let at = from; at < to; at++) value = value * 256 + (bytes[at] ?? 0);
-    return String(Math.abs(value));
-  }
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("hex");
   const value = BigInt(`0x${hex}`);
   if (!isNegative) return value.toString();

@@ -9,6 +9,7 @@ const FOUR_DIGITS = Uint32Array.from({ length: 10_000 }, (_, value) =>
 
 const MINUS = 0x2d;
 const POINT = 0x2e;
+const ZERO = 0x30;
 const EIGHT_DIGITS = 100_000_000;
 
 /** Room for any safe integer, a point, and what is written behind them to be written over. */
@@ -18,6 +19,25 @@ const NUMBER_BYTES = 24;
 export function putInteger(column: ColumnBuilder, value: number): void {
   roomFor(column, NUMBER_BYTES);
   column.end = writeInteger(column.view, column.end, value);
+}
+
+/** Writes a safe integer with a point before its last `scale` digits; zeros stand in for digits that it does not have. */
+export function putScaled(column: ColumnBuilder, value: number, scale: number): void {
+  const data = roomFor(column, NUMBER_BYTES + scale);
+  const from = value < 0 ? column.end + 1 : column.end;
+  let end = writeInteger(column.view, column.end, value);
+  column.end = end;
+  if (scale === 0) return;
+  const missing = scale + 1 - (end - from);
+  if (missing > 0) {
+    data.copyWithin(from + missing, from, end);
+    data.fill(ZERO, from, from + missing);
+    end += missing;
+  }
+  const point = end - scale;
+  for (let at = end; at > point; at--) data[at] = data[at - 1] as number;
+  data[point] = POINT;
+  column.end = end + 1;
 }
 
 /** A long as `readLong` gives it: NaN stands for the cursor's big one. */
