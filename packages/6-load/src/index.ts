@@ -30,6 +30,7 @@ export {
   type EntryPlace,
   type InsertStatements,
   insertStatements,
+  ROW_BITS,
   type SlicePlace,
 } from "./insert-statement.ts";
 export {
@@ -114,6 +115,7 @@ export {
   type TableState,
 } from "./table-state.ts";
 export {
+  countStagedRejects,
   type SentObject,
   type StagedTotals,
   type VerifyOptions,

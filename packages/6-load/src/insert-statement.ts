@@ -34,6 +34,11 @@ export interface EntryPlace {
    */
   readonly rowBase: number;
   readonly plan: ColumnPlan;
+  /**
+   * Set for the rows of several objects, `object` being the first: each row's number has the distance of its object's
+   * ordinal from the first one's above its lowest `ROW_BITS`.
+   */
+  readonly unit?: readonly ManifestObject[];
 }
 
 /** Where a slice's rows start, and how it is written; batches carry this in their own columns. */
@@ -67,8 +72,9 @@ export function placeBase({ object, rowBase }: Pick<EntryPlace, "object" | "rowB
 
 /** The file's columns as `c<index>`, and the coordinate columns `_file`, `_entry`, `_row`, `_place`, `_offset` and `_fault_*`. */
 export function input(place: EntryPlace, slice: SlicePlace | undefined): string {
-  const { plan } = place;
+  const { plan, unit } = place;
   const base = placeBase(place);
+  if (unit !== undefined) return unitInput(place, unit, base);
   const origin = `${quoteText(place.object.key)} AS _file, ${quoteText(place.entry)} AS _entry`;
   if (slice === undefined) {
     const columns = plan.chosen.map((index) => `c${index} Nullable(String)`);
@@ -97,6 +103,38 @@ export function input(place: EntryPlace, slice: SlicePlace | undefined): string 
     `FROM input(${quoteText(structure)})`
   );
 }
+
+/** The same of the rows of several objects, with `_etag` beside `_file`. */
+function unitInput(
+  { plan, object }: EntryPlace,
+  unit: readonly ManifestObject[],
+  base: bigint,
+): string {
+  const columns = plan.chosen.map((index) => `c${index}`);
+  const faults = ["_fault_code", "_fault_message", "_fault_raw"];
+  const structure = [
+    ...columns.map((name) => `${name} Nullable(String)`),
+    "_row UInt64",
+    "_offset UInt64",
+    ...faults.map((name) => `${name} Nullable(String)`),
+  ];
+  const distances = unit.map(({ ordinal }) => ordinal - object.ordinal);
+  const of = (texts: readonly string[]): string =>
+    `transform(bitShiftRight(_numbered, ${ROW_BITS}), [${distances.join(", ")}], [${texts.map(quoteText).join(", ")}], '')`;
+  const kept = [...columns, "_offset", ...faults];
+  return (
+    `SELECT ${kept.join(", ")}, bitAnd(_numbered, toUInt64(${2n ** ROW_BITS - 1n})) AS _row, ` +
+    `${of(unit.map(({ key }) => key))} AS _file, '' AS _entry, ` +
+    `${of(unit.map(({ etag }) => etag))} AS _etag, toUInt64(${base} + _numbered) AS _place ` +
+    `FROM (SELECT ${kept.join(", ")}, _row AS _numbered FROM input(${quoteText(structure.join(", "))}))`
+  );
+}
+
+/** SQL of the file that a row of `input` is of, and of its version. */
+const fileOf = ({ unit, object }: EntryPlace): string =>
+  unit === undefined ? quoteText(object.key) : "_file";
+const etagOf = ({ unit, object }: EntryPlace): string =>
+  unit === undefined ? quoteText(object.etag) : "_etag";
 
 const chosenColumns = (plan: ColumnPlan) =>
   plan.chosen.flatMap((index) => {
@@ -131,7 +169,7 @@ function selectRejects(
     from: codedRows(casts, codes, `SELECT * FROM (${castRows(casts, from)}) WHERE ${bad}`),
     columns: {
       _workflow: quoteText(place.workflowId),
-      _file: quoteText(place.object.key),
+      _file: fileOf(place),
       _entry: quoteText(place.entry),
       _row: "_row",
       _offset: "_offset",
@@ -142,7 +180,7 @@ function selectRejects(
       message: unlessFaulty("_fault_message", columns.message),
       record: unlessFaulty("_fault_raw", record),
       time: "now64(3, 'UTC')",
-      _etag: quoteText(place.object.etag),
+      _etag: etagOf(place),
       _place: "_place",
       _feed_version: `toUInt32(${place.feed.version})`,
       _columns: `if(isNotNull(_fault_code), '', ${quoteText(describeColumns(chosen))})`,
@@ -238,7 +276,7 @@ export function splitRows(
   const { feed, workflowId } = place;
   const casts = planCasts(feed, place.plan, carriage);
   const bad = refusedByAny(casts, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
-  const lineage = { file: quoteText(place.object.key), entry: quoteText(place.entry) };
+  const lineage = { file: fileOf(place), entry: quoteText(place.entry) };
   const good = `SELECT * FROM (${castRows(casts, from)}) WHERE NOT (${bad})`;
   const rejects = selectRejects(place, casts, carriage, from, bad);
   const rejectNames = REJECT_COLUMNS.map(({ name }) => name);
@@ -252,7 +290,7 @@ export function splitRows(
 
 /** The statements of an entry (of one slice of it, if given), which read the same body. */
 export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertStatements {
-  const { feed, plan, workflowId, object, entry } = place;
+  const { feed, plan, workflowId, entry } = place;
   const at = { source: feed.source, name: feed.name };
   const format = (statement: string): string =>
     `${statement} FORMAT ${slice?.format ?? "ArrowStream"}`;
@@ -268,7 +306,7 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
     return { rows: format(rows), rejects: format(rejects) };
   }
   const left = refusedByAny(usual, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
-  const lineage = { file: quoteText(object.key), entry: quoteText(entry) };
+  const lineage = { file: fileOf(place), entry: quoteText(entry) };
   const others = `SELECT * FROM (${castRows(usual, from)}) WHERE ${left}`;
   const rare = splitRows(place, carriage, others, into);
   return {

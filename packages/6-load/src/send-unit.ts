@@ -39,6 +39,8 @@ function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): str
     unit.identity,
     // What an earlier generation staged was removed: its tokens must not keep the same batch from coming again.
     ...(object.generation === undefined ? [] : [String(object.generation)]),
+    // Of several objects the versions of all: the statement has their keys.
+    ...(place.unit ?? []).flatMap(({ key, versionId, etag }) => [key, versionId ?? "", etag]),
   ];
   // Lengths in front keep two different lists from joining into one text.
   const joined = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");
@@ -142,13 +144,15 @@ export function coordinate(
   unit: Unit,
 ): {
   bucket: string;
-  key: string;
-  etag: string;
+  key?: string;
+  etag?: string;
   entry?: string;
-  row: number;
+  row?: number;
   byteOffset?: number;
 } {
   const { bucket, key, etag } = place.object;
+  // Which of several objects it was, nobody knows.
+  if (place.unit !== undefined) return { bucket };
   return {
     bucket,
     key,

@@ -1,5 +1,6 @@
 import { StageError } from "@sluice/errors";
 import type { Feed } from "@sluice/schema";
+import { ROW_BITS } from "./insert-statement.ts";
 import { stagingRejectsTable, stagingTable } from "./table-names.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -26,6 +27,21 @@ export interface StagedTotals {
 }
 
 const FIRST_REJECTS = 5;
+
+/** How many rows of each object were refused, by its ordinal; objects without any are left out. */
+export async function countStagedRejects(
+  warehouse: Warehouse,
+  feed: Feed,
+  workflowId: string,
+  ordinals: { readonly first: number; readonly last: number },
+): Promise<ReadonlyMap<number, number>> {
+  const table = stagingRejectsTable({ source: feed.source, name: feed.name }, workflowId).sql;
+  const place = (ordinal: number): bigint => BigInt(ordinal) << ROW_BITS;
+  const found = await warehouse.query<{ ordinal: string; n: string }>(
+    `SELECT toString(bitShiftRight(_place, ${ROW_BITS})) AS ordinal, toString(count()) AS n FROM ${table} WHERE _place >= ${place(ordinals.first)} AND _place < ${place(ordinals.last + 1)} GROUP BY ordinal`,
+  );
+  return new Map(found.map(({ ordinal, n }) => [Number(ordinal), Number(n)]));
+}
 
 interface ObjectCount {
   readonly file: string;

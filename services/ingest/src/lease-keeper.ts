@@ -39,9 +39,11 @@ export function keepLease(options: {
   readonly client: GrpcClient;
   readonly lease: Lease;
   readonly intervalMs: number;
-  readonly state: () => TaskState;
+  readonly state: () => TaskState | undefined;
+  /** Whose lease it is, if that may change. */
+  readonly taskId?: () => string;
 }): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
-  const { client, lease, intervalMs, state } = options;
+  const { client, lease, intervalMs, state, taskId = () => lease.taskId } = options;
   const lost = new AbortController();
   const done = new AbortController();
   let expiresAt = lease.expireTime === undefined ? Infinity : timestampMs(lease.expireTime);
@@ -51,7 +53,7 @@ export function keepLease(options: {
     try {
       const answer = await client.call(
         TaskService.method.heartbeat,
-        { taskId: lease.taskId, attempt: lease.attempt, progress: state() },
+        { taskId: taskId(), attempt: lease.attempt, progress: state() },
         { timeoutMs: answerLimitMs(expiresAt), signal: done.signal },
       );
       if (answer.stop) lost.abort(new TaskStopped("the workflow was asked to stop"));

@@ -101,19 +101,13 @@ export function createEntryLoad(
 
   return {
     async loadStream(name, format, bytes, tag) {
-      const peeked = await peek(bytes, PROPOSAL_BYTES);
-      let parsed: ParsedEntry;
-      try {
-        assertFormatOf(peeked.head, format);
+      const parsed = await openWith(bytes, format, async () => {
         const wanted =
           query === undefined
             ? wantedOf(feed.fields)
             : await wantedForQuery(warehouse, query, format);
-        parsed = await parserFor(format, wanted, config.limits, memory)(peeked.bytes);
-      } catch (error) {
-        await peeked.close();
-        throw error;
-      }
+        return parserFor(format, wanted, config.limits, memory);
+      });
       const into = await targetOf(work, warehouse, tag, parsed.columns).catch((error: unknown) => {
         if (format.kind !== "delimited") throw error;
         throw withDelimiter(error, format, feed, parsed.columns);
@@ -189,7 +183,9 @@ function assertSameBorders(resumeAt: Checkpoint, batches: number, rows: number):
 }
 
 /** A file without rows is loaded as such; under truncate and load it takes the table's rows away. */
-const NO_ROWS = ["the file has no rows: where it is all that is loaded, this is a load of no rows"];
+export const NO_ROWS: readonly string[] = [
+  "the file has no rows: where it is all that is loaded, this is a load of no rows",
+];
 
 /** Where an entry's rows go, and how its columns become theirs. */
 interface EntryTarget {
@@ -253,6 +249,33 @@ const ROUTES: Readonly<Record<StreamedFormat["kind"], string>> = {
 export function routeOf(format: StreamedFormat): string {
   const isFallback = format.kind === "delimited" && needsCsvParse(format);
   return isFallback ? "delimited text by csv-parse" : ROUTES[format.kind];
+}
+
+/** Begins to parse an entry, by the columns that a feed wants, once its first bytes do not look like something else. */
+export async function openEntry(
+  format: StreamedFormat,
+  { fields }: Feed,
+  limits: StageLimits,
+  memory: WorkingMemory,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<ParsedEntry> {
+  return await openWith(bytes, format, async () => parserOf(format, fields, limits, memory));
+}
+
+async function openWith(
+  bytes: AsyncIterable<Uint8Array>,
+  format: StreamedFormat,
+  parser: () => Promise<(bytes: AsyncIterable<Uint8Array>) => Promise<ParsedEntry>>,
+): Promise<ParsedEntry> {
+  const peeked = await peek(bytes, PROPOSAL_BYTES);
+  try {
+    assertFormatOf(peeked.head, format);
+    const parse = await parser();
+    return await parse(peeked.bytes);
+  } catch (error) {
+    await peeked.close();
+    throw error;
+  }
 }
 
 /** The parser of a format, over the columns that the fields want. */

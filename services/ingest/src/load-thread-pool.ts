@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { StageError, type StageFailure } from "@sluice/errors";
 import { createWorkerMemory, type MemoryShare, type WorkerMemory } from "@sluice/streams";
 import type { IngestConfig } from "./config.ts";
+import type { UnitOutcome } from "./load-unit.ts";
 import { type Granted, serveMemory, type ToMemory } from "./memory-messages.ts";
 import type { LoadOutcome, LoadState } from "./pipeline.ts";
 import type { LoadReport } from "./telemetry/load-report.ts";
@@ -16,7 +17,7 @@ export interface LoadThreadData {
 }
 
 type Task =
-  | { readonly kind: "load"; readonly lease: Uint8Array }
+  | { readonly kind: "load" | "unit"; readonly lease: Uint8Array }
   | { readonly kind: "look"; readonly look: LookKind; readonly request: Uint8Array };
 
 /** What the main thread says to a load thread. */
@@ -37,6 +38,7 @@ export type FromLoadThread =
 /** What a task ends with. */
 type Answer =
   | { readonly kind: "done"; readonly outcome: LoadOutcome }
+  | { readonly kind: "unit"; readonly outcome: UnitOutcome }
   | { readonly kind: "seen"; readonly response: Uint8Array }
   | { readonly kind: "failed"; readonly failure: StageFailure; readonly technical: string };
 
@@ -63,6 +65,8 @@ export interface LoadThreadPool {
       readonly onReport?: (report: LoadReport) => void;
     },
   ): Promise<LoadOutcome>;
+  /** Loads the objects of a unit together, in the same way. */
+  runUnit(lease: Uint8Array, signal: AbortSignal): Promise<UnitOutcome>;
   /** Answers a call that looks into an object, as messages in bytes; rejects in the same ways. */
   look(look: LookKind, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -205,6 +209,10 @@ export function createLoadThreadPool(
     run: async (lease, options) =>
       await perform({ kind: "load", lease }, options, (message) =>
         message.kind === "done" ? message.outcome : undefined,
+      ),
+    runUnit: async (lease, signal) =>
+      await perform({ kind: "unit", lease }, { signal }, (message) =>
+        message.kind === "unit" ? message.outcome : undefined,
       ),
     look: async (look, request, signal) =>
       await perform(

@@ -17,7 +17,8 @@ import { createStageClock, createTaskMemory, type TaskMemory } from "@sluice/str
 import { checkFile } from "./infer/check-file.ts";
 import { inferFile } from "./infer/infer-file.ts";
 import type { FromLoadThread, LoadThreadData, LookKind, ToLoadThread } from "./load-thread-pool.ts";
-import { toLoadWork } from "./load-work.ts";
+import { loadUnit } from "./load-unit.ts";
+import { toLoadWork, toUnitWork } from "./load-work.ts";
 import { createRemoteMemory } from "./memory-messages.ts";
 import { loadObject, METERED_STAGES } from "./pipeline.ts";
 import type { LookContext } from "./preview/look-at-object.ts";
@@ -42,8 +43,15 @@ port.on("message", (message: ToLoadThread) => {
   else if (message.kind === "ping") tell({ kind: "alive" });
   else if (message.kind === "stop") running?.abort(new Error(message.reason));
   else if (message.kind === "look") void answer(({ signal }) => look(message, signal));
+  else if (message.kind === "unit") void answer(({ signal }) => unit(message.lease, signal));
   else void answer(({ signal }) => load(message.lease, signal));
 });
+
+async function unit(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThread> {
+  const works = toUnitWork(fromBinary(LeaseSchema, lease));
+  const outcome = await loadUnit(works, { config, warehouse, memory: memoryUntil(signal), signal });
+  return { kind: "unit", outcome };
+}
 
 async function load(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThread> {
   const clock = createStageClock(METERED_STAGES);

@@ -1,4 +1,4 @@
-import type { Connection, Lease } from "@sluice/api/ingest/v1/task_pb";
+import type { Connection, Lease, LoadObjectWork } from "@sluice/api/ingest/v1/task_pb";
 import type { Connection as ConnectionWords } from "@sluice/fetch";
 import type { QueryPlace } from "@sluice/load";
 import type { Feed, FileSettings, ManifestObject } from "@sluice/schema";
@@ -54,13 +54,28 @@ export function toConnection(message: Connection | undefined): ConnectionWords {
   };
 }
 
+/** What each object of a unit needs, in their order. */
+export function toUnitWork(lease: Lease): LoadWork[] {
+  if (lease.work.case !== "loadUnit") throw new Error("the lease is not one of a unit");
+  const { common, tasks } = lease.work.value;
+  if (common === undefined) throw new Error("the unit came without its work");
+  const first = toWork(lease.workflowId, common);
+  return tasks.map(({ object }) => ({
+    ...first,
+    object: toManifestObject(object),
+    readKey: object?.key ?? "",
+  }));
+}
+
 export function toLoadWork(lease: Lease): LoadWork {
   if (lease.work.case !== "loadObject") throw new Error("the lease is not one of a load");
-  const { connection, object, settings, pgpKeys, checkpoint, entryTags, ingestQuery, skip } =
-    lease.work.value;
-  if (lease.work.value.feed === undefined) throw new Error("the task came without a feed");
-  const feed = toFeed(lease.work.value.feed);
-  const { workflowId } = lease;
+  return toWork(lease.workflowId, lease.work.value);
+}
+
+function toWork(workflowId: string, work: LoadObjectWork): LoadWork {
+  const { connection, object, settings, pgpKeys, checkpoint, entryTags, ingestQuery, skip } = work;
+  if (work.feed === undefined) throw new Error("the task came without a feed");
+  const feed = toFeed(work.feed);
   return {
     workflowId,
     ...(ingestQuery === undefined

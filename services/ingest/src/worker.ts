@@ -1,8 +1,6 @@
 import { once } from "node:events";
-import { setTimeout } from "node:timers/promises";
 import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { status } from "@grpc/grpc-js";
 import { type Lease, LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { type CompleteTaskRequestSchema, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { crashPoint, StageError, type StageFailure } from "@sluice/errors";
@@ -13,13 +11,15 @@ import type { IngestConfig } from "./config.ts";
 import { discard } from "./discard.ts";
 import type { GrpcClient } from "./grpc-client.ts";
 import { ingestQuery } from "./ingest-query.ts";
-import { isStatus, keepLease, LeaseLost, type TaskState, TaskStopped } from "./lease-keeper.ts";
+import { keepLease, LeaseLost, type TaskState, TaskStopped } from "./lease-keeper.ts";
 import { listObjects } from "./list-objects.ts";
 import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
 import { publishFeed } from "./publish-feed.ts";
 import { replay } from "./replay.ts";
+import { runUnit } from "./run-unit.ts";
 import type { TaskWatch, WorkerWatch } from "./telemetry/worker-watch.ts";
+import { pause, RECONNECT_MS, tellUntilHeard } from "./tell-until-heard.ts";
 import { STAGE_MESSAGES, toStageFailure } from "./to-proto.ts";
 
 export interface WorkerContext {
@@ -32,10 +32,8 @@ export interface WorkerContext {
   readonly watch: WorkerWatch;
 }
 
-type TaskResult = NonNullable<MessageInitShape<typeof CompleteTaskRequestSchema>["result"]>;
+export type TaskResult = NonNullable<MessageInitShape<typeof CompleteTaskRequestSchema>["result"]>;
 
-/** The pause before control is asked again after it did not answer. */
-const RECONNECT_MS = 500;
 const CLAIM_WAIT_MS = 20_000;
 
 /** Claims tasks and works on them, up to the worker's capacity, until `signal` aborts and all have ended. */
@@ -80,10 +78,15 @@ export async function runWorker(context: WorkerContext, signal: AbortSignal): Pr
 /** One task from its lease to its end. Never rejects: what happens to it is told to control. */
 async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
   const { client, log } = context;
-  const { taskId, attempt } = lease;
+  const { attempt } = lease;
+  // Of several that are loaded together the first; it may fail and leave the others.
+  let { taskId } = lease;
   const watch = context.watch.task(lease);
   const leaseMs = (lease.expireTime ? timestampMs(lease.expireTime) : 0) - Date.now();
-  let state: TaskState = { progress: {}, checkpoint: initialCheckpoint(lease) };
+  const isUnit = lease.work.case === "loadUnit";
+  let state: TaskState | undefined = isUnit
+    ? undefined
+    : { progress: {}, checkpoint: initialCheckpoint(lease) };
   const taskLog = log.child({
     task: taskId,
     attempt,
@@ -95,16 +98,22 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
     lease,
     intervalMs: Math.min(1_000, Math.max(100, leaseMs / 4)),
     state: () => state,
+    taskId: () => taskId,
   });
   try {
-    const result = await perform(lease, context, keeper.signal, watch, (next) => {
-      state = toTaskState(next);
-      watch.state(next);
-    });
+    const result =
+      lease.work.case === "loadUnit"
+        ? await runUnit(lease, lease.work.value, context, keeper.signal, (first) => {
+            taskId = first;
+          })
+        : await perform(lease, context, keeper.signal, watch, (next) => {
+            state = toTaskState(next);
+            watch.state(next);
+          });
     await tellUntilHeard(keeper.signal, () =>
       client.call(
         TaskService.method.completeTask,
-        { taskId, attempt, result, progress: state },
+        { taskId, attempt, result, ...(state && { progress: state }) },
         { timeoutMs: 30_000, signal: keeper.signal },
       ),
     );
@@ -129,7 +138,12 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
     await tellUntilHeard(signal, () =>
       client.call(
         TaskService.method.failTask,
-        { taskId, attempt, failure: toStageFailure(failure), progress: state },
+        {
+          taskId,
+          attempt,
+          failure: toStageFailure(failure),
+          ...(state && { progress: state }),
+        },
         { timeoutMs: 30_000, signal },
       ),
     ).catch((unheard: unknown) => taskLog.warn({ err: unheard }, "the failure was not heard"));
@@ -216,28 +230,6 @@ function toFailure(error: unknown): StageFailure {
   if (error instanceof StageError) return error.toFailure();
   const message = "the worker could not go on with this task";
   return new StageError("load", "unavailable", message, { cause: error }).toFailure();
-}
-
-/** Repeats a call until control hears it or the lease is lost: a result must not get lost with a restart. */
-async function tellUntilHeard(signal: AbortSignal, call: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    try {
-      await call();
-      return;
-    } catch (error) {
-      if (isStatus(error, status.FAILED_PRECONDITION) || isStatus(error, status.NOT_FOUND)) {
-        throw new LeaseLost("another attempt has taken over", { cause: error });
-      }
-      signal.throwIfAborted();
-      if (isStatus(error, status.INVALID_ARGUMENT)) throw error;
-      await pause(RECONNECT_MS, signal);
-    }
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  // Waking early is what the signal is for; whoever waits looks at it again.
-  await setTimeout(ms, undefined, { signal }).catch(() => undefined);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -26,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/ingest/v1/task.proto.
  */
 export const file_sluice_ingest_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEiggQKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMdHJhY2VfcGFyZW50GAwgASgJEioKBGxpc3QYBSABKAsyGi5zbHVpY2UuaW5nZXN0LnYxLkxpc3RXb3JrSAASNwoLbG9hZF9vYmplY3QYBiABKAsyIC5zbHVpY2UuaW5nZXN0LnYxLkxvYWRPYmplY3RXb3JrSAASMAoHcHVibGlzaBgHIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaFdvcmtIABIwCgdkaXNjYXJkGAggASgLMh0uc2x1aWNlLmluZ2VzdC52MS5EaXNjYXJkV29ya0gAEj0KDnJlcGxheV9yZWplY3RzGAkgASgLMiMuc2x1aWNlLmluZ2VzdC52MS5SZXBsYXlSZWplY3RzV29ya0gAEjkKDGluZ2VzdF9xdWVyeRgKIAEoCzIhLnNsdWljZS5pbmdlc3QudjEuSW5nZXN0UXVlcnlXb3JrSAASMAoHY29tcGFyZRgLIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuQ29tcGFyZVdvcmtIAEIGCgR3b3JrItgBCgpDb25uZWN0aW9uEg4KBmJ1Y2tldBgBIAEoCRIOCgZyZWdpb24YAiABKAkSEAoIZW5kcG9pbnQYAyABKAkSLAoEcm9sZRgEIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuUm9sZUFjY2Vzc0gAEioKA2tleRgFIAEoCzIbLnNsdWljZS5pbmdlc3QudjEuS2V5QWNjZXNzSAASNAoIcGxhdGZvcm0YBiABKAsyIC5zbHVpY2UuaW5nZXN0LnYxLlBsYXRmb3JtQWNjZXNzSABCCAoGYWNjZXNzIhAKDlBsYXRmb3JtQWNjZXNzImsKClJvbGVBY2Nlc3MSFwoPdGFyZ2V0X3JvbGVfYXJuGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhkKEXBsYXRmb3JtX3JvbGVfYXJuGAMgASgJEhQKDHNlc3Npb25fbmFtZRgEIAEoCSI9CglLZXlBY2Nlc3MSFQoNYWNjZXNzX2tleV9pZBgBIAEoCRIZChFzZWNyZXRfYWNjZXNzX2tleRgCIAEoCSJUCgdQZ3BLZXlzEhkKEXByaXZhdGVfa2V5X2Jsb2NrGAEgASgJEhIKCnBhc3NwaHJhc2UYAiABKAkSGgoSc2lnbmVyX3B1YmxpY19rZXlzGAMgAygJIngKC0ZlZWRWZXJzaW9uEg8KB2ZlZWRfaWQYASABKAkSDgoGc291cmNlGAIgASgJEgwKBG5hbWUYAyABKAkSDwoHdmVyc2lvbhgEIAEoBRIpCgRzcGVjGAUgASgLMhsuc2x1aWNlLmNvbnRyb2wudjEuRmVlZFNwZWMi5QEKDk1hbmlmZXN0T2JqZWN0Eg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDAoEZXRhZxgDIAEoCRISCgp2ZXJzaW9uX2lkGAQgASgJEgwKBHNpemUYBSABKAMSDAoEZGF0ZRgGIAEoCRIPCgdvcmRpbmFsGAcgASgDEhAKCGZpbGVfdGFnGAggASgJEi8KC21vZGlmeV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZWFkX2tleRgKIAEoCRISCgpnZW5lcmF0aW9uGAsgASgFItUCCghMaXN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEg4KBnByZWZpeBgCIAEoCRIvCgpzZWxlY3Rpb25zGAMgAygLMhsuc2x1aWNlLmluZ2VzdC52MS5TZWxlY3Rpb24SDQoFZGF0ZXMYBCADKAkSLAoFZmVlZHMYBSADKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEhYKDnJlcGxheV9yZWplY3RzGAYgASgIEjAKBnBpbm5lZBgHIAMoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSDgoGc2hhZG93GAggASgIEhgKEGV2ZXJ5dGhpbmdfdW50aWwYFCABKAkSFAoMbWF5X2JlX2VtcHR5GBUgASgIEg8KB2FueV9kYXkYFiABKAgibwoJU2VsZWN0aW9uEhAKCGZpbGVfdGFnGAEgASgJEg0KA2tleRgCIAEoCUgAEhEKB3BhdHRlcm4YAyABKAlIABIQCghvcHRpb25hbBgEIAEoCBIPCgdhcmNoaXZlGAUgASgIQgsKCXNlbGVjdGlvbiLqAwoOTG9hZE9iamVjdFdvcmsSMAoKY29ubmVjdGlvbhgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ29ubmVjdGlvbhIwCgZvYmplY3QYAiABKAsyIC5zbHVpY2UuaW5nZXN0LnYxLk1hbmlmZXN0T2JqZWN0EjEKCHNldHRpbmdzGAMgASgLMh8uc2x1aWNlLmNvbnRyb2wudjEuRmlsZVNldHRpbmdzEj8KCHBncF9rZXlzGAQgAygLMi0uc2x1aWNlLmluZ2VzdC52MS5Mb2FkT2JqZWN0V29yay5QZ3BLZXlzRW50cnkSKwoEZmVlZBgFIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMAoKY2hlY2twb2ludBgGIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBISCgplbnRyeV90YWdzGAcgAygJEjQKDGluZ2VzdF9xdWVyeRgIIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5EgwKBHNraXAYCSABKAgaSQoMUGdwS2V5c0VudHJ5EgsKA2tleRgBIAEoCRIoCgV2YWx1ZRgCIAEoCzIZLnNsdWljZS5pbmdlc3QudjEuUGdwS2V5czoCOAEiqgEKD0luZ2VzdFF1ZXJ5V29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhItCgVxdWVyeRgCIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Eg8KB29yZGluYWwYAyABKAMSKgoEc2VudBgEIAMoCzIcLnNsdWljZS5pbmdlc3QudjEuU2VudE9iamVjdCKWAQoLQ29tcGFyZVdvcmsSLAoFZHJhZnQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEi0KBmFjdGl2ZRgCIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SKgoEc2VudBgDIAMoCzIcLnNsdWljZS5pbmdlc3QudjEuU2VudE9iamVjdCJrChFSZXBsYXlSZWplY3RzV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhITCgt3b3JrZmxvd19pZBgCIAEoCRIUCgxmcm9tX29yZGluYWwYAyABKAMiQgoKQ2hlY2twb2ludBIPCgdiYXRjaGVzGAEgASgDEgwKBHJvd3MYAiABKAMSFQoNcmVqZWN0ZWRfcm93cxgDIAEoAyLlAgoLUHVibGlzaFdvcmsSKwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMwoJb3BlcmF0aW9uGAIgASgOMiAuc2x1aWNlLmNvbnRyb2wudjEuTG9hZE9wZXJhdGlvbhIvCgZpbnRlbnQYAyABKAsyHy5zbHVpY2UuaW5nZXN0LnYxLlB1Ymxpc2hJbnRlbnQSKgoEc2VudBgEIAMoCzIcLnNsdWljZS5pbmdlc3QudjEuU2VudE9iamVjdBIzCgZyZXBsYXkYBSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrEjMKDHN0aXRjaF9mZWVkcxgGIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SLQoGY2hhbmdlGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5UYWJsZUNoYW5nZSJFCgpTZW50T2JqZWN0EgsKA2tleRgBIAEoCRIMCgRyb3dzGAIgASgDEg4KBmJ1Y2tldBgDIAEoCRIMCgRldGFnGAQgASgJImIKDVB1Ymxpc2hJbnRlbnQSFAoMc3RhZ2luZ191dWlkGAEgASgJEhEKCXJvd3NfdXVpZBgCIAEoCRIYCgtyb3dzX2JlZm9yZRgDIAEoA0gAiAEBQg4KDF9yb3dzX2JlZm9yZSJQCgtEaXNjYXJkV29yaxIsCgVmZWVkcxgBIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SEwoLdXBsb2FkX2tleXMYAiADKAkiLwoKTGlzdFJlc3VsdBIPCgdvYmplY3RzGAEgASgDEhAKCHdhcm5pbmdzGAIgAygJImUKEExvYWRPYmplY3RSZXN1bHQSMAoKY2hlY2twb2ludBgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBINCgVyb3V0ZRgCIAEoCRIQCgh3YXJuaW5ncxgDIAMoCSLYAQoNUHVibGlzaFJlc3VsdBIZChFhbHJlYWR5X3B1Ymxpc2hlZBgBIAEoCBIYCgtyb3dzX2JlZm9yZRgCIAEoA0gAiAEBEhcKCnJvd3NfYWZ0ZXIYAyABKANIAYgBARIQCghvd25fcm93cxgEIAEoAxIcChRrZWVwc19yZXBsYWNlZF90YWJsZRgFIAEoCBIqCgdjb2x1bW5zGAYgAygLMhkuc2x1aWNlLmNvbnRyb2wudjEuQ29sdW1uQg4KDF9yb3dzX2JlZm9yZUINCgtfcm93c19hZnRlciJGCg1Db21wYXJlUmVzdWx0EjUKCmNvbXBhcmlzb24YASABKAsyIS5zbHVpY2UuY29udHJvbC52MS5GZWVkQ29tcGFyaXNvbiIPCg1EaXNjYXJkUmVzdWx0Im8KDFRhc2tQcm9ncmVzcxItCghwcm9ncmVzcxgBIAEoCzIbLnNsdWljZS5jb250cm9sLnYxLlByb2dyZXNzEjAKCmNoZWNrcG9pbnQYAiABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNoZWNrcG9pbnRiBnByb3RvMw", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_domain_table, file_sluice_control_v1_feed, file_sluice_control_v1_feed_comparison, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow, file_sluice_ingest_v1_table_change]);
+  fileDesc("ChtzbHVpY2UvaW5nZXN0L3YxL3Rhc2sucHJvdG8SEHNsdWljZS5pbmdlc3QudjEitwQKBUxlYXNlEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRITCgt3b3JrZmxvd19pZBgDIAEoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMdHJhY2VfcGFyZW50GAwgASgJEioKBGxpc3QYBSABKAsyGi5zbHVpY2UuaW5nZXN0LnYxLkxpc3RXb3JrSAASNwoLbG9hZF9vYmplY3QYBiABKAsyIC5zbHVpY2UuaW5nZXN0LnYxLkxvYWRPYmplY3RXb3JrSAASMAoHcHVibGlzaBgHIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuUHVibGlzaFdvcmtIABIwCgdkaXNjYXJkGAggASgLMh0uc2x1aWNlLmluZ2VzdC52MS5EaXNjYXJkV29ya0gAEj0KDnJlcGxheV9yZWplY3RzGAkgASgLMiMuc2x1aWNlLmluZ2VzdC52MS5SZXBsYXlSZWplY3RzV29ya0gAEjkKDGluZ2VzdF9xdWVyeRgKIAEoCzIhLnNsdWljZS5pbmdlc3QudjEuSW5nZXN0UXVlcnlXb3JrSAASMAoHY29tcGFyZRgLIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuQ29tcGFyZVdvcmtIABIzCglsb2FkX3VuaXQYDSABKAsyHi5zbHVpY2UuaW5nZXN0LnYxLkxvYWRVbml0V29ya0gAQgYKBHdvcmsi2AEKCkNvbm5lY3Rpb24SDgoGYnVja2V0GAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIQCghlbmRwb2ludBgDIAEoCRIsCgRyb2xlGAQgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Sb2xlQWNjZXNzSAASKgoDa2V5GAUgASgLMhsuc2x1aWNlLmluZ2VzdC52MS5LZXlBY2Nlc3NIABI0CghwbGF0Zm9ybRgGIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuUGxhdGZvcm1BY2Nlc3NIAEIICgZhY2Nlc3MiEAoOUGxhdGZvcm1BY2Nlc3MiawoKUm9sZUFjY2VzcxIXCg90YXJnZXRfcm9sZV9hcm4YASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSGQoRcGxhdGZvcm1fcm9sZV9hcm4YAyABKAkSFAoMc2Vzc2lvbl9uYW1lGAQgASgJIj0KCUtleUFjY2VzcxIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJEhkKEXNlY3JldF9hY2Nlc3Nfa2V5GAIgASgJIlQKB1BncEtleXMSGQoRcHJpdmF0ZV9rZXlfYmxvY2sYASABKAkSEgoKcGFzc3BocmFzZRgCIAEoCRIaChJzaWduZXJfcHVibGljX2tleXMYAyADKAkieAoLRmVlZFZlcnNpb24SDwoHZmVlZF9pZBgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEikKBHNwZWMYBSABKAsyGy5zbHVpY2UuY29udHJvbC52MS5GZWVkU3BlYyLlAQoOTWFuaWZlc3RPYmplY3QSDgoGYnVja2V0GAEgASgJEgsKA2tleRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnZlcnNpb25faWQYBCABKAkSDAoEc2l6ZRgFIAEoAxIMCgRkYXRlGAYgASgJEg8KB29yZGluYWwYByABKAMSEAoIZmlsZV90YWcYCCABKAkSLwoLbW9kaWZ5X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlYWRfa2V5GAogASgJEhIKCmdlbmVyYXRpb24YCyABKAUi1QIKCExpc3RXb3JrEjAKCmNvbm5lY3Rpb24YASABKAsyHC5zbHVpY2UuaW5nZXN0LnYxLkNvbm5lY3Rpb24SDgoGcHJlZml4GAIgASgJEi8KCnNlbGVjdGlvbnMYAyADKAsyGy5zbHVpY2UuaW5nZXN0LnYxLlNlbGVjdGlvbhINCgVkYXRlcxgEIAMoCRIsCgVmZWVkcxgFIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SFgoOcmVwbGF5X3JlamVjdHMYBiABKAgSMAoGcGlubmVkGAcgAygLMiAuc2x1aWNlLmluZ2VzdC52MS5NYW5pZmVzdE9iamVjdBIOCgZzaGFkb3cYCCABKAgSGAoQZXZlcnl0aGluZ191bnRpbBgUIAEoCRIUCgxtYXlfYmVfZW1wdHkYFSABKAgSDwoHYW55X2RheRgWIAEoCCJvCglTZWxlY3Rpb24SEAoIZmlsZV90YWcYASABKAkSDQoDa2V5GAIgASgJSAASEQoHcGF0dGVybhgDIAEoCUgAEhAKCG9wdGlvbmFsGAQgASgIEg8KB2FyY2hpdmUYBSABKAhCCwoJc2VsZWN0aW9uIuoDCg5Mb2FkT2JqZWN0V29yaxIwCgpjb25uZWN0aW9uGAEgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5Db25uZWN0aW9uEjAKBm9iamVjdBgCIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QSMQoIc2V0dGluZ3MYAyABKAsyHy5zbHVpY2UuY29udHJvbC52MS5GaWxlU2V0dGluZ3MSPwoIcGdwX2tleXMYBCADKAsyLS5zbHVpY2UuaW5nZXN0LnYxLkxvYWRPYmplY3RXb3JrLlBncEtleXNFbnRyeRIrCgRmZWVkGAUgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhIwCgpjaGVja3BvaW50GAYgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50EhIKCmVudHJ5X3RhZ3MYByADKAkSNAoMaW5nZXN0X3F1ZXJ5GAggASgLMh4uc2x1aWNlLmNvbnRyb2wudjEuSW5nZXN0UXVlcnkSDAoEc2tpcBgJIAEoCBpJCgxQZ3BLZXlzRW50cnkSCwoDa2V5GAEgASgJEigKBXZhbHVlGAIgASgLMhkuc2x1aWNlLmluZ2VzdC52MS5QZ3BLZXlzOgI4ASJrCgxMb2FkVW5pdFdvcmsSMAoGY29tbW9uGAEgASgLMiAuc2x1aWNlLmluZ2VzdC52MS5Mb2FkT2JqZWN0V29yaxIpCgV0YXNrcxgCIAMoCzIaLnNsdWljZS5pbmdlc3QudjEuVW5pdFRhc2siXgoIVW5pdFRhc2sSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEjAKBm9iamVjdBgDIAEoCzIgLnNsdWljZS5pbmdlc3QudjEuTWFuaWZlc3RPYmplY3QiqgEKD0luZ2VzdFF1ZXJ5V29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhItCgVxdWVyeRgCIAEoCzIeLnNsdWljZS5jb250cm9sLnYxLkluZ2VzdFF1ZXJ5Eg8KB29yZGluYWwYAyABKAMSKgoEc2VudBgEIAMoCzIcLnNsdWljZS5pbmdlc3QudjEuU2VudE9iamVjdCKWAQoLQ29tcGFyZVdvcmsSLAoFZHJhZnQYASABKAsyHS5zbHVpY2UuaW5nZXN0LnYxLkZlZWRWZXJzaW9uEi0KBmFjdGl2ZRgCIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SKgoEc2VudBgDIAMoCzIcLnNsdWljZS5pbmdlc3QudjEuU2VudE9iamVjdCJrChFSZXBsYXlSZWplY3RzV29yaxIrCgRmZWVkGAEgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5GZWVkVmVyc2lvbhITCgt3b3JrZmxvd19pZBgCIAEoCRIUCgxmcm9tX29yZGluYWwYAyABKAMiQgoKQ2hlY2twb2ludBIPCgdiYXRjaGVzGAEgASgDEgwKBHJvd3MYAiABKAMSFQoNcmVqZWN0ZWRfcm93cxgDIAEoAyLlAgoLUHVibGlzaFdvcmsSKwoEZmVlZBgBIAEoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SMwoJb3BlcmF0aW9uGAIgASgOMiAuc2x1aWNlLmNvbnRyb2wudjEuTG9hZE9wZXJhdGlvbhIvCgZpbnRlbnQYAyABKAsyHy5zbHVpY2UuaW5nZXN0LnYxLlB1Ymxpc2hJbnRlbnQSKgoEc2VudBgEIAMoCzIcLnNsdWljZS5pbmdlc3QudjEuU2VudE9iamVjdBIzCgZyZXBsYXkYBSABKAsyIy5zbHVpY2UuaW5nZXN0LnYxLlJlcGxheVJlamVjdHNXb3JrEjMKDHN0aXRjaF9mZWVkcxgGIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SLQoGY2hhbmdlGAcgASgLMh0uc2x1aWNlLmluZ2VzdC52MS5UYWJsZUNoYW5nZSJFCgpTZW50T2JqZWN0EgsKA2tleRgBIAEoCRIMCgRyb3dzGAIgASgDEg4KBmJ1Y2tldBgDIAEoCRIMCgRldGFnGAQgASgJImIKDVB1Ymxpc2hJbnRlbnQSFAoMc3RhZ2luZ191dWlkGAEgASgJEhEKCXJvd3NfdXVpZBgCIAEoCRIYCgtyb3dzX2JlZm9yZRgDIAEoA0gAiAEBQg4KDF9yb3dzX2JlZm9yZSJQCgtEaXNjYXJkV29yaxIsCgVmZWVkcxgBIAMoCzIdLnNsdWljZS5pbmdlc3QudjEuRmVlZFZlcnNpb24SEwoLdXBsb2FkX2tleXMYAiADKAkiLwoKTGlzdFJlc3VsdBIPCgdvYmplY3RzGAEgASgDEhAKCHdhcm5pbmdzGAIgAygJImUKEExvYWRPYmplY3RSZXN1bHQSMAoKY2hlY2twb2ludBgBIAEoCzIcLnNsdWljZS5pbmdlc3QudjEuQ2hlY2twb2ludBINCgVyb3V0ZRgCIAEoCRIQCgh3YXJuaW5ncxgDIAMoCSJBCg5Mb2FkVW5pdFJlc3VsdBIvCgV0YXNrcxgBIAMoCzIgLnNsdWljZS5pbmdlc3QudjEuVW5pdFRhc2tSZXN1bHQiVQoOVW5pdFRhc2tSZXN1bHQSDwoHdGFza19pZBgBIAEoCRIyCgZyZXN1bHQYAiABKAsyIi5zbHVpY2UuaW5nZXN0LnYxLkxvYWRPYmplY3RSZXN1bHQi2AEKDVB1Ymxpc2hSZXN1bHQSGQoRYWxyZWFkeV9wdWJsaXNoZWQYASABKAgSGAoLcm93c19iZWZvcmUYAiABKANIAIgBARIXCgpyb3dzX2FmdGVyGAMgASgDSAGIAQESEAoIb3duX3Jvd3MYBCABKAMSHAoUa2VlcHNfcmVwbGFjZWRfdGFibGUYBSABKAgSKgoHY29sdW1ucxgGIAMoCzIZLnNsdWljZS5jb250cm9sLnYxLkNvbHVtbkIOCgxfcm93c19iZWZvcmVCDQoLX3Jvd3NfYWZ0ZXIiRgoNQ29tcGFyZVJlc3VsdBI1Cgpjb21wYXJpc29uGAEgASgLMiEuc2x1aWNlLmNvbnRyb2wudjEuRmVlZENvbXBhcmlzb24iDwoNRGlzY2FyZFJlc3VsdCJvCgxUYXNrUHJvZ3Jlc3MSLQoIcHJvZ3Jlc3MYASABKAsyGy5zbHVpY2UuY29udHJvbC52MS5Qcm9ncmVzcxIwCgpjaGVja3BvaW50GAIgASgLMhwuc2x1aWNlLmluZ2VzdC52MS5DaGVja3BvaW50YgZwcm90bzM", [file_google_protobuf_timestamp, file_sluice_control_v1_courier, file_sluice_control_v1_domain_table, file_sluice_control_v1_feed, file_sluice_control_v1_feed_comparison, file_sluice_control_v1_file_settings, file_sluice_control_v1_workflow, file_sluice_ingest_v1_table_change]);
 
 /**
  * A worker's time-bound right to work on a task, with all that the task needs, secrets included.
@@ -130,6 +130,14 @@ export type Lease = Message<"sluice.ingest.v1.Lease"> & {
      */
     value: CompareWork;
     case: "compare";
+  } | {
+    /**
+     * Bring several small objects into the staging table, together.
+     *
+     * @generated from field: sluice.ingest.v1.LoadUnitWork load_unit = 13;
+     */
+    value: LoadUnitWork;
+    case: "loadUnit";
   } | { case: undefined; value?: undefined };
 };
 
@@ -694,6 +702,70 @@ export const LoadObjectWorkSchema: GenMessage<LoadObjectWork> = /*@__PURE__*/
   messageDesc(file_sluice_ingest_v1_task, 10);
 
 /**
+ * Brings several small objects that are opened alike into the staging table of a feed, all of them or none. The lease's
+ * task is the first one's: what is said of all of them names it.
+ *
+ * @generated from message sluice.ingest.v1.LoadUnitWork
+ */
+export type LoadUnitWork = Message<"sluice.ingest.v1.LoadUnitWork"> & {
+  /**
+   * How they are opened, and where they go; its object is the first one.
+   *
+   * @generated from field: sluice.ingest.v1.LoadObjectWork common = 1;
+   */
+  common?: LoadObjectWork | undefined;
+
+  /**
+   * What is loaded, by rising ordinals.
+   *
+   * @generated from field: repeated sluice.ingest.v1.UnitTask tasks = 2;
+   */
+  tasks: UnitTask[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.LoadUnitWork.
+ * Use `create(LoadUnitWorkSchema)` to create a new message.
+ */
+export const LoadUnitWorkSchema: GenMessage<LoadUnitWork> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 11);
+
+/**
+ * One object of a unit.
+ *
+ * @generated from message sluice.ingest.v1.UnitTask
+ */
+export type UnitTask = Message<"sluice.ingest.v1.UnitTask"> & {
+  /**
+   * Its task.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Which try, from 1.
+   *
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * Which one.
+   *
+   * @generated from field: sluice.ingest.v1.ManifestObject object = 3;
+   */
+  object?: ManifestObject | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.UnitTask.
+ * Use `create(UnitTaskSchema)` to create a new message.
+ */
+export const UnitTaskSchema: GenMessage<UnitTask> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 12);
+
+/**
  * Runs an ingest query over the rows that the workflow's loads staged for it, and stages its result for the feed.
  *
  * @generated from message sluice.ingest.v1.IngestQueryWork
@@ -733,7 +805,7 @@ export type IngestQueryWork = Message<"sluice.ingest.v1.IngestQueryWork"> & {
  * Use `create(IngestQueryWorkSchema)` to create a new message.
  */
 export const IngestQueryWorkSchema: GenMessage<IngestQueryWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 11);
+  messageDesc(file_sluice_ingest_v1_task, 13);
 
 /**
  * Compares what a shadow load staged of a feed's draft with the feed's domain table.
@@ -768,7 +840,7 @@ export type CompareWork = Message<"sluice.ingest.v1.CompareWork"> & {
  * Use `create(CompareWorkSchema)` to create a new message.
  */
 export const CompareWorkSchema: GenMessage<CompareWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 12);
+  messageDesc(file_sluice_ingest_v1_task, 14);
 
 /**
  * Casts rejected rows of a feed again, into the staging tables.
@@ -803,7 +875,7 @@ export type ReplayRejectsWork = Message<"sluice.ingest.v1.ReplayRejectsWork"> & 
  * Use `create(ReplayRejectsWorkSchema)` to create a new message.
  */
 export const ReplayRejectsWorkSchema: GenMessage<ReplayRejectsWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 13);
+  messageDesc(file_sluice_ingest_v1_task, 15);
 
 /**
  * How much of an object is durable in the staging table, from its start.
@@ -838,7 +910,7 @@ export type Checkpoint = Message<"sluice.ingest.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 14);
+  messageDesc(file_sluice_ingest_v1_task, 16);
 
 /**
  * Checks what was staged for a feed and makes it visible.
@@ -901,7 +973,7 @@ export type PublishWork = Message<"sluice.ingest.v1.PublishWork"> & {
  * Use `create(PublishWorkSchema)` to create a new message.
  */
 export const PublishWorkSchema: GenMessage<PublishWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 15);
+  messageDesc(file_sluice_ingest_v1_task, 17);
 
 /**
  * How many rows a load sent of one object.
@@ -943,7 +1015,7 @@ export type SentObject = Message<"sluice.ingest.v1.SentObject"> & {
  * Use `create(SentObjectSchema)` to create a new message.
  */
 export const SentObjectSchema: GenMessage<SentObject> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 16);
+  messageDesc(file_sluice_ingest_v1_task, 18);
 
 /**
  * Which tables a publish is about to exchange, by ClickHouse's own ids: recorded before, so that after
@@ -979,7 +1051,7 @@ export type PublishIntent = Message<"sluice.ingest.v1.PublishIntent"> & {
  * Use `create(PublishIntentSchema)` to create a new message.
  */
 export const PublishIntentSchema: GenMessage<PublishIntent> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 17);
+  messageDesc(file_sluice_ingest_v1_task, 19);
 
 /**
  * Removes the staging tables of a workflow.
@@ -1007,7 +1079,7 @@ export type DiscardWork = Message<"sluice.ingest.v1.DiscardWork"> & {
  * Use `create(DiscardWorkSchema)` to create a new message.
  */
 export const DiscardWorkSchema: GenMessage<DiscardWork> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 18);
+  messageDesc(file_sluice_ingest_v1_task, 20);
 
 /**
  * How a listing ended. The objects went before, by AppendManifest.
@@ -1035,7 +1107,7 @@ export type ListResult = Message<"sluice.ingest.v1.ListResult"> & {
  * Use `create(ListResultSchema)` to create a new message.
  */
 export const ListResultSchema: GenMessage<ListResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 19);
+  messageDesc(file_sluice_ingest_v1_task, 21);
 
 /**
  * How a load ended.
@@ -1070,7 +1142,56 @@ export type LoadObjectResult = Message<"sluice.ingest.v1.LoadObjectResult"> & {
  * Use `create(LoadObjectResultSchema)` to create a new message.
  */
 export const LoadObjectResultSchema: GenMessage<LoadObjectResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 20);
+  messageDesc(file_sluice_ingest_v1_task, 22);
+
+/**
+ * How the load of a unit ended.
+ *
+ * @generated from message sluice.ingest.v1.LoadUnitResult
+ */
+export type LoadUnitResult = Message<"sluice.ingest.v1.LoadUnitResult"> & {
+  /**
+   * What became of each of its objects.
+   *
+   * @generated from field: repeated sluice.ingest.v1.UnitTaskResult tasks = 1;
+   */
+  tasks: UnitTaskResult[];
+};
+
+/**
+ * Describes the message sluice.ingest.v1.LoadUnitResult.
+ * Use `create(LoadUnitResultSchema)` to create a new message.
+ */
+export const LoadUnitResultSchema: GenMessage<LoadUnitResult> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 23);
+
+/**
+ * How the load of one object of a unit ended.
+ *
+ * @generated from message sluice.ingest.v1.UnitTaskResult
+ */
+export type UnitTaskResult = Message<"sluice.ingest.v1.UnitTaskResult"> & {
+  /**
+   * Its task.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * What came out of it.
+   *
+   * @generated from field: sluice.ingest.v1.LoadObjectResult result = 2;
+   */
+  result?: LoadObjectResult | undefined;
+};
+
+/**
+ * Describes the message sluice.ingest.v1.UnitTaskResult.
+ * Use `create(UnitTaskResultSchema)` to create a new message.
+ */
+export const UnitTaskResultSchema: GenMessage<UnitTaskResult> = /*@__PURE__*/
+  messageDesc(file_sluice_ingest_v1_task, 24);
 
 /**
  * How a publish ended.
@@ -1126,7 +1247,7 @@ export type PublishResult = Message<"sluice.ingest.v1.PublishResult"> & {
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema: GenMessage<PublishResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 21);
+  messageDesc(file_sluice_ingest_v1_task, 25);
 
 /**
  * How a comparison ended.
@@ -1147,7 +1268,7 @@ export type CompareResult = Message<"sluice.ingest.v1.CompareResult"> & {
  * Use `create(CompareResultSchema)` to create a new message.
  */
 export const CompareResultSchema: GenMessage<CompareResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 22);
+  messageDesc(file_sluice_ingest_v1_task, 26);
 
 /**
  * How a discard ended.
@@ -1162,7 +1283,7 @@ export type DiscardResult = Message<"sluice.ingest.v1.DiscardResult"> & {
  * Use `create(DiscardResultSchema)` to create a new message.
  */
 export const DiscardResultSchema: GenMessage<DiscardResult> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 23);
+  messageDesc(file_sluice_ingest_v1_task, 27);
 
 /**
  * What a worker tells with a heartbeat.
@@ -1190,5 +1311,5 @@ export type TaskProgress = Message<"sluice.ingest.v1.TaskProgress"> & {
  * Use `create(TaskProgressSchema)` to create a new message.
  */
 export const TaskProgressSchema: GenMessage<TaskProgress> = /*@__PURE__*/
-  messageDesc(file_sluice_ingest_v1_task, 24);
+  messageDesc(file_sluice_ingest_v1_task, 28);
 
