@@ -79,7 +79,11 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       const done = await doAll(house, OBJECTS);
       const { workflow } = await house.workflows.getWorkflow({ id });
       expect(workflow).toMatchObject({ state: Workflow_State.SUCCEEDED, warnings: [] });
-      expect(workflow?.totals).toMatchObject({ rows: 60n, rejectedRows: 6n, bytesRead: 600n });
+      expect(workflow?.totals).toMatchObject({
+        rows: 60n,
+        rejectedRows: 6n,
+        bytesRead: 12_000_000n,
+      });
       expect(done.map((lease) => lease.work.case)).toEqual([
         "list",
         ...Array.from({ length: 6 }, () => "loadObject"),

@@ -243,7 +243,7 @@ async function makeCourier(
   return id;
 }
 
-/** Found objects as a listing gives them: `key` or `day/key`. */
+/** Found objects as a listing gives them: `key` or `day/key`; each too large to be loaded together with others. */
 export function objectsOf(
   tag: string,
   ...keys: readonly string[]
@@ -259,7 +259,7 @@ export function objectsOf(
     bucket: "orders",
     key,
     etag: `"${key}"`,
-    size: 100n,
+    size: 2_000_000n,
     date: key.includes("/") ? (key.split("/")[0] ?? "") : "2026-03-01",
     fileTag: tag,
   }));

@@ -93,6 +93,7 @@ interface Move {
     | "succeeded"
     | "failed"
     | "leaseLost"
+    | "released"
     | "cancelRequested"
     | "resumed"
     | "feedLeftOut"
@@ -111,6 +112,7 @@ const move: fc.Arbitrary<Move> = fc.record({
     { weight: 10, arbitrary: fc.constant("succeeded" as const) },
     { weight: 3, arbitrary: fc.constant("failed" as const) },
     { weight: 2, arbitrary: fc.constant("leaseLost" as const) },
+    { weight: 1, arbitrary: fc.constant("released" as const) },
     { weight: 1, arbitrary: fc.constant("cancelRequested" as const) },
     { weight: 4, arbitrary: fc.constant("resumed" as const) },
     { weight: 1, arbitrary: fc.constant("feedLeftOut" as const) },
@@ -205,6 +207,10 @@ function play(model: Model, given: Move): boolean {
       });
     case "leaseLost":
       return happen(model, index, { type, attempt });
+    case "released":
+      // Only what is loaded with others is released, and once.
+      if (task.kind !== "load" || (task.waits ?? 0) > 0) return false;
+      return happen(model, index, { type, attempt });
     case "succeeded":
       return task.kind === "list"
         ? happen(model, index, {
@@ -280,7 +286,7 @@ describe("whatever happens in whatever order", () => {
 
   test("a stale attempt changes nothing", () => {
     always((model, before, move, happened) => {
-      const namesAttempt = ["succeeded", "failed", "leaseLost"].includes(move.type);
+      const namesAttempt = ["succeeded", "failed", "leaseLost", "released"].includes(move.type);
       if (!namesAttempt || move.staleBy === 0) return;
       expect(happened).toBe(false);
       expect(model).toEqual(before);

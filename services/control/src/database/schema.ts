@@ -298,6 +298,10 @@ export interface TaskTable {
   /** The workflow's revision at the last change. */
   revision: number;
   variant: Generated<TaskVariant>;
+  /** The number of the first task of those that are loaded together; null for one that is loaded by itself. */
+  unit: number | null;
+  /** How many they are. */
+  unit_tasks: number | null;
 }
 
 export interface AttemptTable {

@@ -5,6 +5,7 @@ import { inWorkflow, step } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
 import { secretsFailure } from "./failure.ts";
 import { leaseFor } from "./lease-work.ts";
+import { claimUnit } from "./load-unit.ts";
 import { failAttempt } from "./task-outcome.ts";
 
 interface Candidate {
@@ -14,7 +15,8 @@ interface Candidate {
 }
 
 interface Claimed {
-  readonly task: TaskRow;
+  /** More than one where they are loaded together; the first one's lease is that of all. */
+  readonly tasks: readonly TaskRow[];
   readonly expireTime: Date;
 }
 
@@ -47,8 +49,8 @@ async function claimNow(
 ): Promise<Lease[]> {
   const leases: Lease[] = [];
   for (const group of grouped(await candidates(context, capacity))) {
-    for (const { task, expireTime } of await claimGroup(context, group, workerId)) {
-      const lease = await openLease(context, task, expireTime);
+    for (const { tasks, expireTime } of await claimGroup(context, group, workerId)) {
+      const lease = await openLease(context, tasks, expireTime);
       if (lease !== undefined) leases.push(lease);
     }
   }
@@ -66,6 +68,8 @@ async function candidates(context: EngineContext, capacity: number): Promise<Can
     from task join workflow on workflow.tenant = task.tenant and workflow.id = task.workflow_id
     where task.tenant = ${context.tenant()} and task.state = 'waiting'
       and (task.available_time is null or task.available_time <= clock_timestamp())
+      -- What is loaded together is claimed with the first of them.
+      and (task.unit is null or task.unit = task.number)
       and (task.kind = 'discard'
         or workflow.state in ('scheduled', 'running', 'finalizing')
         or (workflow.state in ('failing', 'stopping') and task.kind = 'publish'
@@ -132,6 +136,11 @@ async function claimGroup(
         .execute();
       const claimed: string[] = [];
       for (const task of tasks) {
+        if (task.unit !== null) {
+          const unit = await claimUnit(context, change, task, workerId);
+          claimed.push(...unit.map(({ id }) => id));
+          continue;
+        }
         const next = await step(context, change, task, { type: "claimed" }, { worker: workerId });
         if (!("refused" in next)) claimed.push(task.id);
       }
@@ -143,7 +152,14 @@ async function claimGroup(
         .where("id", "in", claimed)
         .orderBy("number")
         .execute();
-      return rows.map((task) => ({ task, expireTime: task.lease_expire_time ?? new Date() }));
+      return rows
+        .filter(({ unit, number }) => unit === null || unit === number)
+        .map((first) => ({
+          tasks: rows.filter(
+            ({ id, unit }) => id === first.id || (unit !== null && unit === first.unit),
+          ),
+          expireTime: first.lease_expire_time ?? new Date(),
+        }));
     });
   } catch (error) {
     if (isPublishSlotTaken(error)) return [];
@@ -165,18 +181,20 @@ function isPublishSlotTaken(error: unknown): boolean {
 /** What the worker needs. A credential that can't be opened fails the attempt, and nothing is leased. */
 async function openLease(
   context: EngineContext,
-  task: TaskRow,
+  tasks: readonly TaskRow[],
   expireTime: Date,
 ): Promise<Lease | undefined> {
+  const [task] = tasks;
+  if (task === undefined) return undefined;
   try {
-    return await leaseFor(context, task, expireTime);
+    return await leaseFor(context, tasks, expireTime);
   } catch (error) {
     const failure = secretsFailure(error);
     context.log.warn(
       { task: task.id, workflow: task.workflow_id, code: failure.code, err: error },
       "a claimed task could not be leased",
     );
-    await failAttempt(context, task.id, task.attempt, failure, undefined);
+    await failAttempt(context, { taskId: task.id, attempt: task.attempt, failure });
     return undefined;
   }
 }

@@ -11,6 +11,7 @@ import { changeKindOf } from "./load-records.ts";
 import { forgetLoadedFiles, recordLoadedFiles } from "./loaded-files.ts";
 import { feedOf, fileTagsOfFeed, type Plan, planFromJson, queryOf } from "./plan.ts";
 import type { Effect } from "./state-machine.ts";
+import { inUnits, UNIT, UNIT_TASKS, unitTags } from "./unit-borders.ts";
 
 /** Writes what an event entails, in the event's own transaction. */
 export async function applyEffects(
@@ -105,11 +106,13 @@ async function makeLoads(change: Change): Promise<void> {
     const variant = queryOf(plan, feedId) === undefined ? "" : "query_file";
     await sql`
       insert into task (tenant, id, workflow_id, number, kind, state, feed_id, page, position,
-                        object_ordinal, key, date, bytes_total, revision, variant)
+                        object_ordinal, key, date, bytes_total, revision, variant, unit, unit_tasks)
       select ${change.tenant}, 'task_' || replace(gen_random_uuid()::text, '-', ''), ${change.workflow.id},
              ${number - 1}::integer + place, 'load', 'waiting', ${feedId}, page, position,
-             ${first - 1}::bigint + place, key, date, size, ${change.revision}::bigint, ${variant}
-      from (
+             ${first - 1}::bigint + place, key, date, size, ${change.revision}::bigint, ${variant},
+             ${number - 1}::integer + ${UNIT}, ${UNIT_TASKS}
+      from (${inUnits(
+        sql`
         select *, (row_number() over (order by date, key collate "C", page, position))::integer as place
         from manifest_object
         where tenant = ${change.tenant} and workflow_id = ${change.workflow.id}
@@ -119,8 +122,9 @@ async function makeLoads(change: Change): Promise<void> {
             where unchanged.tenant = manifest_object.tenant
               and unchanged.workflow_id = manifest_object.workflow_id and unchanged.feed_id = ${feedId}
               and unchanged.page = manifest_object.page
-              and unchanged.position = manifest_object.position)
-      ) as object`.execute(change.trx);
+              and unchanged.position = manifest_object.position)`,
+        variant === "" ? unitTags(plan, feedId) : [],
+      )}) as object`.execute(change.trx);
     number += count;
     if (variant !== "") {
       await insertTasks(change, [{ kind: "load", feedId, variant: "query", ordinal: first }]);

@@ -16,6 +16,9 @@ import {
   ListWorkSchema,
   type LoadObjectWork,
   LoadObjectWorkSchema,
+  type LoadUnitWork,
+  LoadUnitWorkSchema,
+  type ManifestObject,
   ManifestObjectSchema,
   type PgpKeys,
   type PublishWork,
@@ -25,8 +28,10 @@ import {
   SelectionSchema,
   SentObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
+import type { Selectable } from "kysely";
 import { feedIdOf } from "../couriers/courier-feeds.ts";
 import { partsOf, pgpCredentialsOf } from "../couriers/courier-files.ts";
+import type { ManifestObjectTable } from "../database/schema.ts";
 import { stitchFeedsOf } from "../feeds/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { type Days, daysOf } from "./days.ts";
@@ -41,12 +46,17 @@ import {
 } from "./plan.ts";
 import { toPublishIntent } from "./publish-intent.ts";
 
-/** A claimed task with all that a worker needs, secrets included: they are opened here and kept nowhere. */
+/**
+ * A claimed task, or several that are loaded together, with all that a worker needs, secrets included: they are opened
+ * here and kept nowhere.
+ */
 export async function leaseFor(
   context: EngineContext,
-  task: TaskRow,
+  tasks: readonly TaskRow[],
   expireTime: Date,
 ): Promise<Lease> {
+  const [task] = tasks;
+  if (task === undefined) throw new Error("a lease of nothing");
   const workflow = await context.kysely
     .selectFrom("workflow")
     .selectAll()
@@ -59,7 +69,44 @@ export async function leaseFor(
     workflowId: task.workflow_id,
     expireTime: timestampFromDate(expireTime),
     traceParent: context.traceParentOf(task.workflow_id),
-    work: await workOf(context, task, workflow, planFromJson(workflow.plan)),
+    work:
+      task.unit === null
+        ? await workOf(context, task, workflow, planFromJson(workflow.plan))
+        : { case: "loadUnit", value: await unitWork(context, tasks, planFromJson(workflow.plan)) },
+  });
+}
+
+/** What is opened alike is opened by what the first one needs. */
+async function unitWork(
+  context: EngineContext,
+  tasks: readonly TaskRow[],
+  plan: Plan,
+): Promise<LoadUnitWork> {
+  const [first] = tasks;
+  if (first === undefined) throw new Error("a unit of nothing");
+  const objects = await context.kysely
+    .selectFrom("manifest_object as object")
+    .innerJoin("task", (join) =>
+      join
+        .onRef("object.tenant", "=", "task.tenant")
+        .onRef("object.workflow_id", "=", "task.workflow_id")
+        .onRef("object.page", "=", "task.page")
+        .onRef("object.position", "=", "task.position"),
+    )
+    .selectAll("object")
+    .select("task.id as task_id")
+    .where("task.tenant", "=", first.tenant)
+    .where("task.workflow_id", "=", first.workflow_id)
+    .where("task.unit", "=", first.unit)
+    .execute();
+  const byTask = new Map(objects.map((object) => [object.task_id, object]));
+  return create(LoadUnitWorkSchema, {
+    common: await loadWork(context, first, plan),
+    tasks: tasks.map((task) => {
+      const object = byTask.get(task.id);
+      if (object === undefined) throw new Error(`task ${task.id} has no object`);
+      return { taskId: task.id, attempt: task.attempt, object: toObject(object, task) };
+    }),
   });
 }
 
@@ -216,18 +263,7 @@ async function loadWork(
       object.replacement_id === null
         ? await context.secrets.connection(plan.courier.credentialId)
         : create(ConnectionSchema, { access: { case: "platform", value: {} } }),
-    object: create(ManifestObjectSchema, {
-      bucket: object.bucket,
-      key: object.key,
-      etag: object.etag,
-      versionId: object.version_id,
-      size: BigInt(object.size),
-      date: object.date,
-      ordinal: BigInt(task.object_ordinal ?? 0),
-      fileTag: object.file_tag,
-      readKey: object.read_key,
-      generation: task.generation,
-    }),
+    object: toObject(object, task),
     skip: task.is_skipped,
     settings: file.settings,
     pgpKeys,
@@ -238,6 +274,21 @@ async function loadWork(
       rows: BigInt(task.done_rows),
       rejectedRows: BigInt(task.done_rejected_rows),
     }),
+  });
+}
+
+function toObject(object: Selectable<ManifestObjectTable>, task: TaskRow): ManifestObject {
+  return create(ManifestObjectSchema, {
+    bucket: object.bucket,
+    key: object.key,
+    etag: object.etag,
+    versionId: object.version_id,
+    size: BigInt(object.size),
+    date: object.date,
+    ordinal: BigInt(task.object_ordinal ?? 0),
+    fileTag: object.file_tag,
+    readKey: object.read_key,
+    generation: task.generation,
   });
 }
 

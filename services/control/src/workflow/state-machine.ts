@@ -78,6 +78,8 @@ export type Event =
       readonly waitMs?: number;
     }
   | { readonly type: "leaseLost"; readonly attempt: number }
+  /** What is loaded together will be loaded one by one: the attempt ends and does not count. Once for a task. */
+  | { readonly type: "released"; readonly attempt: number }
   | { readonly type: "cancelRequested" }
   /** Somebody resolved a failure: tasks were resumed, redone or skipped, and counted anew. */
   | { readonly type: "resumed"; readonly tally: Tally };
@@ -196,6 +198,8 @@ export function advance(
       return fail(workflow, task, event, retryDelayMs(policy, counted(task)), policy);
     case "leaseLost":
       return fail(workflow, task, { retry: true, isAlone: false }, 0, policy);
+    case "released":
+      return wait(workflow, task, 0, policy);
   }
 }
 

@@ -17,10 +17,12 @@ import { isOfOneObject, isRetriedAutomatically, lostWorkerFailure } from "./fail
 import { keepComparison } from "./feed-comparison.ts";
 import { fileWaitMs } from "./file-wait.ts";
 import { recordOutcome } from "./load-records.ts";
+import { completeUnit, failUnit, isFirst, leaveUnit } from "./load-unit.ts";
 import { noteUnchanged } from "./loaded-files.ts";
 import { freezeManifest } from "./manifest.ts";
 import { planFromJson, queryOf } from "./plan.ts";
 import { progressColumns, type TaskColumns } from "./progress.ts";
+import { isDraining } from "./state-machine.ts";
 import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
 
 /** Ends a task well. Repeating it changes nothing; a stale attempt is refused with FAILED_PRECONDITION. */
@@ -31,6 +33,13 @@ export async function completeTask(
   await inWorkflow(context, await workflowOfTask(context, request.taskId), async (change) => {
     const task = await lockTask(change, request.taskId);
     if (task.state === "succeeded" && task.attempt === request.attempt) return;
+    if (request.result.case === "loadUnit") {
+      if (task.state !== "running" || task.attempt !== request.attempt || !isFirst(task)) {
+        throw staleAttempt(task, request.attempt);
+      }
+      await completeUnit(context, change, task, request.result.value);
+      return;
+    }
     const facts = factsOfResult(change, task, request);
     if (request.result.case === "compare") {
       await keepComparison(change, task, request.result.value);
@@ -126,12 +135,17 @@ async function listedEvent(
  */
 export async function failAttempt(
   context: EngineContext,
-  taskId: string,
-  attempt: number,
-  reported: StageFailure,
-  progress: TaskProgress | undefined,
+  failed: {
+    readonly taskId: string;
+    readonly attempt: number;
+    readonly failure: StageFailure;
+    readonly progress?: TaskProgress | undefined;
+    /** Of a task of a unit: whether the failure is of its object alone. */
+    readonly isAlone?: boolean;
+  },
 ): Promise<boolean> {
-  const failure = completeFailure(reported);
+  const { taskId, attempt, progress } = failed;
+  const failure = completeFailure(failed.failure);
   return await inWorkflow(context, await workflowOfTask(context, taskId), async (change) => {
     const task = await lockTask(change, taskId);
     if (task.state !== "running" && task.attempt === attempt) {
@@ -145,6 +159,14 @@ export async function failAttempt(
       if (record?.outcome === "failed") return task.state === "waiting";
     }
     if (task.state !== "running" || task.attempt !== attempt) throw staleAttempt(task, attempt);
+    if (task.unit !== null) {
+      if (failed.isAlone === true) await leaveUnit(context, change, task);
+      else {
+        if (!isFirst(task)) throw staleAttempt(task, attempt);
+        await failUnit(context, change, task, failure);
+        return true;
+      }
+    }
     const waitMs = await fileWaitMs(context, change, task, failure);
     const next = await step(
       context,
@@ -153,7 +175,10 @@ export async function failAttempt(
       {
         type: "failed",
         attempt,
-        retry: isRetriedAutomatically(failure),
+        // While everything is being stopped, one of many files that fail together is no news.
+        retry:
+          isRetriedAutomatically(failure) ||
+          (task.unit !== null && isDraining(change.condition.state)),
         // A query waits for its files: without one of them there is nothing to go on with.
         isAlone: task.variant === "" && isOfOneObject(failure),
         ...(waitMs === undefined ? {} : { waitMs }),
@@ -213,6 +238,11 @@ export async function loseLease(
   return await inWorkflow(context, lease.workflowId, async (change) => {
     const task = await lockTask(change, lease.taskId);
     if (lease.onlyExpired && !(await isExpired(change, task))) return false;
+    if (task.unit !== null) {
+      if (task.state !== "running" || task.attempt !== lease.attempt) return false;
+      await failUnit(context, change, task, "lost");
+      return true;
+    }
     const next = await step(
       context,
       change,

@@ -45,11 +45,11 @@ export function createTaskService(context: EngineContext): ServiceImpl<typeof Ta
       return {};
     },
     async failTask(request) {
-      const { taskId, attempt, failure, progress } = request;
+      const { taskId, attempt, failure, progress, alone: isAlone } = request;
       if (failure === undefined)
         throw new ConnectError("failure: is required", Code.InvalidArgument);
       const willRetry = await inTenantOfTask(context, taskId, () =>
-        failAttempt(context, taskId, attempt, failure, progress),
+        failAttempt(context, { taskId, attempt, failure, progress, isAlone }),
       );
       return { willRetry };
     },

@@ -4,6 +4,7 @@ import { type Change, step, taskCondition } from "../change.ts";
 import type { EngineContext, TaskRow } from "../context.ts";
 import { makePublishes } from "../effects.ts";
 import { failureFromJson } from "../failure.ts";
+import { giveUpUnits } from "../load-unit.ts";
 import { countTasks, resumeTask, skipTask, type TaskCondition } from "../tally.ts";
 import { openActions } from "./action-rows.ts";
 
@@ -61,6 +62,7 @@ export async function beginAnew(change: Change, tasks: readonly TaskRow[]): Prom
       tasks.map(({ id }) => id),
     )
     .execute();
+  await giveUpUnits(change, tasks);
 }
 
 /** Takes feeds out of the workflow: nothing of them is loaded or published. */
