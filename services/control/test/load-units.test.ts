@@ -119,7 +119,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       const leases = await house.claim("w", { capacity: 10 });
       expect(
         leases.map(({ work }) => (work.case === "loadUnit" ? work.value.tasks.length : 0)),
-      ).toEqual([512, 512, 76]);
+      ).toEqual([256, 256, 256, 256, 76]);
     });
 
     test("stay together when one fails by itself in the first attempt, whichever", async () => {

@@ -6,8 +6,8 @@ import { fileTagsOfFeed, type Plan } from "./plan.ts";
 /** Larger objects are loaded by themselves. */
 const MAX_OBJECT_BYTES = 1024 * 1024;
 /** Bytes of the objects of a unit, or one object more. */
-const UNIT_BYTES = 8 * 1024 * 1024;
-/** What an object counts for at least, so that a unit has no more than 512 of them. */
+const UNIT_BYTES = 4 * 1024 * 1024;
+/** What an object counts for at least, so that a unit has no more than 256 of them. */
 const LEAST_BYTES = 16 * 1024;
 /** Ordinals of a unit are no further apart: their distance is 15 bits of what a row carries. */
 const ORDINALS = 32_768;
