@@ -192,6 +192,9 @@ export const CODES = {
     limit_exceeded: archive(
       "The content is over a limit. Split it, or raise the named limit by SLUICE_LIMITS.",
     ),
+    disk_unavailable: transient(
+      "The worker's disk is full or cannot be written. It is tried again by itself; the operator frees space where SLUICE_SPOOL_DIR is.",
+    ),
     empty_archive: archive("The archive holds no file. Upload a new archive."),
     entry_missing: changed(
       "missing_file",

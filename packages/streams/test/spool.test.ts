@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StageError } from "@sluice/errors";
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await rm(directory, { recursive: true }));
 
-test("gives back any range of the stream, and leaves nothing behind", async () => {
+test("gives back any range of the stream, under no name that another process could open or a crash leave behind", async () => {
   {
     await using held = await spool(chunked(sample, 700), {
       directory,
@@ -26,11 +26,16 @@ test("gives back any range of the stream, and leaves nothing behind", async () =
     const range = Buffer.concat(await Array.fromAsync(held.readRange(699, 1401)));
     expect(range).toEqual(Buffer.from(sample.subarray(699, 1401)));
     expect(await Array.fromAsync(held.readRange(7, 7))).toEqual([]);
-    const [folder] = await readdir(directory);
-    const { mode } = await stat(join(directory, String(folder), "stream"));
-    expect(mode & 0o077).toBe(0);
+    expect(await readdir(directory)).toEqual([]);
   }
   expect(await readdir(directory)).toEqual([]);
+});
+
+test("says in its owner's words that the disk refuses", async () => {
+  const full = new StageError("decompress", "disk_unavailable", "no space");
+  const options = { directory: join(directory, "gone"), maxSpoolBytes: 5001, toError };
+  const spooling = spool(chunked(sample, 700), { ...options, toDiskError: () => full });
+  await expect(spooling).rejects.toBe(full);
 });
 
 test("takes one byte less than its limit", async () => {

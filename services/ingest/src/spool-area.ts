@@ -29,6 +29,13 @@ export function createSpoolArea(
             "limit_exceeded",
             `The file has to be put on disk to be read at random, and is larger than ${limit} = ${maxSpoolBytes / 2 ** 20} allows.`,
           ),
+        toDiskError: (cause) =>
+          new StageError(
+            "decompress",
+            "disk_unavailable",
+            "The file has to be put on disk to be read at random, and the disk takes nothing more.",
+            { cause },
+          ),
         signal,
       });
       used += held.size;
