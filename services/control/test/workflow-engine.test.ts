@@ -313,6 +313,24 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       ]);
     });
 
+    test("begin a load anew whose bytes were not the object's: what was staged of them is removed first", async () => {
+      await using house = openHouse(database);
+      await listed(house, await house.courier({ loads: { lines: "orders" } }), OBJECTS.slice(0, 1));
+      const { taskId, attempt } = only(await house.claim("w"));
+      const checkpoint = { batches: 3n, rows: 30n, rejectedRows: 2n };
+      const progress = { checkpoint, progress: { rows: 30n, rejectedRows: 2n } };
+      await house.tasks.heartbeat({ taskId, attempt, progress });
+      const code = "checksum_mismatch";
+      const failure = { stage: Stage.FETCH, code, retry: Retry.AUTOMATIC, message: "other bytes" };
+      await house.tasks.failTask({ taskId, attempt, failure, progress });
+      const again = only(await house.claim("w", { waitMs: 20_000 }));
+      expect(again).toMatchObject({
+        taskId,
+        attempt: 2,
+        work: { value: { checkpoint: { batches: 0n, rows: 0n }, object: { generation: 1 } } },
+      });
+    });
+
     test("refuse every call of an attempt that is not the newest", async () => {
       await using house = openHouse(database);
       const courier = await house.courier({ loads: { lines: "orders" } });

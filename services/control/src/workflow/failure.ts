@@ -42,6 +42,23 @@ export function isRetriedAutomatically(failure: StageFailure): boolean {
   return failure.retry === Retry.AUTOMATIC;
 }
 
+/**
+ * Whether a load failed for its bytes: they are not the object's, or not what they have to be. What was staged of them
+ * came before that was known, and is worth nothing, whatever the next read brings.
+ */
+export function isOfBytes({ stage, code }: StageFailure): boolean {
+  switch (stage) {
+    case Stage.FETCH:
+      return code === "checksum_mismatch" || code === "length_mismatch";
+    case Stage.DECRYPT:
+    case Stage.DECOMPRESS:
+    case Stage.PARSE:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** What is wrong with the keys is wrong for every file that they should open. */
 const OF_THE_KEYS: ReadonlySet<string> = new Set([
   "bad_passphrase",

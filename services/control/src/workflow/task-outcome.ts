@@ -10,10 +10,11 @@ import type { CompleteTaskRequest } from "@sluice/api/ingest/v1/task_service_pb"
 import { crashPoint } from "@sluice/errors";
 import { sql } from "kysely";
 import { completeFailure } from "../stage-failure.ts";
+import { beginAnew } from "./actions/resume.ts";
 import { type Change, inWorkflow, type StepFacts, step } from "./change.ts";
 import type { EngineContext, TaskRow } from "./context.ts";
 import { countLoads } from "./effects.ts";
-import { isOfOneObject, isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
+import { isOfBytes, isOfOneObject, isRetriedAutomatically, lostWorkerFailure } from "./failure.ts";
 import { keepComparison } from "./feed-comparison.ts";
 import { fileWaitMs } from "./file-wait.ts";
 import { recordOutcome } from "./load-records.ts";
@@ -186,7 +187,11 @@ export async function failAttempt(
       { outcome: "failed", failure, task: progressColumns(change, task, progress) },
     );
     if ("refused" in next) throw staleAttempt(task, attempt);
-    return next.task?.state === "waiting";
+    const isTriedAgain = next.task?.state === "waiting";
+    if (isTriedAgain && task.kind === "load" && isOfBytes(failure)) {
+      await beginAnew(change, [await lockTask(change, taskId)]);
+    }
+    return isTriedAgain;
   });
 }
 

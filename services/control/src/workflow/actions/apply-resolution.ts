@@ -6,6 +6,7 @@ import { readCourier } from "../../couriers/courier-rows.ts";
 import type { Change } from "../change.ts";
 import type { EngineContext } from "../context.ts";
 import { unpublishedFeeds } from "../effects.ts";
+import { failureFromJson, isOfBytes } from "../failure.ts";
 import { type Plan, planToJson } from "../plan.ts";
 import { withOptionalEntries } from "./courier-proposals.ts";
 import { isSameObject, type OpenFailure, openFailures } from "./open-failures.ts";
@@ -112,6 +113,7 @@ async function again(
   failures: readonly OpenFailure[],
   { pins }: Prepared,
 ): Promise<Applied> {
+  await forgetDoubtful(change, failures);
   const repinned = new Set<string>();
   for (const { object } of failures) {
     if (object === undefined) continue;
@@ -122,6 +124,28 @@ async function again(
   }
   for (const { task } of failures) await runAgain(change, task);
   return { resolved: ids(failures) };
+}
+
+/** Loads that failed for their bytes begin at the start: what they staged before may be of other bytes than come now. */
+async function forgetDoubtful(change: Change, failures: readonly OpenFailure[]): Promise<void> {
+  const doubtful = failures.filter(
+    ({ task, action }) => task.kind === "load" && isOfBytes(failureFromJson(action.failure)),
+  );
+  if (doubtful.length === 0) return;
+  // As they are by now: a change of the courier may have had them begin anew already.
+  const tasks = await change.trx
+    .selectFrom("task")
+    .selectAll()
+    .where("tenant", "=", change.tenant)
+    .where(
+      "id",
+      "in",
+      doubtful.map(({ task }) => task.id),
+    )
+    // Of one that is left out what it staged goes anyway.
+    .where("is_skipped", "=", false)
+    .execute();
+  await beginAnew(change, tasks);
 }
 
 /** Changes the courier, and takes it over into the plan. */
