@@ -1,3 +1,4 @@
+import { CONTROLS } from "./controls.ts";
 import { CRASH_FAULTS } from "./crash-faults.ts";
 import type { Fault } from "./fault.ts";
 import { PROCESS_FAULTS } from "./process-faults.ts";
@@ -10,4 +11,5 @@ export const FAULTS: readonly Fault[] = [
   ...S3_FAULTS,
   ...WAREHOUSE_FAULTS,
   ...CRASH_FAULTS,
+  ...CONTROLS,
 ];

@@ -52,7 +52,7 @@ const killed = ({ id, point, title, hits = 1, operations }: Window): Fault => ({
 });
 
 /** A zombie: it stands still at the point, loses its lease, and wakes when another has gone on. */
-const stopped = (id: string, point: string, title: string, hits = 1): Fault => ({
+export const zombie = (id: string, point: string, title: string, hits = 1): Fault => ({
   id,
   title: `a zombie: ${title}`,
   ends: "well",
@@ -134,11 +134,11 @@ export const CRASH_FAULTS: readonly Fault[] = [
       };
     },
   },
-  stopped("Z3", "load-before-insert", "before insert k", 5),
-  stopped("Z7", "worker-load-done", "the last batch is done"),
-  stopped("Z8", "worker-intent-told", "the intent is on record"),
-  stopped("Z9", "publish-claimed", "staging is claimed"),
-  stopped("Z9b", "publish-before-change", "before the EXCHANGE or MOVE"),
-  stopped("Z10", "publish-changed", "after the EXCHANGE or MOVE"),
-  stopped("Z11", "worker-before-discard", "before the clean-up"),
+  zombie("Z3", "load-before-insert", "before insert k", 5),
+  zombie("Z7", "worker-load-done", "the last batch is done"),
+  zombie("Z8", "worker-intent-told", "the intent is on record"),
+  zombie("Z9", "publish-claimed", "staging is claimed"),
+  zombie("Z9b", "publish-before-change", "before the EXCHANGE or MOVE"),
+  zombie("Z10", "publish-changed", "after the EXCHANGE or MOVE"),
+  zombie("Z11", "worker-before-discard", "before the clean-up"),
 ];

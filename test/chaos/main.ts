@@ -4,8 +4,9 @@ import type { Fault } from "./fault.ts";
 import { inWords, report } from "./report.ts";
 import type { RunResult } from "./run.ts";
 import { startSession } from "./session.ts";
+import { writeDocs } from "./write-docs.ts";
 
-/** `pnpm chaos [--seed N] [--runs N] [--fault ID] [--workers N] [--json]`: docs/reliability.md. */
+/** `pnpm chaos [--seed N] [--runs N] [--fault ID] [--workers N] [--json] [--write-docs]`: docs/reliability.md. */
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     fault: { type: "string", multiple: true },
     workers: { type: "string", default: "2" },
     json: { type: "boolean", default: false },
+    "write-docs": { type: "boolean", default: false },
   },
 });
 
@@ -37,7 +39,7 @@ await using session = await startSession({ workers: Number(values.workers) });
 for (let at = 0; at < runs; at++) {
   const fault = playable[at % playable.length];
   if (fault === undefined) break;
-  const result = await session.play(fault, `${values.seed}.${at}`);
+  const result = await session.play(fault, runs === 1 ? values.seed : `${values.seed}.${at}`);
   results.push(result);
   say(inWords(result));
 }
@@ -45,4 +47,5 @@ const summary = report(playable, results, session.stack.crash.visits());
 if (values.json) console.log(JSON.stringify({ seed: values.seed, ...summary, results }));
 else console.log(summary.text);
 for (const [id, why] of missing) if (why !== undefined) say(`${id} was not played: ${why}`);
+if (values["write-docs"]) writeDocs(summary, values.seed);
 process.exitCode = summary.isGood ? 0 : 1;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Task_Kind, Task_State } from "@sluice/api/control/v1/workflow_pb";
 import type { ChildService } from "@sluice/local";
 import type { Fault, Scene } from "./fault.ts";
+import type { Call } from "./scripted-proxy.ts";
 import { LEASE_MS } from "./stack.ts";
 import { isInsert } from "./warehouse-faults.ts";
 
@@ -59,23 +60,27 @@ const standStill = async ({ pid }: ChildService): Promise<void> => {
 };
 
 /** Something happens to a process in the body of an insert, or between its commit and its answer. */
-const atInsert = (
-  id: string,
-  title: string,
-  act: (scene: Scene, workflowId: string, signal: AbortSignal) => Promise<void>,
-  isCommitted: boolean,
-): Fault => ({
-  id,
-  title,
+export const atInsert = (given: {
+  readonly id: string;
+  readonly title: string;
+  readonly isCommitted: boolean;
+  /** Batches that pass first. Default: up to four. */
+  readonly skip?: number;
+  readonly urlOf?: (call: Call) => URL;
+  readonly act: (scene: Scene, workflowId: string, signal: AbortSignal) => Promise<void>;
+}): Fault => ({
+  id: given.id,
+  title: given.title,
   ends: "well",
   inject: (scene) => {
     const reached = Promise.withResolvers<void>();
     const over = Promise.withResolvers<void>();
     const fired = scene.stack.warehouse.add({
       matches: isInsert,
-      skip: scene.random.below(5),
+      skip: given.skip ?? scene.random.below(5),
       act: async (call) => {
-        if (isCommitted) await call.forward();
+        const url = given.urlOf?.(call);
+        if (given.isCommitted) await call.forward(url === undefined ? {} : { url });
         else await call.forwardPart(Math.floor(call.body.byteLength / 2));
         reached.resolve();
         await over.promise;
@@ -87,7 +92,7 @@ const atInsert = (
       during: async (workflowId, signal) => {
         signal.addEventListener("abort", () => reached.resolve(), { once: true });
         await reached.promise;
-        if (!signal.aborted) await act(scene, workflowId, signal);
+        if (!signal.aborted) await given.act(scene, workflowId, signal);
         over.resolve();
       },
       lift: async () => over.resolve(),
@@ -95,7 +100,7 @@ const atInsert = (
   },
 });
 
-const killHolder = async (scene: Scene, id: string, signal: AbortSignal): Promise<void> =>
+export const killHolder = async (scene: Scene, id: string, signal: AbortSignal): Promise<void> =>
   await (await holder(scene, id, signal))?.kill();
 
 const mount = (...given: string[]): boolean => {
@@ -151,12 +156,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     title: "the disk of the spool folder is full",
     formats: ["zip.pgp"],
     ends: "badly",
-    codes: [
-      "decompress.limit_exceeded",
-      "load.unavailable",
-      "load.disk_full",
-      "decompress.disk_full",
-    ],
+    codes: ["decompress.disk_unavailable"],
     unavailable: () => {
       const canMount = mount("-t", "tmpfs", "-o", "size=4k", "tmpfs", "/mnt");
       if (canMount) execFileSync("umount", ["/mnt"]);
@@ -181,40 +181,34 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       };
     },
   },
-  atInsert("W4", "SIGKILL of the worker in the body of insert k", killHolder, false),
-  atInsert(
-    "W5",
-    "SIGKILL of the worker between the commit of insert k and its answer",
-    killHolder,
-    true,
-  ),
-  atInsert(
-    "W5s",
-    "the worker stands still between the commit of insert k and its answer",
-    async (scene, id, signal) => {
+  atInsert({
+    id: "W4",
+    title: "SIGKILL of the worker in the body of insert k",
+    isCommitted: false,
+    act: killHolder,
+  }),
+  atInsert({
+    id: "W5",
+    title: "SIGKILL of the worker between the commit of insert k and its answer",
+    isCommitted: true,
+    act: killHolder,
+  }),
+  atInsert({
+    id: "W5s",
+    title: "a zombie: between the commit of insert k and its answer",
+    isCommitted: true,
+    act: async (scene, id, signal) => {
       const worker = await holder(scene, id, signal);
       if (worker !== undefined) await standStill(worker);
     },
-    true,
-  ),
-  {
+  }),
+  atInsert({
     id: "PR-09",
     title: "ClickHouse and the worker die together in an insert",
-    ends: "well",
-    inject: (scene) => {
-      const [first] = [atInsert("", "", async () => undefined, true)];
-      const injected = first?.inject(scene);
-      if (injected === undefined || injected instanceof Promise) throw new Error("no fault");
-      return {
-        ...injected,
-        during: async (id, signal) => {
-          while (!signal.aborted && (await injected.fired()) === 0) await sleep(5);
-          if (signal.aborted) return;
-          scene.stack.server.kill();
-          await killHolder(scene, id, signal);
-          await injected.lift?.();
-        },
-      };
+    isCommitted: true,
+    act: async (scene, id, signal) => {
+      scene.stack.server.kill();
+      await killHolder(scene, id, signal);
     },
-  },
+  }),
 ];

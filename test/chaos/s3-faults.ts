@@ -260,6 +260,19 @@ export const S3_FAULTS: readonly Fault[] = [
       }),
   },
   {
+    id: "D-01",
+    title: "an OpenPGP message whose last byte was altered",
+    formats: ["csv.pgp", "zip.pgp"],
+    ends: "badly",
+    codes: ["decrypt.integrity_failed"],
+    inject: async ({ stack, key, file }) => {
+      const changed = Buffer.from(file);
+      changed[changed.byteLength - 1] = (changed.at(-1) ?? 0) ^ 1;
+      await stack.customer.put(key, changed);
+      return { fired: () => 1 };
+    },
+  },
+  {
     id: "S3-13",
     title: "deleted between two reads",
     ends: "badly",

@@ -110,6 +110,8 @@ export async function startStack(options: { readonly workers: number }): Promise
         SLUICE_LIMITS: JSON.stringify({
           fetch: { idleTimeoutMs: 700, backoffBaseMs: 20, backoffMaxMs: 200, accessCheckMs: 1_000 },
           batch: { maxRows: BATCH_ROWS },
+          // Small blocks: batches become durable while the rest of a small file is still read.
+          delimited: { maxBlockRows: BATCH_ROWS / 2 },
         }),
       },
     }),

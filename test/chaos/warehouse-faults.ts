@@ -10,7 +10,7 @@ export const statementOf = (call: Call): string =>
 /** A batch on its way into staging. */
 export const isInsert = (call: Call): boolean =>
   call.url.searchParams.has("insert_deduplication_token") &&
-  /^INSERT INTO `chaos`\.`lane_\d+__stg_\w+` /.test(statementOf(call));
+  /^INSERT INTO `chaos`\.`lane_\d+__stg_[\w-]+` /.test(statementOf(call));
 
 /** The statement that makes rows visible. */
 export const isChange = (call: Call): boolean =>
