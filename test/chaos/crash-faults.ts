@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault, Scene } from "./fault.ts";
-import type { OperationName } from "./lanes.ts";
 import { LEASE_MS } from "./stack.ts";
 
 /** Death at named points of the code. `hits`: which visits of the point may be the one. */
@@ -9,8 +8,14 @@ interface Window {
   readonly point: string;
   readonly title: string;
   readonly hits?: number;
-  readonly operations?: readonly OperationName[];
+  /** The point is visited while a file is read, and only if that takes longer than a heartbeat. */
+  readonly isSlow?: true;
+  /** The point is visited after the workflow's end, which nobody waits for. */
+  readonly isLate?: true;
 }
+
+/** How long after the workflow a clean-up may begin. */
+const LATE_MS = 3_000;
 
 const WINDOWS: readonly Window[] = [
   { id: "W0", point: "control-workflow-recorded", title: "the workflow is on record" },
@@ -19,7 +24,12 @@ const WINDOWS: readonly Window[] = [
   { id: "W2", point: "worker-staging-created", title: "staging is made" },
   { id: "W3", point: "load-before-insert", title: "before insert k", hits: 5 },
   { id: "W5a", point: "load-inserted", title: "insert k is answered, nobody is told", hits: 5 },
-  { id: "W6", point: "control-progress-recorded", title: "the checkpoint is on record" },
+  {
+    id: "W6",
+    point: "control-progress-recorded",
+    title: "the checkpoint is on record",
+    isSlow: true,
+  },
   { id: "W7", point: "worker-load-done", title: "the last batch is done" },
   { id: "W7c", point: "control-loadObject-recorded", title: "the load is on record" },
   { id: "W8", point: "worker-verified", title: "verified, before the intent" },
@@ -29,23 +39,36 @@ const WINDOWS: readonly Window[] = [
   { id: "W10", point: "publish-changed", title: "after the EXCHANGE or MOVE" },
   { id: "W10b", point: "worker-published", title: "published, control is not told" },
   { id: "W11", point: "control-publish-recorded", title: "the publish is on record" },
-  { id: "W11d", point: "worker-before-discard", title: "before the clean-up" },
-  { id: "W12", point: "load-half-dropped", title: "the clean-up is half done" },
-  { id: "W14", point: "fetch-session-begun", title: "a session is begun", hits: 2 },
+  { id: "W11d", point: "worker-before-discard", title: "before the clean-up", isLate: true },
+  { id: "W12", point: "load-half-dropped", title: "the clean-up is half done", isLate: true },
+  { id: "W14", point: "fetch-session-begun", title: "a session is begun" },
 ];
 
-const killed = ({ id, point, title, hits = 1, operations }: Window): Fault => ({
+const killed = ({ id, point, title, hits = 1, isSlow, isLate }: Window): Fault => ({
   id,
   title: `SIGKILL: ${title}`,
   ends: "well",
-  ...(operations && { operations }),
-  inject: ({ stack, random }) => {
+  ...(isSlow && { formats: ["csv"] }),
+  inject: ({ stack, random, key }) => {
+    if (isSlow) {
+      stack.s3.add({
+        matches: ({ method, url }) => method === "GET" && url.pathname.endsWith(`/${key}`),
+        times: 1e9,
+        act: async (call) => await call.replySlowly(await call.forward(), 12, 120),
+      });
+    }
     stack.crash.arm({ point, hit: 1 + random.below(hits), action: "kill" });
     let isFired = false;
     return {
       fired: () => {
         isFired ||= stack.crash.disarm();
         return isFired ? 1 : 0;
+      },
+      during: async (_, signal) => {
+        if (!isLate) return;
+        while (!signal.aborted) await sleep(20);
+        for (let waited = 0; waited < LATE_MS && !stack.crash.isTaken(); waited += 20)
+          await sleep(20);
       },
     };
   },
@@ -63,7 +86,7 @@ export const zombie = (id: string, point: string, title: string, hits = 1): Faul
     return {
       fired: () => (isFired ? 1 : 0),
       during: async (_, signal) => {
-        while (!signal.aborted && !isFired) {
+        for (let left = LATE_MS; !isFired && left > 0; left -= signal.aborted ? 20 : 0) {
           isFired = stack.crash.isTaken();
           await sleep(20);
         }

@@ -34,6 +34,8 @@ export interface RunResult {
 /** From the last fault on, this long until a workflow has ended: lease, restart, retries. */
 const LIVENESS_MS = 45_000;
 const ORPHANS_MS = 20_000;
+/** Who calls a control that has died must not wait for it, but have it started again. */
+const SOON = { timeoutMs: 2_000 };
 const FINAL: ReadonlySet<Workflow_State> = new Set([
   Workflow_State.SUCCEEDED,
   Workflow_State.FAILED,
@@ -41,11 +43,7 @@ const FINAL: ReadonlySet<Workflow_State> = new Set([
   Workflow_State.SKIPPED,
 ]);
 /** What our own code says where it does not know what happened. */
-const CATCH_ALLS = [
-  "the worker could not go on with this task",
-  "the file could not be read",
-  "the load of this file ended without a word",
-];
+const CATCH_ALLS = ["the worker could not go on with this task", "the file could not be read"];
 
 /** One run: a file that the seed makes, a fault, and every invariant looked at. */
 export async function run(
@@ -156,11 +154,12 @@ async function play(
         if (id === "") {
           const scope = { case: "date", value: DAY } as const;
           const { courierId } = lane;
-          id = (await stack.couriers.runCourier({ id: courierId, scope, requestId })).workflowId;
+          id = (await stack.couriers.runCourier({ id: courierId, scope, requestId }, SOON))
+            .workflowId;
           during = injected.during?.(id, over.signal);
           during?.catch(() => undefined);
         }
-        const { workflow } = await stack.workflows.getWorkflow({ id });
+        const { workflow } = await stack.workflows.getWorkflow({ id }, SOON);
         if (workflow !== undefined && FINAL.has(workflow.state)) return workflow;
       } catch (error) {
         // Control is away; it comes back by the next look.
