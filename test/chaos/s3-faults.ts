@@ -306,7 +306,8 @@ export const S3_FAULTS: readonly Fault[] = [
         matches: isRead(key),
         act: async (call) => {
           const answer = await call.forward();
-          await call.replyPart(answer, Math.floor(answer.body.byteLength / 2), "reset");
+          if (answer.status >= 400) call.reply(answer);
+          else await call.replyPart(answer, Math.floor(answer.body.byteLength / 2), "reset");
         },
       });
       return {
