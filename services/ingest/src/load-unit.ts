@@ -63,7 +63,7 @@ const FILE_STAGES: ReadonlySet<string> = new Set(["fetch", "decompress", "parse"
  */
 export async function loadUnit(
   works: readonly LoadWork[],
-  given: Omit<LoadContext, "onState">,
+  given: Omit<LoadContext, "onState" | "clock">,
 ): Promise<UnitOutcome> {
   const [first] = works;
   if (first === undefined) throw new Error("a unit of nothing");
@@ -187,7 +187,7 @@ function planOf(
 async function send(
   works: readonly LoadWork[],
   parsed: readonly ParsedFile[],
-  { config, warehouse, memory, signal }: Omit<LoadContext, "onState">,
+  { config, warehouse, memory, signal }: Omit<LoadContext, "onState" | "clock">,
 ): Promise<UnitFile[]> {
   const [first, last] = [works[0], works.at(-1)];
   if (first === undefined || last === undefined) return [];

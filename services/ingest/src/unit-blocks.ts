@@ -1,13 +1,19 @@
 import type { Block, TextColumn } from "@sluice/schema";
 
-/** Blocks of small files are kept until all files of a unit are read: without the room that their builder left. */
+/**
+ * Blocks of small files are kept until all files of a unit are read: without the room that their builder left. Releases the
+ * one that is given.
+ */
 export function compactBlock(block: Block, chosen: readonly number[]): Block {
   const columns = block.columns.map(() => NOTHING);
   for (const index of chosen) {
     const column = block.columns[index];
     if (column !== undefined) columns[index] = compactColumn(column, block.rows);
   }
-  return { ...block, columns, byteOffsets: block.byteOffsets.slice(0, block.rows) };
+  const { rows, firstRow, faults } = block;
+  const byteOffsets = block.byteOffsets.slice(0, rows);
+  block.release?.();
+  return { rows, firstRow, columns, byteOffsets, faults };
 }
 
 /** A column that nobody chose. */
