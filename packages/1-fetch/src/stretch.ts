@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from "@aws-sdk/client-s3";
 import { type Coordinate, StageError } from "@sluice/errors";
 import type { ManifestObject } from "@sluice/schema";
+import { pass } from "@sluice/streams";
 import { closeBody, toIncomingMessage } from "./body.ts";
 import { type ObjectChecksum, toObjectChecksum } from "./checksum.ts";
 import type { Store } from "./store.ts";
@@ -120,7 +121,7 @@ export async function openStretch(options: StretchOptions): Promise<Stretch> {
         throw lengthMismatch("more bytes came than were asked for", place());
       }
       next += chunk.byteLength;
-      return chunk;
+      return pass(chunk);
     },
   };
 }

@@ -7,8 +7,9 @@ import {
   UNCOUNTED,
   type WorkingMemory,
 } from "@sluice/streams";
+import { createBlockUses } from "./block-uses.ts";
 import { encodeSchema, layOut } from "./body.ts";
-import { bytesOf, fit, type Piece } from "./pieces.ts";
+import { bytesOf, fit, heldBy, type Piece } from "./pieces.ts";
 
 /** Why a batch was closed: it has `maxRows`, the next row would pass `maxBytes`, or no row is left. */
 export type BatchTrigger = "rows" | "bytes" | "end";
@@ -46,7 +47,7 @@ const LARGEST_BYTES = 2 ** 30;
 /**
  * Blocks into record batches (see `Batch` for their columns). Where one batch ends and the next begins
  * depends on the rows and the options alone: neither on time nor on where the blocks have their
- * borders. A block's buffers are copied once, into the body; then it is released. Closes the blocks when it is closed.
+ * borders. A block is released when no batch needs it any more. Closes the blocks when it is closed.
  */
 export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIterable<Batch> {
   const { columns, budget, signal, onBatch, memory = UNCOUNTED } = options;
@@ -59,6 +60,7 @@ export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIter
   return async function* (parsed) {
     const schema = encodeSchema(columns);
     let ordinal = options.firstOrdinal ?? 0;
+    const blocks = createBlockUses();
     const gathered = memory.part(
       (message) => new StageError("parse", "record_too_large", `a record batch: ${message}`),
     );
@@ -68,8 +70,8 @@ export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIter
       const firstRow = first.block.firstRow + first.from;
       const rows = pieces.reduce((sum, { from, to }) => sum + to - from, 0);
       const laid = layOut(pieces, columns, schema);
-      const release = await budget.lease(laid.byteLength, signal);
-      let body: Uint8Array;
+      const release = await budget.lease(laid.heldBytes, signal);
+      let body: Uint8Array[];
       try {
         body = laid.write();
         onBatch?.(trigger);
@@ -77,14 +79,19 @@ export function batch(options: BatchOptions): (parsed: ParsedEntry) => AsyncIter
         release();
         throw error;
       }
-      // The blocks are copied: they must not live on while the reader has the batch.
-      for (const { block, to } of pieces) if (to === block.rows) block.release?.();
+      const { shown } = laid;
+      for (const block of shown) blocks.show(block);
+      // What is copied must not live on while the reader has the batch.
+      for (const { block, to } of pieces) if (to === block.rows) blocks.taken(block);
       pieces.length = 0;
       const releaseBody = (): void => {
-        free(body);
+        const [own] = body;
+        if (own !== undefined) free(own);
+        for (const block of shown) blocks.hide(block);
         release();
       };
-      yield { ordinal: ordinal++, firstRow, rows, body, release: releaseBody };
+      const { byteLength } = laid;
+      yield { ordinal: ordinal++, firstRow, rows, body, byteLength, release: releaseBody };
     }
   };
 }
@@ -141,16 +148,4 @@ async function* gather(
   }
   if (rows > 0) yield close("end");
   await memory.hold(0);
-}
-
-/** Bytes that a block keeps from being freed, in columns that nobody chose too. Its arrays may share buffers. */
-function heldBy({ columns, byteOffsets }: Block): number {
-  const buffers = new Set([byteOffsets.buffer]);
-  for (const { offsets, data, validity } of columns) {
-    buffers.add(offsets.buffer).add(data.buffer);
-    if (validity !== undefined) buffers.add(validity.buffer);
-  }
-  let bytes = 0;
-  for (const { byteLength } of buffers) bytes += byteLength;
-  return bytes;
 }

@@ -1,18 +1,27 @@
+import type { Block } from "@sluice/schema";
 import { Field, Schema, Uint64, Utf8 } from "apache-arrow";
 import { BufferRegion, FieldNode, Message, RecordBatch } from "apache-arrow/ipc/metadata/message";
 import { copyBits, countZeros } from "./bits.ts";
-import type { Piece } from "./pieces.ts";
+import { heldBy, isMostlyOf, type Piece } from "./pieces.ts";
+import { createStream, pad, type Stream } from "./stream.ts";
 
 /**
  * A record batch that is laid out but not yet written: its size is exact, so that the memory can be
  * leased first. Encapsulated messages as in "IPC Streaming Format" of the Arrow columnar format.
  */
 export interface Body {
+  /** Bytes of the stream. */
   readonly byteLength: number;
-  /** Copies every buffer once, to its place in a new array. */
-  write(): Uint8Array;
+  /** Bytes that the written stream keeps from being freed: its own, and the blocks that it shows. */
+  readonly heldBytes: number;
+  /** Blocks that the stream shows as they are: they must live as long as it does. */
+  readonly shown: readonly Block[];
+  /** The stream in pieces. Short texts are copied, long ones are views on their blocks. */
+  write(): Uint8Array[];
 }
 
+/** Shorter texts are cheaper copied than written by themselves. */
+const MIN_SHOWN_BYTES = 2 ** 15;
 const CONTINUATION = 0xffffffff;
 const END_OF_STREAM_BYTES = 8;
 
@@ -39,6 +48,11 @@ export function layOut(
   const faults = toFaultColumns(pieces);
   const nodes: FieldNode[] = [];
   const regions: BufferRegion[] = [];
+  const mostly = new Set(
+    pieces.map(({ block }) => block).filter((block) => isMostlyOf(block, columns)),
+  );
+  const shown = new Set<Block>();
+  let shownBytes = 0;
   let at = 0;
   const reserve = (bytes: number): void => {
     regions.push(new BufferRegion(at, bytes));
@@ -50,7 +64,11 @@ export function layOut(
     for (const { block, from, to } of pieces) {
       const { validity, offsets } = columnOf(block.columns, column);
       nulls += countZeros(validity, from, to - from);
-      bytes += (offsets[to] ?? 0) - (offsets[from] ?? 0);
+      const length = (offsets[to] ?? 0) - (offsets[from] ?? 0);
+      bytes += length;
+      if (length < MIN_SHOWN_BYTES || !mostly.has(block)) continue;
+      shown.add(block);
+      shownBytes += length;
     }
     nodes.push(new FieldNode(rows, nulls));
     reserve(nulls === 0 ? 0 : Math.ceil(rows / 8));
@@ -72,20 +90,22 @@ export function layOut(
   const head = encapsulate(Message.encode(Message.from(batch, at)));
   const start = schema.byteLength + head.byteLength;
   const byteLength = start + at + END_OF_STREAM_BYTES;
+  const ownBytes = byteLength - shownBytes;
 
   return {
     byteLength,
+    heldBytes: [...shown].reduce((sum, block) => sum + heldBy(block), ownBytes),
+    shown: [...shown],
     write() {
-      const body = new Uint8Array(byteLength);
-      body.set(schema);
-      body.set(head, schema.byteLength);
-      new DataView(body.buffer).setUint32(start + at, CONTINUATION, true);
+      const stream = createStream(ownBytes, columns.length);
+      stream.place(schema.byteLength).set(schema);
+      stream.place(head.byteLength).set(head);
       let next = 0;
-      const place = (): Uint8Array => {
-        const { offset, length } = regions[next++] ?? new BufferRegion(0, 0);
-        return body.subarray(start + offset, start + offset + length);
-      };
-      for (const column of columns) writeText(pieces, column, place(), place(), place());
+      const place = (): Uint8Array => stream.place(regions[next++]?.length ?? 0);
+      for (const column of columns) {
+        writeText(pieces, column, place(), place(), stream, shown);
+        next++;
+      }
       place();
       writeNumbers(pieces, place(), ({ block }, index) => block.firstRow + index);
       place();
@@ -93,7 +113,9 @@ export function layOut(
       for (const values of faults.columns) {
         writeFaults(faults.rows, values, place(), place(), place());
       }
-      return body;
+      const end = stream.place(END_OF_STREAM_BYTES);
+      new DataView(end.buffer, end.byteOffset).setUint32(0, CONTINUATION, true);
+      return stream.end();
     },
   };
 }
@@ -103,7 +125,8 @@ function writeText(
   column: number,
   validity: Uint8Array,
   offsetBytes: Uint8Array,
-  data: Uint8Array,
+  stream: Stream,
+  shown: ReadonlySet<Block>,
 ): void {
   const ends = new Int32Array(offsetBytes.buffer, offsetBytes.byteOffset, offsetBytes.length / 4);
   let row = 0;
@@ -113,11 +136,13 @@ function writeText(
     const first = source.offsets[from] ?? 0;
     rebase(source.offsets, from, to, taken - first, ends, row + 1);
     const text = source.data.subarray(first, source.offsets[to]);
-    data.set(text, taken);
+    if (text.length >= MIN_SHOWN_BYTES && shown.has(block)) stream.show(text);
+    else stream.copy(text);
     if (validity.length > 0) copyBits(source.validity, from, to - from, validity, row);
     taken += text.length;
     row += to - from;
   }
+  stream.pad(taken);
 }
 
 /** Writes the ends of the values `from` up to `to`, moved by `shift`. */
@@ -202,10 +227,6 @@ function encapsulate(metadata: Uint8Array): Uint8Array {
   view.setUint32(4, length, true);
   message.set(metadata, 8);
   return message;
-}
-
-function pad(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
 }
 
 function columnOf<T>(columns: readonly T[], index: number): T {

@@ -28,6 +28,25 @@ export function bytesOf({ block, from, to }: Piece, columns: readonly number[]):
   return bytes;
 }
 
+/** Bytes that a block keeps from being freed, in columns that nobody chose too. Its arrays may share buffers. */
+export function heldBy({ columns, byteOffsets }: Block): number {
+  const buffers = new Set([byteOffsets.buffer]);
+  for (const { offsets, data, validity } of columns) {
+    buffers.add(offsets.buffer).add(data.buffer);
+    if (validity !== undefined) buffers.add(validity.buffer);
+  }
+  let bytes = 0;
+  for (const { byteLength } of buffers) bytes += byteLength;
+  return bytes;
+}
+
+/** Whether at least half of what a block holds is text of the columns. */
+export function isMostlyOf(block: Block, columns: readonly number[]): boolean {
+  let bytes = 0;
+  for (const column of new Set(columns)) bytes += block.columns[column]?.offsets[block.rows] ?? 0;
+  return bytes * 2 >= heldBy(block);
+}
+
 /** The largest `to` for which the piece takes at most `room` bytes; `from` when no row fits. */
 export function fit(piece: Piece, columns: readonly number[], room: number): number {
   const { block, from } = piece;

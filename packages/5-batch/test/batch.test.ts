@@ -32,8 +32,8 @@ function expected(rows: readonly Row[], columns: readonly number[], before: numb
   }));
 }
 
-const read = (body: Uint8Array): unknown[] =>
-  tableFromIPC(body)
+const read = (body: readonly Uint8Array[]): unknown[] =>
+  tableFromIPC(Buffer.concat(body))
     .toArray()
     .map((r) => r?.toJSON());
 
@@ -86,7 +86,9 @@ describe("batch", () => {
             }
           };
           const bodies = async (entry: ParsedEntry): Promise<Uint8Array[]> =>
-            (await Array.fromAsync(batch(options({ maxRows }))(entry))).map(({ body }) => body);
+            (await Array.fromAsync(batch(options({ maxRows }))(entry))).map(({ body }) =>
+              Buffer.concat(body),
+            );
           const kept = await bodies(toEntry(rows, 3, blockRows));
           expect(await bodies({ columns, blocks: spoiled() })).toEqual(kept);
           expect(released.size).toBe(Math.ceil(rows.length / blockRows));
@@ -100,8 +102,35 @@ describe("batch", () => {
   test("frees a body when it is released", async () => {
     for await (const { body, release } of batch(options())(toEntry([["a", "b", "c"]], 3, 1))) {
       release();
-      expect(body.byteLength).toBe(0);
+      expect(body.map(({ byteLength }) => byteLength)).toEqual([0]);
     }
+  });
+
+  test("shows long texts as they stand in their blocks, which live as long as a batch shows them", async () => {
+    const rows: Row[] = Array.from({ length: 6 }, (_, i) => [`${i}`.repeat(40_000), "b", null]);
+    const { columns, blocks } = toEntry(rows, 3, 4);
+    const released: number[] = [];
+    async function* watched(): AsyncGenerator<Block> {
+      for await (const block of blocks) {
+        yield { ...block, release: () => void released.push(block.firstRow) };
+      }
+    }
+    const budget = createByteBudget(2 ** 30);
+    const run = batch(options({ budget, maxRows: 3 }))({ columns, blocks: watched() });
+    const [first, second] = await Array.fromAsync(run);
+    if (first === undefined || second === undefined) throw new Error("two batches were due");
+    for (const [at, { body, byteLength }] of [first, second].entries()) {
+      expect(body.length).toBeGreaterThan(1);
+      expect(body.reduce((sum, piece) => sum + piece.byteLength, 0)).toBe(byteLength);
+      const from = at * 3;
+      expect(read(body)).toEqual(expected(rows.slice(from, from + 3), [0, 1, 2], from));
+    }
+    expect(budget.used).toBeGreaterThan(first.byteLength + second.byteLength);
+    first.release();
+    expect(released).toEqual([]);
+    second.release();
+    expect(released).toEqual([1, 5]);
+    expect(budget.used).toBe(0);
   });
 
   test("draws the same borders and builds the same bytes wherever the blocks have theirs", async () => {
@@ -115,7 +144,7 @@ describe("batch", () => {
           const bodies = async (size: number): Promise<Uint8Array[]> =>
             (
               await Array.fromAsync(batch(options({ maxRows, maxBytes }))(toEntry(rows, 3, size)))
-            ).map(({ body }) => body);
+            ).map(({ body }) => Buffer.concat(body));
           expect(await bodies(blockRows)).toEqual(await bodies(rows.length));
         },
       ),
@@ -148,7 +177,7 @@ describe("batch", () => {
     const batches: Batch[] = [];
     for await (const one of batch(options({ budget, maxRows: 5 }))(toEntry(rows, 3, 4))) {
       batches.push(one);
-      expect(budget.used).toBe(batches.reduce((sum, { body }) => sum + body.byteLength, 0));
+      expect(budget.used).toBe(batches.reduce((sum, { byteLength }) => sum + byteLength, 0));
     }
     for (const { release } of batches) release();
     expect(budget.used).toBe(0);

@@ -44,7 +44,10 @@ test("ClickHouse reads every value of every batch, nulls and faults included", a
   await query(`CREATE TABLE batches (${columns}) ENGINE = Memory`);
   const run = batch({ columns: [0, 2, 1], budget: createByteBudget(2 ** 30), maxRows: 333 });
   for await (const { body, release } of run(toEntry(rows, 3, 100))) {
-    await query(`INSERT INTO batches SELECT * FROM input('${columns}') FORMAT ArrowStream`, body);
+    await query(
+      `INSERT INTO batches SELECT * FROM input('${columns}') FORMAT ArrowStream`,
+      Buffer.concat(body),
+    );
     release();
   }
   const answer = await query("SELECT * FROM batches ORDER BY _row FORMAT JSONCompactEachRow");

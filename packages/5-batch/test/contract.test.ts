@@ -46,7 +46,7 @@ function stageOf(
       budget,
       ...options,
     })(parsed)) {
-      const rows = tableFromIPC(body)
+      const rows = tableFromIPC(Buffer.concat(body))
         .toArray()
         .map((row): unknown => row?.toJSON());
       // Also when the reader stops here.

@@ -1,4 +1,4 @@
-import type { Feed, Slice } from "@sluice/schema";
+import type { Batch, Feed, Slice } from "@sluice/schema";
 import { fieldColumnType } from "./columns.ts";
 import { INSERT_SETTINGS } from "./insert-settings.ts";
 import { type EntryPlace, input, type SlicePlace } from "./insert-statement.ts";
@@ -44,7 +44,7 @@ export interface SampledRow {
 
 /** The rows to cast: the body of a batch, or a slice. */
 export type Sample =
-  | { readonly kind: "batch"; readonly body: Uint8Array }
+  | { readonly kind: "batch"; readonly batch: Pick<Batch, "body" | "byteLength"> }
   | { readonly kind: "slice"; readonly slice: Slice };
 
 /** How many of them, and how. */
@@ -96,8 +96,8 @@ export async function castSample(
     await session.execute(`CREATE TEMPORARY TABLE _sample (${TABLE})`);
     await session.insert({
       statement: insert,
-      body: sample.kind === "batch" ? sample.body : (inner) => sample.slice.open(inner),
-      byteLength: sample.kind === "batch" ? sample.body.byteLength : sample.slice.byteLength,
+      body: sample.kind === "batch" ? sample.batch.body : (inner) => sample.slice.open(inner),
+      byteLength: sample.kind === "batch" ? sample.batch.byteLength : sample.slice.byteLength,
       settings: {
         ...INSERT_SETTINGS,
         // Only the head of a row group is decoded.

@@ -7,8 +7,8 @@ import { ClickHouseAnswerError, exceptionCodeOf } from "./translate-clickhouse-e
 export interface InsertRequest {
   /** Ends with `FORMAT <name>`. */
   readonly statement: string;
-  /** Bytes at hand, or a source that is opened anew at each try. */
-  readonly body: Uint8Array | ((signal: AbortSignal) => AsyncIterable<Uint8Array>);
+  /** Bytes at hand, in pieces; or a source that is opened anew at each try. */
+  readonly body: readonly Uint8Array[] | ((signal: AbortSignal) => AsyncIterable<Uint8Array>);
   /** Bytes of the body. */
   readonly byteLength: number;
   readonly queryId: string;
@@ -115,11 +115,14 @@ export function createInsertPath(options: InsertPathOptions): InsertPath {
       })();
       try {
         const sending = (async () => {
+          request.cork();
           request.write(prefix);
-          if (insert.body instanceof Uint8Array) {
-            request.end(insert.body);
+          if (typeof insert.body !== "function") {
+            for (const piece of insert.body) request.write(piece);
+            request.end();
             return;
           }
+          request.uncork();
           for await (const chunk of insert.body(signal)) {
             if (!request.write(chunk)) await Promise.race([once(request, "drain"), answered]);
             if (request.destroyed || request.writableFinished) return;

@@ -125,14 +125,20 @@ export function loadBatches(
       ordinal: batch.ordinal,
       firstRow: batch.firstRow,
       rows: batch.rows,
-      byteLength: batch.body.byteLength,
+      byteLength: batch.byteLength,
       body: batch.body,
-      identity: createHash("sha256").update(batch.body).digest("hex"),
+      identity: hashOf(batch.body),
       statements,
     },
     release: batch.release,
   });
   return async (batches) => await load(options, batches, open, (batch) => batch.release());
+}
+
+function hashOf(pieces: readonly Uint8Array[]): string {
+  const hash = createHash("sha256");
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest("hex");
 }
 
 /** The same for slices of a file that ClickHouse decodes: their bytes stream through. */

@@ -14,7 +14,7 @@ export interface Unit {
   /** Where a slice starts in its file; undefined for a batch, whose rows carry this. */
   readonly byteOffset?: number;
   readonly byteLength: number;
-  readonly body: Uint8Array | ((signal: AbortSignal) => AsyncIterable<Uint8Array>);
+  readonly body: readonly Uint8Array[] | ((signal: AbortSignal) => AsyncIterable<Uint8Array>);
   /** The body's hash, or what stands for it. */
   readonly identity: string;
   readonly statements: InsertStatements;
@@ -88,7 +88,7 @@ export async function sendUnit(
       try {
         return await insert(attempt);
       } catch (error) {
-        if (unit.body instanceof Uint8Array || damageOf(error) === undefined) throw error;
+        if (typeof unit.body !== "function" || damageOf(error) === undefined) throw error;
       }
       // Read and sent once more: damage on the way is gone then, damage in the file is not.
       try {

@@ -40,13 +40,13 @@ const options = (more: Partial<SampleOptions> = {}): SampleOptions => ({
 
 describe("a sample of a batch", () => {
   test("is cast as a load casts it, with the reason of every refused cell", async () => {
-    const { body } = await batchOf(server, [
+    const batch = await batchOf(server, [
       ["1", "ünïcödé", "12.50", "20/02/2024"],
       ["x", null, "", "2024-02-29"],
       { code: "malformed", raw: "a,b,c" },
       ["", "n", "1e99", ""],
     ]);
-    const rows = await castSample(server.warehouse, { kind: "batch", body }, options());
+    const rows = await castSample(server.warehouse, { kind: "batch", batch }, options());
     expect(rows.map(({ cells }) => cells.map(({ value }) => value))).toEqual([
       // Cut after 10 bytes, with a mark where a character was cut.
       ["1", "ünïcöd\ufffd", "12.5", null, "in/a.csv"],
@@ -77,9 +77,9 @@ describe("a sample of a batch", () => {
   });
 
   test("writes nothing that stays", async () => {
-    const { body } = await batchOf(server, [["1", "a", "1", "2024-01-01"]]);
+    const batch = await batchOf(server, [["1", "a", "1", "2024-01-01"]]);
     const before = await server.rows("SELECT name FROM system.tables WHERE NOT is_temporary");
-    await castSample(server.warehouse, { kind: "batch", body }, options());
+    await castSample(server.warehouse, { kind: "batch", batch }, options());
     expect(await server.rows("SELECT name FROM system.tables WHERE NOT is_temporary")).toEqual(
       before,
     );

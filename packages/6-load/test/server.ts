@@ -179,7 +179,8 @@ export async function batchOf(
     ordinal,
     firstRow,
     rows: rows.length,
-    body,
+    body: [body],
+    byteLength: body.byteLength,
     release: () => {
       released = true;
     },

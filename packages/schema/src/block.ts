@@ -100,7 +100,10 @@ export interface Batch {
   readonly ordinal: number;
   readonly firstRow: number;
   readonly rows: number;
-  readonly body: Uint8Array;
+  /** The stream in pieces, one behind the other: views on the blocks where these are large. */
+  readonly body: readonly Uint8Array[];
+  /** Bytes of the whole stream. */
+  readonly byteLength: number;
   /** Frees the body and gives its bytes back to the budget. Called once, when nobody reads the body any more. */
   readonly release: () => void;
 }

@@ -6,3 +6,16 @@
 export function free({ buffer }: ArrayBufferView): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
+
+const passing = new WeakSet<ArrayBufferLike>();
+
+/** Says of a chunk that nobody but its reader looks at it any more: whoever is done with it may free it. */
+export function pass<Chunk extends Uint8Array>(chunk: Chunk): Chunk {
+  if (chunk.byteLength === chunk.buffer.byteLength) passing.add(chunk.buffer);
+  return chunk;
+}
+
+/** Frees a chunk that was passed on like that; leaves all others. */
+export function freePassed(chunk: Uint8Array): void {
+  if (passing.delete(chunk.buffer)) free(chunk);
+}

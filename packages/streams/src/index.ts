@@ -1,6 +1,6 @@
 export { type ByteBudget, createByteBudget, type Leasing } from "./byte-budget.ts";
 export { type ByteReader, createByteReader } from "./byte-reader.ts";
-export { free } from "./free.ts";
+export { free, freePassed, pass } from "./free.ts";
 export { type LimitError, maxBytes } from "./max-bytes.ts";
 export { type Peeked, peek } from "./peek.ts";
 export { pipe, type Transform } from "./pipe.ts";

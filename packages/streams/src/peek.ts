@@ -33,5 +33,6 @@ export async function peek(source: AsyncIterable<Uint8Array>, length: number): P
     }
   }
   const joined = first.length === 1 && first[0] ? first[0] : Buffer.concat(first);
-  return { head: joined.subarray(0, length), bytes: replay(), close };
+  // A copy: the chunks are their reader's, who may free them.
+  return { head: Buffer.from(joined.subarray(0, length)), bytes: replay(), close };
 }

@@ -35,6 +35,9 @@ export function createTaskMemory(
     get freeBytes() {
       return maxBytes - held;
     },
+    get spareBytes() {
+      return Math.max(0, floorBytes - held);
+    },
     lease: async (bytes, leaseSignal = signal) => await seat.lease(bytes, leaseSignal),
     part(refuse) {
       let own = 0;

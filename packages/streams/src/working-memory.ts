@@ -11,6 +11,8 @@ export interface MemoryPart {
 export interface WorkingMemory {
   /** Bytes that the task's parts may hold besides what they hold now. */
   readonly freeBytes: number;
+  /** Those of them that nobody has to be asked for. */
+  readonly spareBytes: number;
   /** Opens the account of one more thing; `refuse` makes the error of holding too much out of its message. */
   part(refuse: (message: string) => Error): MemoryPart;
 }
@@ -18,5 +20,6 @@ export interface WorkingMemory {
 /** For whoever works where nobody keeps account. */
 export const UNCOUNTED: WorkingMemory = {
   freeBytes: Number.POSITIVE_INFINITY,
+  spareBytes: Number.POSITIVE_INFINITY,
   part: () => ({ hold: async () => undefined }),
 };

@@ -1,5 +1,5 @@
 import type { Block } from "@sluice/schema";
-import { free } from "@sluice/streams";
+import { free, UNCOUNTED, type WorkingMemory } from "@sluice/streams";
 import { uninitialised } from "./uninitialised.ts";
 
 /**
@@ -31,7 +31,10 @@ function release(this: Block): void {
   giveBack?.(this.byteOffsets.buffer as ArrayBuffer);
 }
 
-export function createBlockBuffers(): BlockBuffers {
+/** `memory`: of the task, which is not asked for more than it has for the sake of idle buffers. Default: there is enough. */
+export function createBlockBuffers(
+  memory: Pick<WorkingMemory, "spareBytes"> = UNCOUNTED,
+): BlockBuffers {
   const idle: ArrayBuffer[] = [];
   let idleBytes = 0;
   let isClosed = false;
@@ -42,7 +45,8 @@ export function createBlockBuffers(): BlockBuffers {
     return buffer;
   };
   const giveBack = (buffer: ArrayBuffer): void => {
-    if (isClosed || idleBytes + buffer.byteLength > MAX_IDLE_BYTES) {
+    const bytes = idleBytes + buffer.byteLength;
+    if (isClosed || bytes > MAX_IDLE_BYTES || buffer.byteLength > memory.spareBytes) {
       free(new Uint8Array(buffer));
       return;
     }

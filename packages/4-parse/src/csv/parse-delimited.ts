@@ -44,7 +44,7 @@ export function parseDelimited(
   const create = readerOf(settings);
   const createCutter = (width: number): Cutter =>
     create === createTokenise && isForWasm(dialect, limits)
-      ? createWasmCutter(dialect, limits, width)
+      ? createWasmCutter(dialect, limits, width, memory)
       : createBlockCutter(create(dialect, limits), width);
   return async (source) => {
     const { charset, bytes } = await toUtf8(source, settings.encoding);

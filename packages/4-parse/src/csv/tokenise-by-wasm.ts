@@ -1,4 +1,5 @@
 import type { Block, TextColumn } from "@sluice/schema";
+import type { WorkingMemory } from "@sluice/streams";
 import { createBlockBuffers } from "../blocks/block-buffers.ts";
 import { createBlockBuilder, growRows } from "../blocks/block-builder.ts";
 import type { Cutter } from "./cutter.ts";
@@ -51,10 +52,15 @@ export function isForWasm(dialect: Dialect, limits: DelimitedLimits): boolean {
  * behind the other, the block's text as it stands in the file, an index of the cells, and, once the block is full, the columns, which are made of
  * both. They are copied out in one piece.
  */
-export function createWasmCutter(dialect: Dialect, limits: DelimitedLimits, width: number): Cutter {
+export function createWasmCutter(
+  dialect: Dialect,
+  limits: DelimitedLimits,
+  width: number,
+  task?: WorkingMemory,
+): Cutter {
   const wasm = borrowTokeniser();
   const { memory } = wasm;
-  const buffers = createBlockBuffers();
+  const buffers = createBlockBuffers(task);
   const maxRows = maxRowsOf(limits, width);
   const { nullText } = dialect;
   /** It has the records' places alone. */

@@ -1,4 +1,4 @@
-import type { MemoryPart } from "@sluice/streams";
+import { freePassed, type MemoryPart } from "@sluice/streams";
 import { append, createWindow, sizeFor, type Window } from "./window.ts";
 
 /** A source as a window that is filled on demand. */
@@ -76,6 +76,7 @@ export function createReader(source: AsyncIterable<Uint8Array>, options: ReaderO
             window.isLast = true;
             return;
           }
+          freePassed(chunk);
           chunk = next.value;
           taken = 0;
         }

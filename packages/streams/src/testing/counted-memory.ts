@@ -14,6 +14,9 @@ export function countedMemory(maxBytes: number = Number.POSITIVE_INFINITY): Coun
     get freeBytes() {
       return maxBytes - held;
     },
+    get spareBytes() {
+      return maxBytes - held;
+    },
     get held() {
       return held;
     },

@@ -97,11 +97,11 @@ export function tableView(options: TableOptions, context: LookContext): Viewer<T
       yield block;
     }
     const toBatches = batch({ columns: plan.chosen, budget: memory, memory, maxRows, signal });
-    for await (const { body, release } of toBatches({ ...parsed, blocks: only() })) {
+    for await (const sample of toBatches({ ...parsed, blocks: only() })) {
       try {
-        return await cast(name, plan, { kind: "batch", body });
+        return await cast(name, plan, { kind: "batch", batch: sample });
       } finally {
-        release();
+        sample.release();
       }
     }
     return [];
