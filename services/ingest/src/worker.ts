@@ -68,6 +68,8 @@ export async function runWorker(context: WorkerContext, signal: AbortSignal): Pr
     } catch (error) {
       if (signal.aborted) break;
       watch.registered(false);
+      // When it is back it is asked without waiting, as at the start: a worker without work is ready at once.
+      waitMs = 0;
       log.warn({ err: error }, "control did not answer; asking again");
       await pause(RECONNECT_MS, signal);
     }
