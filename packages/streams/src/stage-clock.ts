@@ -26,6 +26,10 @@ export interface StageReport {
 export interface StageClock {
   /** The stream as it is; the time in which its reader waits for it is counted. Streams of one stage count together. */
   meter<T>(stage: string, source: AsyncIterable<T>): AsyncIterable<T>;
+  /** The stream as it is; what passes is counted, and no time: of a stage whose items its reader has yet to read. */
+  count<T>(stage: string, source: AsyncIterable<T>): AsyncIterable<T>;
+  /** What a stage needs before its first item: the time counts as if a reader waited for that. */
+  time<T>(stage: string, work: () => Promise<T>): Promise<T>;
   /** Undefined where nothing is measured. */
   report(): StageReport | undefined;
 }
@@ -33,6 +37,8 @@ export interface StageClock {
 /** Measures nothing and costs nothing: the streams are handed on as they are. */
 export const STOPPED_CLOCK: StageClock = {
   meter: (_stage, source) => source,
+  count: (_stage, source) => source,
+  time: (_stage, work) => work(),
   report: () => undefined,
 };
 
@@ -41,6 +47,7 @@ interface Wait {
   total: number;
   pending: number;
   since: number;
+  isTimed: boolean;
   bytes: number;
   rows: number;
   faults: number;
@@ -85,7 +92,10 @@ export function createStageClock(
     const known = waits.get(stage);
     if (known !== undefined) return known;
     if (!stages.includes(stage)) throw new RangeError(`there is no stage ${stage}`);
-    const made = { total: 0, pending: 0, since: 0, bytes: 0, rows: 0, faults: 0 };
+    const made = {
+      ...{ total: 0, pending: 0, since: 0, isTimed: false },
+      ...{ bytes: 0, rows: 0, faults: 0 },
+    };
     waits.set(stage, made);
     return made;
   };
@@ -95,19 +105,23 @@ export function createStageClock(
     return pending > 0 ? total + now() - since : total;
   };
 
+  const timed = async <T>(wait: Wait, work: () => Promise<T>): Promise<T> => {
+    wait.isTimed = true;
+    if (wait.pending++ === 0) wait.since = now();
+    try {
+      return await work();
+    } finally {
+      if (--wait.pending === 0) wait.total += now() - wait.since;
+    }
+  };
+
   return {
     async *meter(stage, source) {
       const wait = waitFor(stage);
       const iterator = source[Symbol.asyncIterator]();
       try {
         for (;;) {
-          if (wait.pending++ === 0) wait.since = now();
-          let next: Awaited<ReturnType<typeof iterator.next>>;
-          try {
-            next = await iterator.next();
-          } finally {
-            if (--wait.pending === 0) wait.total += now() - wait.since;
-          }
+          const next = await timed(wait, () => iterator.next());
           if (next.done) return;
           count(wait, next.value);
           yield next.value;
@@ -116,6 +130,14 @@ export function createStageClock(
         await iterator.return?.();
       }
     },
+    async *count(stage, source) {
+      const wait = waitFor(stage);
+      for await (const item of source) {
+        count(wait, item);
+        yield item;
+      }
+    },
+    time: async (stage, work) => await timed(waitFor(stage), work),
     report() {
       const elapsedMs = now() - began;
       const used = process.threadCpuUsage(cpu);
@@ -125,7 +147,7 @@ export function createStageClock(
         elapsedMs,
         threadCpuMs: (used.user + used.system) / 1000,
         stages: passed.map((stage, at) => {
-          const before = passed[at - 1];
+          const before = passed.slice(0, at).findLast((each) => waits.get(each)?.isTimed);
           const asked = stage === last ? elapsedMs : waited(stage);
           const input = before === undefined ? asked : Math.min(asked, waited(before));
           const isLast = stage === last;

@@ -29,10 +29,50 @@ test("tells what a stage works from what it waits for, on either side", async ()
   for await (const _ of clock.meter("parse", time.worked(fetched, 5))) time.spend(100);
   const report = clock.report();
   expect(report?.elapsedMs).toBe(345);
-  expect(report?.stages).toMatchObject([
-    { stage: "fetch", busyMs: 0, waitingForInputMs: 30, waitingForOutputMs: 315 },
-    { stage: "parse", busyMs: 15, waitingForInputMs: 30, waitingForOutputMs: 300 },
-    { stage: "load", busyMs: 0, waitingForInputMs: 45, waitingForOutputMs: 300 },
+  const nothing = { bytes: 0, rows: 0, faults: 0 };
+  expect(report?.stages).toEqual([
+    { stage: "fetch", ...nothing, busyMs: 0, waitingForInputMs: 30, waitingForOutputMs: 315 },
+    { stage: "parse", ...nothing, busyMs: 15, waitingForInputMs: 30, waitingForOutputMs: 300 },
+    { stage: "load", ...nothing, busyMs: 0, waitingForInputMs: 45, waitingForOutputMs: 300 },
+  ]);
+});
+
+test("counts what a stage hands on unread, and gives its time to whoever reads it", async () => {
+  const time = makeTime();
+  const clock = createStageClock(["fetch", "parse", "load"], time.now);
+  async function* slices(): AsyncGenerator<{ rows: number; byteLength: number }> {
+    yield { rows: 5, byteLength: 50 };
+    yield { rows: 2, byteLength: 20 };
+  }
+  for await (const _ of clock.count("parse", slices())) {
+    await Array.fromAsync(clock.meter("fetch", time.source(1, 10)));
+    time.spend(100);
+  }
+  expect(clock.report()?.stages).toMatchObject([
+    { stage: "fetch", waitingForInputMs: 20, waitingForOutputMs: 200 },
+    {
+      ...{ stage: "parse", bytes: 70, rows: 7 },
+      ...{ busyMs: 0, waitingForInputMs: 0, waitingForOutputMs: 220 },
+    },
+    { stage: "load", waitingForInputMs: 20, waitingForOutputMs: 200 },
+  ]);
+});
+
+test("counts what a stage needs before its first item as time in which it is waited for", async () => {
+  const time = makeTime();
+  const clock = createStageClock(["fetch", "batch", "load"], time.now);
+  const items = await clock.time("batch", async () => {
+    const all = await Array.fromAsync(clock.meter("fetch", time.source(3, 10)));
+    time.spend(5);
+    return all;
+  });
+  expect(items).toEqual([0, 1, 2]);
+  await expect(clock.time("batch", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  for await (const _ of clock.meter("batch", time.source(1, 2))) time.spend(100);
+  expect(clock.report()?.stages).toMatchObject([
+    { stage: "fetch", waitingForInputMs: 30, waitingForOutputMs: 107 },
+    { stage: "batch", busyMs: 7, waitingForInputMs: 30, waitingForOutputMs: 100 },
+    { stage: "load", waitingForInputMs: 37, waitingForOutputMs: 100 },
   ]);
 });
 
@@ -83,6 +123,7 @@ test("refuses a stage that it was not made for", async () => {
 test("hands streams on as they are when nothing is measured", () => {
   const source = makeTime().source(1, 1);
   expect(STOPPED_CLOCK.meter("fetch", source)).toBe(source);
+  expect(STOPPED_CLOCK.count("fetch", source)).toBe(source);
   expect(STOPPED_CLOCK.report()).toBeUndefined();
 });
 

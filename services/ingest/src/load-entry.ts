@@ -150,7 +150,10 @@ export function createEntryLoad(
       const into = await targetOf(work, warehouse, tag, columns);
       const { plan } = into;
       const before = rowBase;
-      await loadSlices(target(name, into))(counted(numberedFrom(ordinal, units({ signal }))));
+      // Row groups that are sent as they are: their bytes are read by the inserts.
+      const parsed = route.kind === "arrow" ? clock.meter : clock.count;
+      const slices = parsed("parse", units({ signal }));
+      await loadSlices(target(name, into))(counted(numberedFrom(ordinal, slices)));
       const way = route.kind === "slices" ? "row groups as they are" : "decoded to Arrow";
       routes.add(`parquet, ${way}, ${where}: ${route.why}`);
       addWarnings(name, plan.warnings);
