@@ -113,6 +113,43 @@ test("bundled services load a CSV.gz, a snappy file of Parquet and rejects, and 
   }
 });
 
+test("small objects that are loaded together are told as those loaded alone", async () => {
+  const before = await metricsOf("ingest");
+  for (let file = 0; file < 6; file++) {
+    const bad = file === 2 ? "x,wrong\n" : "";
+    await story.customer.put(`small/${file}.csv`, `id,name\n${file},a\n${10 + file},b\n${bad}`);
+  }
+  // It fails by itself, and leaves the others.
+  await story.customer.put("small/6.csv", "other,columns\n1,2\n");
+  const feedId = await story.feed("shipped", "small", SPEC);
+  const courier = await story.courier({ feedId, pattern: "'small/'*'.csv'" });
+  const workflow = await story.run(courier);
+  expect(workflow).toMatchObject({
+    state: Workflow_State.FAILED,
+    totals: { rows: 13n, rejectedRows: 1n },
+  });
+  const grown = async (series: string): Promise<number> =>
+    (seriesOf(await metricsOf("ingest"), series) ?? 0) - (seriesOf(before, series) ?? 0);
+  const done = 'sluice_task_duration_seconds_count{work="loadUnit",outcome="done"}';
+  await expect.poll(() => grown(done), { timeout: 20_000 }).toBe(1);
+  expect(await grown('sluice_stage_rows_total{stage="load"}')).toBe(13);
+  expect(await grown('sluice_rows_rejected_total{stage="load"}')).toBe(1);
+  // Twice: without the one that failed they are read again.
+  expect(await grown('sluice_stage_rows_total{stage="parse"}')).toBe(26);
+  expect(await grown('sluice_stage_rows_total{stage="batch"}')).toBe(13);
+  for (const stage of ["fetch", "decompress", "load"]) {
+    expect(await grown(`sluice_stage_bytes_total{stage="${stage}"}`)).toBeGreaterThan(50);
+  }
+  expect(
+    await grown('sluice_stage_seconds_total{stage="batch",kind="waiting_for_input"}'),
+  ).toBeGreaterThan(0);
+  expect(await grown('sluice_insert_duration_seconds_count{outcome="ok"}')).toBeGreaterThan(0);
+  expect(await metricsOf("ingest")).toMatch(
+    /\nsluice_errors_total\{stage="cast",code="schema_mismatch"\} 1\n/,
+  );
+  expect(await metricsOf("ingest")).toContain('sluice_tasks_running{work="loadUnit"} 0\n');
+});
+
 test("every metric that the runbook and its alerts name is there", async () => {
   const book = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
   const named = new Set(book.match(/\bsluice_[a-z_]+/g));

@@ -66,7 +66,13 @@ export interface LoadThreadPool {
     },
   ): Promise<LoadOutcome>;
   /** Loads the objects of a unit together, in the same way. */
-  runUnit(lease: Uint8Array, signal: AbortSignal): Promise<UnitOutcome>;
+  runUnit(
+    lease: Uint8Array,
+    options: {
+      readonly signal: AbortSignal;
+      readonly onReport?: (report: LoadReport) => void;
+    },
+  ): Promise<UnitOutcome>;
   /** Answers a call that looks into an object, as messages in bytes; rejects in the same ways. */
   look(look: LookKind, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -210,8 +216,8 @@ export function createLoadThreadPool(
       await perform({ kind: "load", lease }, options, (message) =>
         message.kind === "done" ? message.outcome : undefined,
       ),
-    runUnit: async (lease, signal) =>
-      await perform({ kind: "unit", lease }, { signal }, (message) =>
+    runUnit: async (lease, options) =>
+      await perform({ kind: "unit", lease }, options, (message) =>
         message.kind === "unit" ? message.outcome : undefined,
       ),
     look: async (look, request, signal) =>

@@ -49,7 +49,15 @@ port.on("message", (message: ToLoadThread) => {
 
 async function unit(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThread> {
   const works = toUnitWork(fromBinary(LeaseSchema, lease));
-  const outcome = await loadUnit(works, { config, warehouse, memory: memoryUntil(signal), signal });
+  const clock = createStageClock(METERED_STAGES);
+  using watched = reportLoad(warehouse, clock, (report) => tell({ kind: "report", report }));
+  const outcome = await loadUnit(works, {
+    config,
+    warehouse: watched.warehouse,
+    memory: memoryUntil(signal),
+    signal,
+    clock,
+  });
   return { kind: "unit", outcome };
 }
 

@@ -9,6 +9,7 @@ import {
 import { type CompleteTaskRequestSchema, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { LeaseLost } from "./lease-keeper.ts";
 import type { UnitFile } from "./load-unit.ts";
+import type { DurableState, TaskWatch } from "./telemetry/worker-watch.ts";
 import { tellUntilHeard } from "./tell-until-heard.ts";
 import { toStageFailure } from "./to-proto.ts";
 import type { WorkerContext } from "./worker.ts";
@@ -27,15 +28,23 @@ export async function runUnit(
   work: LoadUnitWork,
   context: WorkerContext,
   signal: AbortSignal,
+  watch: TaskWatch,
   onFirst: (taskId: string) => void,
 ): Promise<UnitResult> {
   let { tasks } = work;
   for (;;) {
-    const outcome = await context.threads.runUnit(toBytes(lease, work, tasks), signal);
+    watch.begins();
+    const outcome = await context.threads.runUnit(toBytes(lease, work, tasks), {
+      signal,
+      onReport: (report) => watch.report(report),
+    });
     if (outcome.kind === "loaded") {
+      const { files, time } = outcome;
+      if (time !== undefined && context.config.metersStages)
+        context.log.info({ task: tasks[0]?.taskId, time }, "time of the stages");
       return {
         case: "loadUnit",
-        value: { tasks: tasks.map(({ taskId }, at) => toResult(taskId, outcome.files[at])) },
+        value: { tasks: tasks.map(({ taskId }, at) => toResult(taskId, files[at])) },
       };
     }
     const failed = new Set(outcome.failures.map(({ at }) => at));
@@ -46,6 +55,7 @@ export async function runUnit(
       const { taskId, attempt } = tasks[at] ?? {};
       if (taskId === undefined || attempt === undefined) throw new Error(`there is no task ${at}`);
       const { stage, code } = failure;
+      watch.failedAlone(failure);
       context.log.warn({ task: taskId, attempt, stage, code, technical }, "attempt failed");
       await tellUntilHeard(signal, () =>
         context.client.call(
@@ -60,6 +70,21 @@ export async function runUnit(
     if (others.length === 0) throw new LeaseLost("nothing of the unit is left");
     tasks = others;
   }
+}
+
+/** What became durable with a unit, for whoever counts it. */
+export function unitState(work: LoadUnitWork, { value }: UnitResult): DurableState {
+  const checkpoint = { batches: 1, rows: 0, rejected: 0 };
+  const loaded = new Set<string>();
+  for (const { taskId, result } of value.tasks ?? []) {
+    loaded.add(taskId ?? "");
+    checkpoint.rows += Number(result?.checkpoint?.rows ?? 0);
+    checkpoint.rejected += Number(result?.checkpoint?.rejectedRows ?? 0);
+  }
+  const bytesRead = work.tasks
+    .filter(({ taskId }) => loaded.has(taskId))
+    .reduce((sum, { object }) => sum + Number(object?.size ?? 0), 0);
+  return { bytesRead, checkpoint };
 }
 
 /** The lease of what is left, as a load thread takes it. */

@@ -17,7 +17,7 @@ import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
 import { publishFeed } from "./publish-feed.ts";
 import { replay } from "./replay.ts";
-import { runUnit } from "./run-unit.ts";
+import { runUnit, unitState } from "./run-unit.ts";
 import type { TaskWatch, WorkerWatch } from "./telemetry/worker-watch.ts";
 import { pause, RECONNECT_MS, tellUntilHeard } from "./tell-until-heard.ts";
 import { STAGE_MESSAGES, toStageFailure } from "./to-proto.ts";
@@ -105,7 +105,7 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
   try {
     const result =
       lease.work.case === "loadUnit"
-        ? await runUnit(lease, lease.work.value, context, keeper.signal, (first) => {
+        ? await runUnit(lease, lease.work.value, context, keeper.signal, watch, (first) => {
             taskId = first;
           })
         : await perform(lease, context, keeper.signal, watch, (next) => {
@@ -119,6 +119,9 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
         { timeoutMs: 30_000, signal: keeper.signal },
       ),
     );
+    // Nothing of a unit is durable before its end, and a repetition sends all of it again: it is counted once, here.
+    if (lease.work.case === "loadUnit" && result.case === "loadUnit")
+      watch.state(unitState(lease.work.value, result));
     watch.done();
     taskLog.info("task done");
   } catch (error) {

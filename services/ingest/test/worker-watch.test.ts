@@ -1,3 +1,5 @@
+import { create } from "@bufbuild/protobuf";
+import { LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { createRegistry, NO_TRACING, type Registry } from "@sluice/telemetry";
 import { beforeEach, expect, test } from "vitest";
 import { createWorkerMetrics } from "../src/telemetry/worker-metrics.ts";
@@ -60,6 +62,27 @@ test("reports tell what there was in all, and counters grow by what is new", asy
   expect(await seriesOf('sluice_stage_bytes_total{stage="parse"}')).toBe(700);
   expect(await seriesOf('sluice_stage_rows_total{stage="parse"}')).toBe(30);
   expect(await seriesOf('sluice_rows_rejected_total{stage="parse"}')).toBe(3);
+});
+
+test("a unit that is loaded again without what failed counts all that passed", async () => {
+  const task = watch.task(
+    create(LeaseSchema, { taskId: "a", attempt: 1, work: { case: "loadUnit", value: {} } }),
+  );
+  task.begins();
+  task.report(passed(1000, 500, 20));
+  task.failedAlone({ stage: "parse", code: "malformed" });
+  task.begins();
+  task.report(passed(1500, 400, 15));
+  task.state(state(15, 2));
+  task.done();
+  expect(await seriesOf('sluice_stage_bytes_total{stage="parse"}')).toBe(900);
+  expect(await seriesOf('sluice_stage_rows_total{stage="parse"}')).toBe(35);
+  expect(await seriesOf('sluice_stage_rows_total{stage="load"}')).toBe(15);
+  expect(await seriesOf('sluice_rows_rejected_total{stage="load"}')).toBe(2);
+  expect(await seriesOf('sluice_errors_total{stage="parse",code="malformed"}')).toBe(1);
+  expect(await seriesOf('sluice_task_duration_seconds_count{work="loadUnit",outcome="done"}')).toBe(
+    1,
+  );
 });
 
 test("an end is counted as what it was, and nothing runs any more", async () => {

@@ -12,12 +12,19 @@ export interface WorkerWatch {
   task(lease: Lease): TaskWatch;
 }
 
+/** What became durable. */
+export type DurableState = Pick<LoadState, "bytesRead" | "checkpoint">;
+
 /** Hears of one attempt. */
 export interface TaskWatch {
   /** How far it is: counts what became durable since the last time. */
-  state(state: LoadState): void;
+  state(state: DurableState): void;
+  /** A thread begins to load: what it reports counts from nothing. Needed where one attempt loads more than once. */
+  begins(): void;
   /** Where its time went: counts what passed since the last time. */
   report(report: LoadReport): void;
+  /** Something that was loaded together with others failed by itself; the others go on. */
+  failedAlone(failure: { readonly stage: string; readonly code: string }): void;
   done(): void;
   failed(failure: { readonly stage: string; readonly code: string }): void;
   /** Nobody waits for it any more; `isLost` when that was not asked for. */
@@ -28,7 +35,9 @@ export const NO_WATCH: WorkerWatch = {
   registered: () => undefined,
   task: () => ({
     state: () => undefined,
+    begins: () => undefined,
     report: () => undefined,
+    failedAlone: () => undefined,
     done: () => undefined,
     failed: () => undefined,
     dropped: () => undefined,
@@ -57,7 +66,7 @@ export function createWorkerWatch(
         },
       });
       metrics.tasksRunning.inc({ work });
-      const isLoad = lease.work.case === "loadObject";
+      const isLoad = lease.work.case === "loadObject" || lease.work.case === "loadUnit";
       const checkpoint = lease.work.case === "loadObject" ? lease.work.value.checkpoint : undefined;
       const counted = createCounting(metrics, {
         rows: Number(checkpoint?.rows ?? 0),
@@ -80,10 +89,12 @@ export function createWorkerWatch(
           bytesRead = state.bytesRead;
           counted.state(state);
         },
+        begins: counted.begins,
         report(report) {
           counted.report(report);
           if (tracing.isOn) traceInserts(tracing, span, report);
         },
+        failedAlone: ({ stage, code }) => metrics.errors.inc({ stage, code }),
         done: () => end("done"),
         failed({ stage, code }) {
           metrics.errors.inc({ stage, code });
@@ -105,7 +116,8 @@ function createCounting(
 ): {
   /** Durable in this attempt. */
   readonly rows: number;
-  state(state: LoadState): void;
+  state(state: DurableState): void;
+  begins(): void;
   report(report: LoadReport): void;
 } {
   let durable = resumedAt;
@@ -118,6 +130,9 @@ function createCounting(
       metrics.stageRows.inc({ stage: "load" }, Math.max(0, rows - durable.rows));
       metrics.rejectedRows.inc({ stage: "load" }, Math.max(0, rejected - durable.rejected));
       durable = { rows, rejected };
+    },
+    begins() {
+      last = new Map();
     },
     report({ time, inserts }) {
       for (const { elapsedMs, bytes, outcome } of inserts) {
