@@ -11,6 +11,8 @@ export interface TcpProxy extends AsyncDisposable {
   bytesPerSecond: number | undefined;
   /** Whether nothing passes from client to server. */
   held: boolean;
+  /** A connection over which a client sends this is not answered any more, for as long as it lasts. */
+  unansweredAfter: string | undefined;
   /** Whether connections are cut, old ones and new ones. */
   refusing: boolean;
   /** Bytes that came from clients and were passed on. */
@@ -23,14 +25,16 @@ export async function createTcpProxy(): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let target = 0;
   let held = false;
+  let unansweredAfter: string | undefined;
   let refusing = false;
   let bytesPerSecond: number | undefined;
   let passed = 0;
   /** When the next byte may pass, by the throttle. */
   let due = 0;
 
-  const forward = async (from: Socket, to: Socket): Promise<void> => {
+  const forward = async (from: Socket, to: Socket, unanswer: () => void): Promise<void> => {
     for await (const chunk of from) {
+      if (unansweredAfter !== undefined && chunk.includes(unansweredAfter)) unanswer();
       while (held && !to.destroyed) await setTimeout(TICK_MS);
       if (bytesPerSecond !== undefined) {
         const now = performance.now();
@@ -58,7 +62,10 @@ export async function createTcpProxy(): Promise<TcpProxy> {
       });
     }
     upstream.pipe(client);
-    forward(client, upstream).catch(() => upstream.destroy());
+    forward(client, upstream, () => {
+      upstream.unpipe(client);
+      upstream.resume();
+    }).catch(() => upstream.destroy());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -80,6 +87,12 @@ export async function createTcpProxy(): Promise<TcpProxy> {
     },
     set held(next) {
       held = next;
+    },
+    get unansweredAfter() {
+      return unansweredAfter;
+    },
+    set unansweredAfter(next) {
+      unansweredAfter = next;
     },
     get refusing() {
       return refusing;
