@@ -1,5 +1,5 @@
 import { StageError } from "@sluice/errors";
-import type { Batch, Block, ParsedEntry } from "@sluice/schema";
+import type { Batch, ParsedEntry } from "@sluice/schema";
 import {
   free,
   type Leasing,
