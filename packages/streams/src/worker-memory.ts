@@ -55,6 +55,12 @@ export function createWorkerMemory(limit: number, tasks: number): WorkerMemory {
     const leases = new Set<() => void>();
     let extra: (() => void)[] = [];
     let extraBytes = 0;
+    /** What was granted just before the task left comes only now: nobody else would ever give it back. */
+    const unlessEnded = (giveBack: () => void, ended: AbortSignal): (() => void) => {
+      if (!ended.aborted) return giveBack;
+      giveBack();
+      throw ended.reason;
+    };
     const shrink = (): void => {
       for (const giveBack of extra.reverse()) giveBack();
       extra = [];
@@ -63,7 +69,8 @@ export function createWorkerMemory(limit: number, tasks: number): WorkerMemory {
     return {
       ...share,
       async lease(bytes, signal) {
-        const giveBack = await pool.lease(bytes, until(signal));
+        const ended = until(signal);
+        const giveBack = unlessEnded(await pool.lease(bytes, ended), ended);
         const release = (): void => {
           leases.delete(release);
           giveBack();
@@ -75,9 +82,11 @@ export function createWorkerMemory(limit: number, tasks: number): WorkerMemory {
         const wanted = Math.min(bytes, maxBytes) - floorBytes;
         if (wanted <= 0) shrink();
         if (wanted <= extraBytes) return;
-        if (extraBytes === 0) extra.push(await turns.lease(1, until(signal)));
+        const ended = until(signal);
+        if (extraBytes === 0) extra.push(unlessEnded(await turns.lease(1, ended), ended));
         try {
-          extra.push(await pool.leaseAhead(wanted - extraBytes, until(signal)));
+          const more = await pool.leaseAhead(wanted - extraBytes, ended);
+          extra.push(unlessEnded(more, ended));
           extraBytes = wanted;
         } finally {
           if (extraBytes === 0) shrink();

@@ -127,3 +127,17 @@ test("giving back never fails, also when the task was stopped", async () => {
   await expect(part.hold(150 * MIB)).rejects.toThrow();
   await part.hold(0);
 });
+
+test("what is granted to a task that is just leaving is given back, its turn included", async () => {
+  const memory = createWorkerMemory(LIMIT, 2);
+  const [gone, stays] = [memory.seat(), memory.seat()];
+  const granted = [gone.lease(10 * MIB), gone.work(50 * MIB)];
+  const outcomes = Promise.allSettled(granted);
+  gone.leave();
+  for (const { status } of await outcomes) expect(status).toBe("rejected");
+  expect(memory.used).toBe(48 * MIB);
+  // Whoever has the turn works beyond its floor: it would wait for ever.
+  await stays.work(100 * MIB);
+  await stays.work(0);
+  expect(memory.used).toBe(48 * MIB);
+});

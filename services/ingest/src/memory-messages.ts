@@ -45,6 +45,8 @@ export function serveMemory(
     asked.set(id, lease);
     seat.lease(message.bytes, stop.signal).then(
       (release) => {
+        // It was given back while it was granted.
+        if (stop.signal.aborted) return release();
         lease.release = release;
         grant({ kind: "granted", id });
       },
