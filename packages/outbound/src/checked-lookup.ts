@@ -29,7 +29,8 @@ export async function checkedAddresses(
     isIP(host) === 0 ? await resolve(host) : [{ address: host, family: isIP(host) }];
   if (addresses.length === 0) throw new Error(`${host} has no address`);
   for (const { address } of addresses) {
-    if (allowed.has(address)) continue;
+    // An address that the operator allows is allowed by itself: no name may stand for it that is not allowed too.
+    if (address === host && allowed.has(address)) continue;
     const fault = addressFault(address, allowed.has(host));
     if (fault !== undefined) {
       throw new OutboundRefused(fault.startsWith(host) ? fault : `${host}: ${fault}`);

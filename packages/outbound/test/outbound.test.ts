@@ -40,9 +40,11 @@ describe("an address", () => {
       const looked = checkedAddresses("store.example", allowed, standsFor(address));
       await expect(looked).rejects.toThrow(OutboundRefused);
     }
-    // By itself it can be allowed, as an operator writes a setting.
+    // It can be allowed as such, and then no name opens it either.
     const own = new Set([address]);
-    expect(await checkedAddresses("store.example", own, standsFor(address))).toHaveLength(1);
+    expect(await checkedAddresses(address, own, standsFor(address))).toHaveLength(1);
+    const named = checkedAddresses("store.example", own, standsFor(address));
+    await expect(named).rejects.toThrow(OutboundRefused);
   });
 
   test.each(INSIDE)("%s is opened by a name that the operator allows", async (address) => {
