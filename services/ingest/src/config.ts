@@ -1,4 +1,5 @@
 import { availableParallelism, hostname, tmpdir } from "node:os";
+import { hostOf } from "@sluice/outbound";
 import { readLimits, type StageLimits } from "./limits.ts";
 import { readSecret } from "./secret-file.ts";
 import { readWorkerKey } from "./worker-key.ts";
@@ -92,7 +93,7 @@ function readHosts(written: string): readonly string[] {
       if (url === null || !/^https?:$/.test(url.protocol)) {
         throw new Error("SLUICE_ALLOWED_ENDPOINTS takes addresses like http://127.0.0.1:9000");
       }
-      return url.hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+      return hostOf(url);
     });
 }
 
