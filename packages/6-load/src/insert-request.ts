@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { freePassed } from "@sluice/streams";
 import { ClickHouseAnswerError, exceptionCodeOf } from "./translate-clickhouse-error.ts";
 
 /** One INSERT with its data, as one request of a length that is known before it starts. */
@@ -124,7 +125,8 @@ export function createInsertPath(options: InsertPathOptions): InsertPath {
           }
           request.uncork();
           for await (const chunk of insert.body(signal)) {
-            if (!request.write(chunk)) await Promise.race([once(request, "drain"), answered]);
+            const isRoom = request.write(chunk, () => freePassed(chunk));
+            if (!isRoom) await Promise.race([once(request, "drain"), answered]);
             if (request.destroyed || request.writableFinished) return;
           }
           request.end();
