@@ -1,5 +1,6 @@
-import type { Batch } from "@sluice/schema";
+import type { Batch, Field } from "@sluice/schema";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { castText } from "../src/cast/cast-text.ts";
 import {
   createStaging,
   type LoadTotals,
@@ -104,3 +105,86 @@ test("sending the same batches again in another order of statements adds nothing
   await load(rare, mixed);
   expect(await staged()).toEqual(all(7));
 });
+
+/** How many of the texts `t` of a query have a value in the usual form, and in how many it is another than the whole cast's. */
+async function held(of: Field, texts: string): Promise<{ usual: number; other: number }> {
+  const { value, usual = "NULL", shared } = castText("t", "v", of);
+  const columns = shared.map(({ name, sql }) => `${sql} AS ${name}, `).join("");
+  const [found] = await server.rows<{ usual: number; other: number }>(
+    `SELECT toUInt32(countIf(isNotNull(u))) AS usual, toUInt32(countIf(isNotNull(u) AND (isNull(v) OR u != v))) AS other
+     FROM (SELECT ${columns}${usual} AS u, ${value} AS v FROM (SELECT toNullable(text) AS t FROM (${texts})))
+     SETTINGS short_circuit_function_evaluation = 'disable', date_time_input_format = 'basic', session_timezone = 'UTC', output_format_decimal_trailing_zeros = 0`,
+  );
+  if (found === undefined) throw new Error("no answer");
+  return found;
+}
+
+const twoDigits = (number: string): string => `leftPad(toString(${number}), 2, '0')`;
+/** Every day from year to year, and 19 months of 39 days besides. */
+const days = (first: number, last: number, more: string): string =>
+  `SELECT concat(toString(${first} + intDiv(number, 800)), '-', ${twoDigits("intDiv(number, 40) % 20")}, '-', ${twoDigits("number % 40")}, '${more}') AS text FROM numbers(${(last - first + 1) * 800})`;
+/** Days of 400 years that begin with a leap year. */
+const DAYS_OF_400_YEARS = 146_097;
+
+test.each([
+  ["date", ""],
+  ["datetime", " 23:59:59"],
+  ["datetime", "T00:00:00.000001"],
+] as const)(
+  "the usual form of a %s takes all days of 400 years, and no others: %j",
+  async (kind, more) => {
+    expect(await held(field("t", kind), days(1900, 2299, more))).toEqual({
+      usual: DAYS_OF_400_YEARS,
+      other: 0,
+    });
+    for (const [first, last] of [
+      [1700, 1899],
+      [2300, 2500],
+    ] as const) {
+      expect(await held(field("t", kind), days(first, last, more))).toEqual({ usual: 0, other: 0 });
+    }
+  },
+);
+
+test("the usual form of a datetime takes all times of a day, and no others", async () => {
+  const times = `SELECT concat('2024-02-29 ', ${twoDigits("intDiv(number, 10000)")}, ':', ${twoDigits("intDiv(number, 100) % 100")}, ':', ${twoDigits("number % 100")}) AS text FROM numbers(1000000)`;
+  expect(await held(field("t", "datetime"), times)).toEqual({ usual: 86_400, other: 0 });
+  const fractions = [
+    "",
+    ".",
+    ".5",
+    ".123456",
+    ".1234567",
+    ".1234560",
+    ",5",
+    "Z",
+    "+01:00",
+    " ",
+    "\\n",
+  ];
+  const texts = fractions.map((end) => `'2024-02-29 10:11:12${end}'`).join(", ");
+  expect(await held(field("t", "datetime"), `SELECT arrayJoin([${texts}]) AS text`)).toEqual({
+    usual: 3,
+    other: 0,
+  });
+});
+
+test.each([
+  [12, 2],
+  [9, 0],
+  [18, 17],
+  [38, 10],
+  [4, 4],
+])(
+  "the usual form of a decimal(%i, %i) gives what the whole cast gives, or null",
+  async (precision, scale) => {
+    const of: Field = { ...field("t", "string"), type: { kind: "decimal", precision, scale } };
+    const digits = (seed: number, most: number): string =>
+      `substring(toString(cityHash64(number, ${seed})), 1, rand(${seed}) % ${most + 1})`;
+    const texts = `SELECT concat(['', '-', '+', ' '][1 + rand(1) % 4], leftPad('', rand(2) % 3, '0'), ${digits(3, precision + 1)}, ['', '.', '.', 'e'][1 + rand(4) % 4], ${digits(5, scale + 2)}, ['', '0', '00', 'x'][1 + rand(6) % 4]) AS text FROM numbers(200000)`;
+    const found = await held(of, texts);
+    expect(found.other).toBe(0);
+    if (precision > scale) expect(found.usual).toBeGreaterThan(1_000);
+    else expect(found.usual).toBe(0);
+  },
+);

@@ -94,10 +94,12 @@ export function castNative(raw: string, type: string, name: string, field: Field
     case "decimal": {
       // The shortest text that reads back as the same value goes through the text rules.
       const shortest = kind === "float" ? unscaled(asText.sql) : asText.sql;
-      const cast = castDecimal(text, field, field.type);
+      const { usual, ...cast } = castDecimal(text, field, field.type);
       const shared = [{ name: text, sql: shortest }];
       const exact = kind === "decimal" ? widened(raw, type, field.type) : undefined;
-      return { ...cast, shared, present, ...(exact !== undefined && { value: exact }) };
+      // A detour by text is the longer form where there is one without.
+      if (exact !== undefined) return { ...cast, shared, present, value: exact };
+      return { ...cast, shared, present, ...(usual !== undefined && { usual }) };
     }
     case "float":
       if (kind === "float") return castFloats(raw, field);

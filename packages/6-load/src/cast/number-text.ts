@@ -73,6 +73,12 @@ export function exactDecimalForm(precision: number, scale: number): string {
   return `^[+-]?(?:${whole}(?:[.]${fraction})?|0*[.]${bare})$`;
 }
 
+/** What most values of a decimal(precision, scale) look like, where it has digits before the point. */
+export function plainDecimalForm(precision: number, scale: number): string {
+  const fraction = scale === 0 ? "" : `(?:[.][0-9]{1,${scale}})?`;
+  return `^-?[0-9]{1,${precision - scale}}${fraction}$`;
+}
+
 /**
  * The text of a float without its power of ten, `1e-7` as `0.0000001`: ClickHouse writes very large and
  * very small ones with it. Of a finite float alone.
