@@ -5,6 +5,7 @@ import { main } from "assemblyscript/asc";
 const MODULES = [
   ["tokenise.ts", "../src/csv/wasm-module.ts"],
   ["json-lines.ts", "../src/json/wasm-module.ts"],
+  ["xml-records.ts", "../src/xml/wasm-module.ts"],
 ] as const;
 const OPTIONS = [
   "--runtime",

@@ -172,6 +172,47 @@ export function addFault(block: BlockBuilder, fields: number, fault: RowFault): 
   block.faults.push(fault);
 }
 
+/**
+ * Puts whole cells of records to come behind a column's: `offsets` has where each ends in the column. Nothing of the block's records changes:
+ * those that the cells belong to are counted when all columns have them, and there is room for one more.
+ */
+export function appendCells(
+  block: BlockBuilder,
+  column: number,
+  cells: Uint8Array,
+  offsets: Int32Array,
+): void {
+  const { length } = cells;
+  const at = block.ends[column] as number;
+  let data = block.data[column] as Uint8Array;
+  if (at + length > data.length) data = growData(block, column, length);
+  data.set(cells, at);
+  block.ends[column] = at + length;
+  block.offsets[column]?.set(offsets, block.rows + 1);
+}
+
+/** The same for nulls among them: `bits` has a 0 for each. */
+export function appendNulls(
+  block: BlockBuilder,
+  column: number,
+  bits: Uint8Array,
+  count: number,
+): void {
+  let own = block.validity[column];
+  if (own === undefined) {
+    own = new Uint8Array(Math.ceil(block.byteOffsets.length / 8)).fill(0xff);
+    block.validity[column] = own;
+  }
+  let nulls = 0;
+  for (let i = 0; i < count; i++) {
+    if (((bits[i >> 3] as number) & (1 << (i & 7))) !== 0) continue;
+    const row = block.rows + i;
+    own[row >> 3] = (own[row >> 3] as number) & ~(1 << (row & 7));
+    nulls++;
+  }
+  block.nullCounts[column] = (block.nullCounts[column] as number) + nulls;
+}
+
 /** Hands the records over as a block and begins the next one with room for as many. */
 export function takeBlock(block: BlockBuilder): Block {
   const { rows, width } = block;

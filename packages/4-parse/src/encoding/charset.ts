@@ -118,7 +118,7 @@ function utf8Length(lead: number): number {
 }
 
 /** How many bytes there are without those of a last character that may still become whole. */
-function wholeUtf8(bytes: Uint8Array): number {
+export function wholeUtf8(bytes: Uint8Array): number {
   const end = bytes.byteLength;
   for (let back = 1; back <= Math.min(3, end); back++) {
     const byte = bytes[end - back] ?? 0;

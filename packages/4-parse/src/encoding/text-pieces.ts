@@ -41,7 +41,7 @@ export async function* textPieces(
   if (isInvalid) throw invalid(charset, byteOffset + taken);
 }
 
-function invalid(charset: Charset, byteOffset: number): StageError {
+export function invalid(charset: Charset, byteOffset: number): StageError {
   return new StageError("parse", "bad_encoding", `the bytes here are not ${charset.name}`, {
     byteOffset,
     expected: charset.name,

@@ -1,4 +1,4 @@
-import { growData, growRows } from "../blocks/block-builder.ts";
+import { appendCells, appendNulls, growRows } from "../blocks/block-builder.ts";
 import type { Window } from "../window/window.ts";
 import type { FieldTrees } from "./field-tree.ts";
 import type { JsonLimits } from "./limits.ts";
@@ -166,31 +166,16 @@ export function createFastLines(
   function moveColumn(column: number, count: number): void {
     const place = (columns + column * COLUMN_BYTES) >> 2;
     const from = words[place] as number;
-    const length = (words[place + 2] as number) - from;
-    const at = block.ends[column] as number;
-    let data = block.data[column] as Uint8Array;
-    if (at + length > data.length) data = growData(block, column, length);
-    data.set(memory.subarray(from, from + length), at);
-    block.ends[column] = at + length;
     const offsets = ((words[place + 4] as number) >> 2) + 1;
-    block.offsets[column]?.set(words.subarray(offsets, offsets + count), block.rows + 1);
-    if (words[place + 9] !== 0) moveNulls(column, words[place + 5] as number, count);
-  }
-
-  function moveNulls(column: number, bits: number, count: number): void {
-    let own = block.validity[column];
-    if (own === undefined) {
-      own = new Uint8Array(Math.ceil(block.byteOffsets.length / 8)).fill(0xff);
-      block.validity[column] = own;
-    }
-    let nulls = 0;
-    for (let i = 0; i < count; i++) {
-      if (((memory[bits + (i >> 3)] as number) & (1 << (i & 7))) !== 0) continue;
-      const row = block.rows + i;
-      own[row >> 3] = (own[row >> 3] as number) & ~(1 << (row & 7));
-      nulls++;
-    }
-    block.nullCounts[column] = (block.nullCounts[column] as number) + nulls;
+    appendCells(
+      block,
+      column,
+      memory.subarray(from, words[place + 2]),
+      words.subarray(offsets, offsets + count),
+    );
+    if (words[place + 9] === 0) return;
+    const bits = words[place + 5] as number;
+    appendNulls(block, column, memory.subarray(bits, bits + Math.ceil(count / 8)), count);
   }
 
   function tellMissing(): void {

@@ -1,16 +1,22 @@
 import { StageError } from "@sluice/errors";
 import type { Block, ParsedEntry, WantedField, XmlSettings } from "@sluice/schema";
 import { type MemoryPart, peek } from "@sluice/streams";
-import { type BlockBuilder, createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
+import { createBlockBuilder, takeBlock } from "../blocks/block-builder.ts";
 import { closing } from "../blocks/closing.ts";
-import { heldByBlock, type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
+import { type MemoryOption, parserMemory } from "../blocks/held-memory.ts";
+import { UTF_8 } from "../encoding/charset.ts";
 import { textPieces } from "../encoding/text-pieces.ts";
 import { detectCharset, HEAD_BYTES } from "./detect-charset.ts";
+import { createFastRecords, type FastRecords, type Reading } from "./fast-records.ts";
+import { fillByBytes } from "./fill-by-bytes.ts";
+import { fillByText } from "./fill-by-text.ts";
 import { XML_LIMITS, type XmlLimits } from "./limits.ts";
 import { createNames } from "./names.ts";
+import { createOpenElements } from "./open-elements.ts";
 import { toRecordPath } from "./record-path.ts";
 import { createRecordReader, type RecordReader } from "./record-reader.ts";
-import { createRows, type Rows } from "./rows.ts";
+import { createRowSink } from "./row-sink.ts";
+import { createRows } from "./rows.ts";
 
 const TEXT = "Nullable(String)";
 
@@ -39,7 +45,7 @@ const TEXT = "Nullable(String)";
 export function parseXml(
   settings: XmlSettings,
   fields: readonly WantedField[],
-  { memory, ...options }: Partial<XmlLimits> & MemoryOption = {},
+  { memory, isFast = true, ...options }: Partial<XmlLimits> & MemoryOption & FastOption = {},
 ): (source: AsyncIterable<Uint8Array>) => Promise<ParsedEntry> {
   const limits = { ...XML_LIMITS, ...options };
   const columns = fields.map(({ incomingName, path }) => ({
@@ -51,10 +57,9 @@ export function parseXml(
     const names = createNames();
     const path = toRecordPath(settings.rowElement);
     const rows = createRows(fields, settings.explodePath, names, limits);
-    const createReader: Document["createReader"] = (charset) =>
-      createRecordReader(charset, path, names, limits);
-    const account = parserMemory(memory);
-    return { rowElement: settings.rowElement, rows, createReader, memory: account };
+    const elements = createOpenElements(names);
+    const reading = { rows, names, elements, path, limits };
+    return { rowElement: settings.rowElement, reading, memory: parserMemory(memory), isFast };
   };
   // Settings that lead nowhere are refused before there is a file.
   open();
@@ -62,97 +67,67 @@ export function parseXml(
     const document = open();
     const iterator = source[Symbol.asyncIterator]();
     let root: string | undefined;
-    const blocks = cut(iterator, document, columns.length, limits, (name) => {
+    const blocks = cut(iterator, document, columns.length, (name) => {
       root = name;
     });
     return {
       columns,
       blocks: closing(blocks, async () => await iterator.return?.()),
-      findings: () => document.rows.findings(settings.rowElement, root),
+      findings: () => document.reading.rows.findings(settings.rowElement, root),
     };
   };
+}
+
+/** For tests. */
+interface FastOption {
+  /** Whether records of documents in UTF-8 are read in WebAssembly as far as it is sure of them. Default: yes. */
+  readonly isFast?: boolean;
 }
 
 /** What one document's reading remembers. */
 interface Document {
   readonly rowElement: string;
-  readonly rows: Rows;
-  readonly createReader: (charset: ReturnType<typeof detectCharset>) => RecordReader;
+  readonly reading: Reading;
   readonly memory: MemoryPart;
+  readonly isFast: boolean;
 }
 
 async function* cut(
   iterator: AsyncIterator<Uint8Array>,
-  document: Document,
+  { rowElement, reading, memory, isFast }: Document,
   width: number,
-  limits: XmlLimits,
   onRoot: (name: string | undefined) => void,
 ): AsyncGenerator<Block> {
+  const { path, names, elements, limits } = reading;
   const block = createBlockBuilder(width);
-  const { add, addExploded } = document.rows;
-  const isFull = toIsFull(block, limits);
+  let fast: FastRecords | undefined;
   try {
     const { head, bytes } = await peek({ [Symbol.asyncIterator]: () => iterator }, HEAD_BYTES);
     const charset = detectCharset(head);
-    const reader = document.createReader(charset);
-    const pieces = textPieces(bytes, charset);
-    let hasRecord = false;
-    for (let isLast = false; !isLast; ) {
-      let failure: { readonly error: unknown } | undefined;
-      try {
-        const next = await pieces.next();
-        if (next.done) {
-          isLast = true;
-          reader.end();
-        } else reader.write(next.value);
-        await document.memory.hold(heldByBlock(block) + reader.heldBytes);
-      } catch (error) {
-        failure = { error };
-      }
-      // Records before the failure come first: what was given must not depend on how the bytes arrive.
-      for (const record of reader.takeRecords()) {
-        hasRecord = true;
-        if (addExploded !== undefined) {
-          for (const _ of addExploded(record, block)) if (isFull()) yield takeBlock(block);
-        } else {
-          add(record, block);
-          if (isFull()) yield takeBlock(block);
-        }
-      }
-      onRoot(reader.root);
-      if (failure !== undefined) throw inRow(failure.error, reader, block);
+    const reader = createRecordReader(charset, path, names, elements, limits);
+    const sink = createRowSink(reading.rows, reader, block, limits);
+    const account = { memory, onRoot };
+    if (isFast && charset === UTF_8) {
+      fast = createFastRecords(reading, block, sink.maxRows);
+      for await (const _ of fillByBytes(bytes, fast, path, sink, account)) yield takeBlock(block);
+    } else {
+      const pieces = textPieces(bytes, charset);
+      for await (const _ of fillByText(pieces, sink, account)) yield takeBlock(block);
     }
-    if (!hasRecord && reader.firstChild !== undefined) throw withoutRecord(document, reader);
+    if (!sink.hasRecord && reader.firstChild !== undefined) throw withoutRecord(rowElement, reader);
     if (block.rows > 0) yield takeBlock(block);
   } finally {
+    fast?.close();
     await iterator.return?.();
   }
 }
 
 /** A document that holds something else than the settings say must not pass for an empty one. */
-function withoutRecord({ rowElement }: Document, { root, firstChild }: RecordReader): StageError {
+function withoutRecord(rowElement: string, { root, firstChild }: RecordReader): StageError {
   const message = `no element of the document is a record: rowElement is ${rowElement}, the root ${root} holds ${firstChild}`;
   return new StageError("parse", "malformed", message, {
     byteOffset: 0,
     seen: `${root}.${firstChild}`,
     expected: rowElement,
   });
-}
-
-function toIsFull(block: BlockBuilder, limits: XmlLimits): () => boolean {
-  const maxRows = Math.min(
-    limits.maxBlockRows,
-    Math.max(1, Math.floor(limits.maxBlockCells / Math.max(1, block.width))),
-  );
-  return () => {
-    if (block.rows >= maxRows) return true;
-    let bytes = 0;
-    for (let column = 0; column < block.width; column++) bytes += block.ends[column] ?? 0;
-    return bytes >= limits.maxBlockBytes;
-  };
-}
-
-function inRow(error: unknown, reader: RecordReader, block: BlockBuilder): unknown {
-  if (!(error instanceof StageError) || error.stage !== "parse" || !reader.isInRecord) return error;
-  return error.at({ row: block.firstRow + block.rows });
 }

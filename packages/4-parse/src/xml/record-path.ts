@@ -8,6 +8,10 @@ export interface RecordPath {
   open(name: string, depth: number): boolean;
   /** The element at this depth, which is no record and in none, closes. */
   close(depth: number): void;
+  /** Whether records stand right inside of the element at this depth, the innermost that is open: those whose names fit. */
+  holdsRecords(depth: number): boolean;
+  /** Whether the name is a record's, where there are records. */
+  fits(name: string): boolean;
 }
 
 /**
@@ -26,8 +30,14 @@ export function toRecordPath(rowElement: string): RecordPath {
   }
   const [only] = steps;
   if (steps.length === 1 && only !== undefined) {
-    return { open: (name) => fits(name, only), close: () => {} };
+    return {
+      open: (name) => fits(name, only),
+      close: () => {},
+      holdsRecords: () => true,
+      fits: (name) => fits(name, only),
+    };
   }
+  const last = steps.at(-1) ?? "";
   let matched = 0;
   return {
     open(name, depth) {
@@ -41,6 +51,8 @@ export function toRecordPath(rowElement: string): RecordPath {
     close(depth) {
       matched = Math.min(matched, depth - 1);
     },
+    holdsRecords: (depth) => matched === depth && depth === steps.length - 1,
+    fits: (name) => fits(name, last),
   };
 }
 

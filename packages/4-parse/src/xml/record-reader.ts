@@ -8,7 +8,7 @@ import type { XmlLimits } from "./limits.ts";
 import { toForbidden, toMalformed } from "./malformed.ts";
 import type { Names } from "./names.ts";
 import type { Value } from "./node.ts";
-import { createOpenElements } from "./open-elements.ts";
+import type { OpenElements } from "./open-elements.ts";
 import { createPrologGuard } from "./prolog-guard.ts";
 import type { RecordPath } from "./record-path.ts";
 
@@ -26,9 +26,20 @@ export interface RecordReader {
   readonly root: string | undefined;
   /** The name of the first element inside of the root; undefined as long as there is none. */
   readonly firstChild: string | undefined;
+  /** How many elements are open. */
+  readonly depth: number;
+  /** The name of the record that has begun; undefined outside of records. */
+  readonly recordName: string | undefined;
+  /** Whether what was written ends behind a tag, a comment or an instruction inside of the root, and in no record. */
+  readonly isBetweenTags: boolean;
   /** Bytes of memory that the record under construction takes, and a text outside of records: its characters, its members. */
   readonly heldBytes: number;
   write(piece: TextPiece): void;
+  /**
+   * Says, between tags, that whole elements follow which somebody else has read, up to this place in the file, with so many line ends, and so many
+   * characters behind the last of them. The parser's document is without them, and as sound or unsound as before.
+   */
+  passOver(byteOffset: number, lines: number, column: number): void;
   /** Nothing follows. */
   end(): void;
   /** Those completed since the last call. */
@@ -45,6 +56,7 @@ export function createRecordReader(
   charset: Charset,
   path: RecordPath,
   names: Names,
+  elements: OpenElements,
   limits: XmlLimits,
 ): RecordReader {
   const { maxDepth, maxAttributes, maxNameBytes, maxTextLength, maxRecordBytes, maxMembers } =
@@ -54,7 +66,6 @@ export function createRecordReader(
   reserveHandlers(parser);
   const guard = createPrologGuard();
   const place = createFilePlace(charset);
-  const elements = createOpenElements(names);
   let records: XmlRecord[] = [];
   let root: string | undefined;
   let firstChild: string | undefined;
@@ -68,6 +79,7 @@ export function createRecordReader(
   let textOutsideByte = 0;
   let textOutsideEnd = -1;
   let recordByte = 0;
+  let recordName = "";
   /** Elements and attributes of the record so far. */
   let members = 0;
   /** Where the last record ended, in code units. */
@@ -132,6 +144,7 @@ export function createRecordReader(
     else if (path.open(name, depth)) {
       names.trim();
       recordByte = byteOfToken();
+      recordName = name;
       members = 0;
       openMember(name);
     }
@@ -196,6 +209,15 @@ export function createRecordReader(
     get firstChild() {
       return firstChild;
     },
+    get depth() {
+      return depth;
+    },
+    get recordName() {
+      return elements.depth > 0 ? recordName : undefined;
+    },
+    get isBetweenTags() {
+      return depth > 0 && elements.depth === 0 && tokenUnit === place.end;
+    },
     get heldBytes() {
       const isIn = elements.depth > 0;
       const units = isIn ? place.byteAt(place.end) - recordByte : place.end - tokenUnit;
@@ -218,6 +240,11 @@ export function createRecordReader(
       const passed = overrun(place.end);
       if (passed !== undefined) throw passed;
       if (tokenUnit >= place.start) tokenByte = place.byteAt(tokenUnit);
+    },
+    passOver(byteOffset, lines, column) {
+      parser.line += lines;
+      parser.column = lines > 0 ? column : parser.column + column;
+      place.take({ text: "", byteOffset, byteLength: 0 });
     },
     end() {
       parser.close();

@@ -21,6 +21,12 @@ export interface Rows {
   readonly addExploded: ((record: XmlRecord, block: BlockBuilder) => Iterable<void>) | undefined;
   /** Adds a record as one row. Both throw `parse.record_too_large` with the row and the record's byte offset. */
   add(record: XmlRecord, block: BlockBuilder): void;
+  /** Where each field's value is looked for; undefined with explodePath. */
+  readonly columns: readonly FieldSteps[] | undefined;
+  /** Says that somebody else has added so many records' rows. */
+  noteRecords(count: number): void;
+  /** Says that there was something for this column in one of them. */
+  noteSeen(column: number): void;
   /** What was seen so far; `root` and `rowElement` are told of when there was no record. */
   findings(rowElement: string, root: string | undefined): Findings;
 }
@@ -103,6 +109,13 @@ export function createRows(
       addRow([value], block, byteOffset);
     },
     addExploded: explode.length === 0 ? undefined : addExploded,
+    columns: explode.length === 0 ? columns : undefined,
+    noteRecords(count) {
+      recordCount += count;
+    },
+    noteSeen(column) {
+      wasSeen[column] = 1;
+    },
     findings(rowElement, root) {
       const warnings: string[] = [];
       if (recordCount === 0 && root !== undefined) {
