@@ -245,10 +245,11 @@ const documents = fc
       else if (change === "attribute") member.attributes = attributes;
       if (isBroken) member.value += bad;
       const inner = members.map(({ name, value, space, attributes: own }) =>
-        value === "" && own !== "" ? `${space}<${name}${own}/>` : `${space}<${name}${own}>${value}</${name}>`,
+        value === "" && own !== ""
+          ? `${space}<${name}${own}/>`
+          : `${space}<${name}${own}>${value}</${name}>`,
       );
-      const record =
-        inner.length === 0 ? `<row${head}/>` : `<row${head}>${inner.join("")}</row>`;
+      const record = inner.length === 0 ? `<row${head}/>` : `<row${head}>${inner.join("")}</row>`;
       return `${change === "group" ? `<group>${record}${record}</group>` : record}${tail}`;
     });
     return before + written.join("") + behind;
@@ -259,9 +260,15 @@ const FIELDS: readonly (readonly Wanted[])[] = [
   ["a", ["c", "a.b"], ["t", "#text"]],
   ["p:a", "A", "missing"],
   [["t", "a.#text"], ["bt", "b.#text"], ["x", "a.@x"], "é"],
-  [["first", "a[0]"], ["c", "a.b.c"]],
+  [
+    ["first", "a[0]"],
+    ["c", "a.b.c"],
+  ],
   [["whole", ""], "a"],
-  [["one", "a"], ["two", "a"]],
+  [
+    ["one", "a"],
+    ["two", "a"],
+  ],
   [["deep", "items.b.c"], ["all", "items"], "long-name.of_24-letters.x"],
   [["leaf", "a.b"], ["x", "a.b.@x"], ["y", "@a"], "名", "_"],
   [],
@@ -293,7 +300,10 @@ describe("records taken in WebAssembly", () => {
         fc.option(LIMITS, { freq: 3, nil: undefined }),
         BLOCKS,
         fc.oneof(fc.integer({ min: 1, max: 200 }), fc.constant(100_000)),
-        fc.option(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { freq: 4, nil: undefined }),
+        fc.option(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), {
+          freq: 4,
+          nil: undefined,
+        }),
         async (document, fields, explodePath, rowElement, limits, blocks, size, change) => {
           const file = Buffer.from(document);
           if (change !== undefined) file[change[0] % file.length] = change[1];
@@ -388,7 +398,11 @@ describe("records taken in WebAssembly", () => {
         return false;
       }
     };
-    for (let code = 0x21; code < 0x11_0000; code += code < 0x3000 ? 1 : code < 0x1_0100 ? 7 : 4099) {
+    for (
+      let code = 0x21;
+      code < 0x11_0000;
+      code += code < 0x3000 ? 1 : code < 0x1_0100 ? 7 : 4099
+    ) {
       if (code >= 0xd800 && code < 0xe000) continue;
       const character = String.fromCodePoint(code);
       // These end a name, and the tag goes on.
@@ -397,7 +411,9 @@ describe("records taken in WebAssembly", () => {
         expect(NAME_PATTERN.test(name), `U+${code.toString(16)}`).toBe(isName(name));
       }
     }
-    for (const code of [0xd7ff, 0xe000, 0xf8ff, 0xf900, 0xfdcf, 0xfdd0, 0xfdf0, 0xfffd, 0x1_0000, 0xe_ffff, 0xf_0000]) {
+    for (const code of [
+      0xd7ff, 0xe000, 0xf8ff, 0xf900, 0xfdcf, 0xfdd0, 0xfdf0, 0xfffd, 0x1_0000, 0xe_ffff, 0xf_0000,
+    ]) {
       const character = String.fromCodePoint(code);
       expect(NAME_PATTERN.test(character), `U+${code.toString(16)}`).toBe(isName(character));
     }
@@ -412,7 +428,13 @@ describe("records are taken in WebAssembly", () => {
     ["<row>\r\n  <a>1</a>\r\n  <b><![CDATA[<é>]]></b>\r\n</row>", ["a", "b"]],
     ["<row id='1' name=\"a&#10;b\"/>", ["@id", "@name", "other"]],
     ["<row id='1'>text</row>", ["@id", "#text"]],
-    ["<row><a><b x='1'>2</b></a><c/><c/><d><e/></d></row>", [["b", "a.b.#text"], ["x", "a.b.@x"]]],
+    [
+      "<row><a><b x='1'>2</b></a><c/><c/><d><e/></d></row>",
+      [
+        ["b", "a.b.#text"],
+        ["x", "a.b.@x"],
+      ],
+    ],
   ])("all of %j", async (record, fields) => {
     const { taken, marked } = await fastRows(of(record), fields);
     expect(taken + marked).toBe(5000);

@@ -17,10 +17,9 @@ const NAME_ID: u32 = 40;
 const NAME_SIZE: u32 = 48;
 
 const IS_RECORD: u32 = 1; // of elements where the scanner stands
-const IS_DECLARING: u32 = 8; // as an attribute it says something of namespaces, or of null
-// IS_KNOWN_ELEMENT = 2, IS_KNOWN_ATTRIBUTE = 4: findings know it as a member of records.
-const IS_KNOWN_ELEMENT: u32 = 2;
+const IS_KNOWN_ELEMENT: u32 = 2; // findings know it as a member of records
 const IS_KNOWN_ATTRIBUTE: u32 = 4;
+const IS_DECLARING: u32 = 8; // as an attribute it says something of namespaces, or of null
 
 // A mark: what stands in a record, in the order of the document.
 const MARK_KIND: u32 = 0; // kind and flags
@@ -237,8 +236,8 @@ function maskOf(length: u32): u64 {
 function hashOf(at: u32, length: u32): u32 {
   const first = load<u64>(at) & maskOf(length);
   const last = length > 8 ? load<u64>(at + length - 8) : 0;
-  const mixed = (first ^ (last * 31) ^ length) * 0x9e37_79b9_7f4a_7c15;
-  return <u32>(mixed >> 40);
+  const mixed = first ^ (last * 31) ^ length;
+  return (((<u32>mixed * 31) ^ <u32>(mixed >> 32)) * 0x9e37_79b1) >> 16;
 }
 
 function fail(at: u32): u32 {
@@ -310,8 +309,6 @@ function skipSpace(from: u32): u32 {
  * Each byte that ends a scan stands at the place of its low four bits, where no other of them has the same; at the other places stand
  * bytes with other low bits, which nothing fits.
  */
-// @ts-expect-error: a decorator of AssemblyScript's.
-@inline
 function stopsAt(v: v128, table: v128): u32 {
   const low = v128.and(v, i8x16.splat(0x0f));
   return i8x16.bitmask(i8x16.eq(v, i8x16.swizzle(table, low)));
@@ -438,8 +435,6 @@ function numberAt(at: u32): u32 {
   return load<u8>(i) === 0x3b ? value : 0;
 }
 
-// @ts-expect-error: a decorator of AssemblyScript's.
-@inline
 function putMark(at: u32, kind: u32, name: u32, from: u32, length: u32): void {
   store<u32>(at, kind, MARK_KIND);
   store<u32>(at, name, MARK_NAME);
@@ -636,7 +631,7 @@ function scanRecord(from: u32, end: u32): u32 {
       if (load<u32>(i) === 0x2d2d_213c) {
         i = endOfComment(i + 4, end);
         if (i === 0) return 0;
-      } else if (load<u64>(i + 1) === 0x5b41_5441_4443_5b21) {
+      } else if (load<u32>(i + 1) === 0x4443_5b21 && load<u32>(i + 5) === 0x5b41_5441) {
         const text = i + 9;
         hasOther = false;
         i = endOfSection(text, end);
@@ -842,8 +837,7 @@ function giveUp(): void {
     let end = load<u32>(column, COLUMN_DATA);
     if (rows > 0) {
       end +=
-        load<u32>(load<u32>(column, COLUMN_OFFSETS) + (rows << 2)) -
-        load<u32>(column, COLUMN_BASE);
+        load<u32>(load<u32>(column, COLUMN_OFFSETS) + (rows << 2)) - load<u32>(column, COLUMN_BASE);
     }
     store<u32>(column, end, COLUMN_END);
   }

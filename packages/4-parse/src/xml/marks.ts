@@ -54,10 +54,7 @@ export function toValue(marks: Marks, elements: OpenElements): Value {
         attributes.push(marks.nameAt(attribute), textOf(marks, at >> 2));
         at += MARK_BYTES;
       }
-      elements.open(
-        marks.nameAt(name),
-        attributes.length === 0 ? NO_ATTRIBUTES : attributes,
-      );
+      elements.open(marks.nameAt(name), attributes.length === 0 ? NO_ATTRIBUTES : attributes);
       if (kind === OPEN) continue;
       if (words[mark + 3] !== 0) elements.text(textOf(marks, mark));
       value = elements.close();
@@ -86,7 +83,5 @@ function toCharacter(_: string, reference: string): string {
   const entity = ENTITIES[reference];
   if (entity !== undefined) return entity;
   const isHex = reference.startsWith("#x");
-  return String.fromCodePoint(
-    Number.parseInt(reference.slice(isHex ? 2 : 1), isHex ? 16 : 10),
-  );
+  return String.fromCodePoint(Number.parseInt(reference.slice(isHex ? 2 : 1), isHex ? 16 : 10));
 }

@@ -58,7 +58,7 @@ interface ScannerMemory {
 export const WANTS_MORE = 0;
 export const ROOM = 1;
 export const BLOCK = 2;
-export const LEFT = 3;
+// And 3, LEFT: what stands at its result is not for the scanner.
 export const MARKS = 4;
 export const NAME = 5;
 
