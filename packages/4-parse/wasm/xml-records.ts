@@ -4,22 +4,40 @@
  * What it is given and gives stands in src/xml/record-scanner.ts. Bytes are UTF-8 of allowed characters (`checked`), and a NUL stands behind them.
  */
 
-// A name as it is spelled, of elements or attributes.
-const NAME_NEXT: u32 = 0; // the element that opened after this one last
-const NAME_BYTES: u32 = 4;
-const NAME_LENGTH: u32 = 8;
-const NAME_FLAGS: u32 = 12;
-const NAME_FIRST: u32 = 16; // its first eight bytes, and which bits of eight bytes they are
-const NAME_MASK: u32 = 24;
-const NAME_HOLDER: u32 = 32; // the element that has an attribute of this name
-const NAME_NEXT_ATTRIBUTE: u32 = 36; // the attribute that came after this attribute, or first in this element
-const NAME_ID: u32 = 40;
-const NAME_SIZE: u32 = 48;
+import {
+  clearNames,
+  endsName,
+  findName,
+  forgetNewName,
+  IS_DECLARING,
+  IS_KNOWN_ATTRIBUTE,
+  IS_KNOWN_ELEMENT,
+  IS_RECORD,
+  isAt,
+  NAME_FLAGS,
+  NAME_HOLDER,
+  NAME_ID,
+  NAME_LENGTH,
+  NAME_NEXT,
+  NAME_NEXT_ATTRIBUTE,
+  newNameStart,
+  setNames,
+} from "./xml-names";
+import {
+  decode,
+  endOfComment,
+  endOfSection,
+  endOfText,
+  endOfValue,
+  fail,
+  failedAt,
+  hasOther,
+  isSpace,
+  skipSpace,
+} from "./xml-text";
 
-const IS_RECORD: u32 = 1; // of elements where the scanner stands
-const IS_KNOWN_ELEMENT: u32 = 2; // findings know it as a member of records
-const IS_KNOWN_ATTRIBUTE: u32 = 4;
-const IS_DECLARING: u32 = 8; // as an attribute it says something of namespaces, or of null
+export { checked, columnBehind, countLines } from "./xml-checks";
+export { addName, newNameEnd, newNameStart } from "./xml-names";
 
 // A mark: what stands in a record, in the order of the document.
 const MARK_KIND: u32 = 0; // kind and flags
@@ -71,17 +89,6 @@ const LEFT: i32 = 3; // what stands at its result is not for here
 const MARKS: i32 = 4; // of the record at its result there are marks alone
 const NAME: i32 = 5; // there is a name that was not added yet
 
-const MAX_REFERENCE: u32 = 11; // `&#x10FFFF;` and the byte behind it
-
-let names: u32 = 0;
-let maxNames: u32 = 0;
-let nameCount: u32 = 0;
-let spellings: u32 = 0;
-let spellingsEnd: u32 = 0;
-let spellingsLimit: u32 = 0;
-let slots: u32 = 0; // twice as many as names, a power of two, four bytes each
-let slotMask: u32 = 0;
-
 let levels: u32 = 0;
 let marks: u32 = 0;
 let marksLimit: u32 = 0;
@@ -102,18 +109,13 @@ let row: u32 = 0; // numbers rows
 let members: i32 = 0;
 let marksEnd: u32 = 0;
 let isDeclaring: bool = false;
-let hasOther: bool = false;
 let isRoomLeft: bool = true;
 let cellBytes: i32 = 0;
-let failedAt: u32 = 0;
 
 let rows: i32 = 0;
 let status: i32 = 0;
 let recordFrom: u32 = 0;
 let _recordEnd: u32 = 0;
-let newName: u32 = 0;
-let _newNameEnd: u32 = 0;
-let _column: i32 = 0;
 
 export function heapBase(): u32 {
   return <u32>__heap_base;
@@ -134,12 +136,7 @@ export function setLayout(
   offsetsAt: u32,
   place: u32,
 ): void {
-  names = namesAt;
-  maxNames = count;
-  slots = slotsAt;
-  slotMask = count * 2 - 1;
-  spellings = spellingsAt;
-  spellingsLimit = spellingsTo;
+  setNames(namesAt, count, slotsAt, spellingsAt, spellingsTo);
   levels = levelsAt;
   marks = marksAt;
   marksLimit = marksTo - MARK_SIZE * 2;
@@ -186,253 +183,15 @@ export function endOfMarks(): u32 {
   return marksEnd;
 }
 
-/** Of NAME. */
-export function newNameStart(): u32 {
-  return newName;
-}
-
-export function newNameEnd(): u32 {
-  return _newNameEnd;
+export function forgetNames(): void {
+  clearNames();
+  lastElement = 0;
+  element = 0;
 }
 
 /** Elements and rows that were counted: more than 2^30 are too many. */
 export function stampCount(): u32 {
   return max(element, row);
-}
-
-export function forgetNames(): void {
-  nameCount = 0;
-  spellingsEnd = spellings;
-  lastElement = 0;
-  element = 0;
-  memory.fill(slots, 0, (slotMask + 1) << 2);
-}
-
-/** Learns the name that stands at `at`; gives the address of what is known of it, 0 when there is no room. */
-export function addName(at: u32, length: u32, flags: u32): u32 {
-  if (nameCount === maxNames || spellingsEnd + length + 16 > spellingsLimit) return 0;
-  const name = names + nameCount * NAME_SIZE;
-  memory.fill(name, 0, NAME_SIZE);
-  memory.copy(spellingsEnd, at, length);
-  const mask = maskOf(length);
-  store<u32>(name, spellingsEnd, NAME_BYTES);
-  store<u32>(name, length, NAME_LENGTH);
-  store<u32>(name, flags, NAME_FLAGS);
-  store<u64>(name, load<u64>(at) & mask, NAME_FIRST);
-  store<u64>(name, mask, NAME_MASK);
-  store<u32>(name, nameCount, NAME_ID);
-  spellingsEnd += length;
-  nameCount++;
-  let slot = hashOf(at, length) & slotMask;
-  while (load<u32>(slots + (slot << 2)) !== 0) slot = (slot + 1) & slotMask;
-  store<u32>(slots + (slot << 2), name);
-  return name;
-}
-
-function maskOf(length: u32): u64 {
-  return length >= 8 ? ~(<u64>0) : ((<u64>1) << (<u64>(length << 3))) - 1;
-}
-
-function hashOf(at: u32, length: u32): u32 {
-  const first = load<u64>(at) & maskOf(length);
-  const last = length > 8 ? load<u64>(at + length - 8) : 0;
-  const mixed = first ^ (last * 31) ^ length;
-  return (((<u32>mixed * 31) ^ <u32>(mixed >> 32)) * 0x9e37_79b1) >> 16;
-}
-
-function fail(at: u32): u32 {
-  failedAt = at;
-  return 0;
-}
-
-/** Whether the name stands at `at`: what stands behind it is not looked at. */
-function isAt(name: u32, at: u32): bool {
-  if ((load<u64>(at) & load<u64>(name, NAME_MASK)) !== load<u64>(name, NAME_FIRST)) return false;
-  const length = load<u32>(name, NAME_LENGTH);
-  if (length <= 8) return true;
-  const bytes = load<u32>(name, NAME_BYTES);
-  for (let k: u32 = 8; k + 8 < length; k += 8) {
-    if (load<u64>(at + k) !== load<u64>(bytes + k)) return false;
-  }
-  return load<u64>(at + length - 8) === load<u64>(bytes + length - 8);
-}
-
-function isSpace(c: u32): bool {
-  return c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
-}
-
-/** Whether a name can end before `c`, of a tag or attribute that is in order. */
-function endsName(c: u32): bool {
-  return c === 0x3e || c === 0x3d || c === 0x2f || isSpace(c);
-}
-
-/** The name at `at`; 0, and a failure, where none is known. */
-function findName(at: u32): u32 {
-  let i = at;
-  let c: u32 = load<u8>(i);
-  while (c > 0x20 && c !== 0x2f && c !== 0x3d && c !== 0x3e) c = load<u8>(++i);
-  const length = i - at;
-  if (length === 0 || c === 0) return fail(i);
-  let slot = hashOf(at, length) & slotMask;
-  let name = load<u32>(slots + (slot << 2));
-  while (name !== 0) {
-    if (load<u32>(name, NAME_LENGTH) === length && isAt(name, at)) return name;
-    slot = (slot + 1) & slotMask;
-    name = load<u32>(slots + (slot << 2));
-  }
-  newName = at;
-  _newNameEnd = i;
-  return fail(at);
-}
-
-function skipSpace(from: u32): u32 {
-  let i = from;
-  let c: u32 = load<u8>(i);
-  if (!isSpace(c)) return i;
-  for (let k = 0; k < 4; k++) {
-    c = load<u8>(++i);
-    if (!isSpace(c)) return i;
-  }
-  while (true) {
-    const v = v128.load(i);
-    const spaces = v128.or(
-      v128.or(i8x16.eq(v, i8x16.splat(0x20)), i8x16.eq(v, i8x16.splat(0x0a))),
-      v128.or(i8x16.eq(v, i8x16.splat(0x0d)), i8x16.eq(v, i8x16.splat(0x09))),
-    );
-    const mask = i8x16.bitmask(spaces) ^ 0xffff;
-    if (mask !== 0) return i + ctz(mask);
-    i += 16;
-  }
-}
-
-/**
- * Each byte that ends a scan stands at the place of its low four bits, where no other of them has the same; at the other places stand
- * bytes with other low bits, which nothing fits.
- */
-function stopsAt(v: v128, table: v128): u32 {
-  const low = v128.and(v, i8x16.splat(0x0f));
-  return i8x16.bitmask(i8x16.eq(v, i8x16.swizzle(table, low)));
-}
-
-/** The `<` that ends the text at `from`, in which there may be references; 0 when it is not in order. */
-function endOfText(from: u32, end: u32): u32 {
-  // NUL & CR < >
-  const table = i8x16(0x00, -1, -1, -1, -1, -1, 0x26, -1, -1, -1, -1, -1, 0x3c, 0x0d, 0x3e, 0);
-  let i = from;
-  while (true) {
-    let stops = stopsAt(v128.load(i), table);
-    while (stops === 0) {
-      i += 16;
-      stops = stopsAt(v128.load(i), table);
-    }
-    i += ctz(stops);
-    const c: u32 = load<u8>(i);
-    if (c === 0x3c) return i;
-    if (c === 0x26) {
-      i = endOfReference(i, end);
-      if (i === 0) return 0;
-      hasOther = true;
-    } else if (c === 0x0d) {
-      hasOther = true;
-      i++;
-    } else if (c === 0x3e) {
-      if (i >= from + 2 && load<u16>(i - 2) === 0x5d5d) return fail(i);
-      i++;
-    } else return fail(i);
-  }
-}
-
-/** The quote that ends the value at `from`. */
-function endOfValue(from: u32, quote: u32, end: u32): u32 {
-  // NUL " & ' TAB LF < CR
-  const table = i8x16(
-    0x00,
-    -1,
-    0x22,
-    -1,
-    -1,
-    -1,
-    0x26,
-    0x27,
-    -1,
-    0x09,
-    0x0a,
-    -1,
-    0x3c,
-    0x0d,
-    -1,
-    0,
-  );
-  let i = from;
-  while (true) {
-    let stops = stopsAt(v128.load(i), table);
-    while (stops === 0) {
-      i += 16;
-      stops = stopsAt(v128.load(i), table);
-    }
-    i += ctz(stops);
-    const c: u32 = load<u8>(i);
-    if (c === quote) return i;
-    if (c === 0x26) {
-      i = endOfReference(i, end);
-      if (i === 0) return 0;
-      hasOther = true;
-    } else if (c === 0x22 || c === 0x27) i++;
-    else if (c === 0x09 || c === 0x0a || c === 0x0d) {
-      hasOther = true;
-      i++;
-    } else return fail(i);
-  }
-}
-
-/** Behind the reference at `at`: one of the five entities, or a number of a character that may stand in a document. */
-function endOfReference(at: u32, end: u32): u32 {
-  if (at + MAX_REFERENCE > end) return fail(end);
-  const four = load<u32>(at + 1);
-  if (four === 0x3b70_6d61) return at + 5; // amp;
-  const three = four & 0xff_ffff;
-  if (three === 0x3b_746c || three === 0x3b_7467) return at + 4; // lt; gt;
-  if (four === 0x746f_7571 || four === 0x736f_7061) {
-    // quot apos
-    return load<u8>(at + 5) === 0x3b ? at + 6 : fail(at);
-  }
-  if (load<u8>(at + 1) !== 0x23) return fail(at);
-  const code = numberAt(at + 2);
-  const isCharacter =
-    code < 0x20
-      ? code === 0x09 || code === 0x0a || code === 0x0d
-      : code < 0xd800 || (code > 0xdfff && code < 0xfffe) || (code > 0xffff && code < 0x11_0000);
-  return isCharacter ? numberEnd : fail(at);
-}
-
-let numberEnd: u32 = 0; // behind the semicolon
-
-/** The number of a reference, which is behind its `#`; 0 for what is none, or has more digits than any character. */
-function numberAt(at: u32): u32 {
-  let i = at;
-  let value: u32 = 0;
-  let c: u32 = load<u8>(i);
-  if (c === 0x78) {
-    const digits = ++i;
-    for (; i < digits + 6; i++) {
-      c = load<u8>(i);
-      const letter = (c | 0x20) - 0x61;
-      if (c - 0x30 < 10) value = (value << 4) | (c - 0x30);
-      else if (letter < 6) value = (value << 4) | (letter + 10);
-      else break;
-    }
-    if (i === digits) return 0;
-  } else {
-    const digits = i;
-    for (; i < digits + 7; i++) {
-      c = load<u8>(i) - 0x30;
-      if (c >= 10) break;
-      value = value * 10 + c;
-    }
-    if (i === digits) return 0;
-  }
-  numberEnd = i + 1;
-  return load<u8>(i) === 0x3b ? value : 0;
 }
 
 function putMark(at: u32, kind: u32, name: u32, from: u32, length: u32): void {
@@ -476,49 +235,11 @@ function scanAttributes(from: u32, end: u32, name: u32): u32 {
     const quote: u32 = load<u8>(i);
     if (quote !== 0x22 && quote !== 0x27) return fail(i);
     const value = i + 1;
-    hasOther = false;
     i = endOfValue(value, quote, end);
     if (i === 0) return 0;
     const kind = hasOther ? ATTRIBUTE | IS_WRITTEN_OTHERWISE : ATTRIBUTE;
     putMark(marksEnd, kind, attribute, value, i - value);
     marksEnd += MARK_SIZE;
-    i++;
-  }
-}
-
-/** Behind the comment whose `<!--` stands before `from`. */
-function endOfComment(from: u32, end: u32): u32 {
-  let i = from;
-  while (true) {
-    let found = i8x16.bitmask(i8x16.eq(v128.load(i), i8x16.splat(0x2d)));
-    while (found === 0) {
-      i += 16;
-      if (i >= end) return fail(end);
-      found = i8x16.bitmask(i8x16.eq(v128.load(i), i8x16.splat(0x2d)));
-    }
-    i += ctz(found);
-    if (i + 2 >= end) return fail(end);
-    if (load<u8>(i + 1) === 0x2d) return load<u8>(i + 2) === 0x3e ? i + 3 : fail(i);
-    i += 2;
-  }
-}
-
-/** The `]]>` that ends the section whose text begins at `from`. */
-function endOfSection(from: u32, end: u32): u32 {
-  // NUL > CR
-  const table = i8x16(0x00, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0x0d, 0x3e, 0);
-  let i = from;
-  while (true) {
-    let stops = stopsAt(v128.load(i), table);
-    while (stops === 0) {
-      i += 16;
-      stops = stopsAt(v128.load(i), table);
-    }
-    i += ctz(stops);
-    if (i >= end) return fail(i);
-    const c: u32 = load<u8>(i);
-    if (c === 0x0d) hasOther = true;
-    else if (i >= from + 2 && load<u16>(i - 2) === 0x5d5d) return i - 2;
     i++;
   }
 }
@@ -584,7 +305,6 @@ function scanRecord(from: u32, end: u32): u32 {
         }
         if (isWhite) i = behind;
         else {
-          hasOther = false;
           i = endOfText(text, end);
           if (i === 0) return 0;
           if (marksEnd > marksLimit) return fail(from);
@@ -633,7 +353,6 @@ function scanRecord(from: u32, end: u32): u32 {
         if (i === 0) return 0;
       } else if (load<u32>(i + 1) === 0x4443_5b21 && load<u32>(i + 5) === 0x5b41_5441) {
         const text = i + 9;
-        hasOther = false;
         i = endOfSection(text, end);
         if (i === 0) return 0;
         if (marksEnd > marksLimit) return fail(from);
@@ -653,62 +372,6 @@ function copy(to: u32, from: u32, length: u32): void {
   for (let k: u32 = 0; k < length; k += 16) v128.store(to + k, v128.load(from + k));
 }
 
-/** Writes what stands at `from .. to` as it is read, to `out`, and gives where that ends: never more bytes. */
-function decode(from: u32, to: u32, kind: u32, out: u32): u32 {
-  const isAttribute = (kind & KIND) === ATTRIBUTE;
-  const isCdata = (kind & IS_CDATA) !== 0;
-  let i = from;
-  let k = out;
-  while (i < to) {
-    const c: u32 = load<u8>(i);
-    i++;
-    if (c === 0x0d) {
-      if (i < to && load<u8>(i) === 0x0a) i++;
-      store<u8>(k++, isAttribute ? 0x20 : 0x0a);
-    } else if (isAttribute && (c === 0x0a || c === 0x09)) store<u8>(k++, 0x20);
-    else if (c !== 0x26 || isCdata) store<u8>(k++, c);
-    else if (load<u8>(i) === 0x23) {
-      k = encode(numberAt(i + 1), k);
-      i = numberEnd;
-    } else {
-      const four = load<u32>(i);
-      if (four === 0x3b70_6d61) {
-        store<u8>(k++, 0x26);
-        i += 4;
-      } else if (four === 0x746f_7571) {
-        store<u8>(k++, 0x22);
-        i += 5;
-      } else if (four === 0x736f_7061) {
-        store<u8>(k++, 0x27);
-        i += 5;
-      } else {
-        store<u8>(k++, (four & 0xff) === 0x6c ? 0x3c : 0x3e);
-        i += 3;
-      }
-    }
-  }
-  return k;
-}
-
-function encode(code: u32, out: u32): u32 {
-  let k = out;
-  if (code < 0x80) {
-    store<u8>(k++, code);
-    return k;
-  }
-  if (code < 0x800) store<u8>(k++, 0xc0 | (code >> 6));
-  else {
-    if (code < 0x1_0000) store<u8>(k++, 0xe0 | (code >> 12));
-    else {
-      store<u8>(k++, 0xf0 | (code >> 18));
-      store<u8>(k++, 0x80 | ((code >> 12) & 0x3f));
-    }
-    store<u8>(k++, 0x80 | ((code >> 6) & 0x3f));
-  }
-  store<u8>(k++, 0x80 | (code & 0x3f));
-  return k;
-}
-
 /** Puts the text of a mark into a column, as the value of the row. */
 function append(index: i32, mark: u32): bool {
   const column = columns + <u32>index * COLUMN_SIZE;
@@ -721,7 +384,8 @@ function append(index: i32, mark: u32): bool {
     return false;
   }
   let end = at + length;
-  if (kind & IS_WRITTEN_OTHERWISE) end = decode(from, from + length, kind, at);
+  if (kind & IS_WRITTEN_OTHERWISE)
+    end = decode(from, from + length, (kind & KIND) === ATTRIBUTE, (kind & IS_CDATA) !== 0, at);
   else copy(at, from, length);
   store<u32>(column, row, COLUMN_ROW);
   store<u32>(column, end, COLUMN_END);
@@ -858,7 +522,7 @@ export function scan(
   blockBytes: f64,
 ): u32 {
   rows = 0;
-  newName = 0;
+  forgetNewName();
   for (let k = 0; k < width; k++) {
     const column = columns + <u32>k * COLUMN_SIZE;
     store<u32>(column, load<u32>(column, COLUMN_DATA), COLUMN_END);
@@ -904,7 +568,7 @@ function scanRecords(
       behind = scanRecord(at, end);
     }
     if (behind === 0) {
-      if (newName !== 0) return leave(NAME, border);
+      if (newNameStart() !== 0) return leave(NAME, border);
       return leave(failedAt >= end ? WANTS_MORE : LEFT, border);
     }
     if (<i32>(behind - border) > maxRecordBytes) return leave(LEFT, border);
@@ -925,61 +589,4 @@ function scanRecords(
 function leave(why: i32, at: u32): u32 {
   status = why;
   return at;
-}
-
-/** How far from `from` on there are only characters that may stand in a document; at most to `to`. */
-export function checked(from: u32, to: u32): u32 {
-  let i = from;
-  while (i < to) {
-    const v = v128.load(i);
-    let mask = i8x16.bitmask(i8x16.lt_u(v, i8x16.splat(0x20)));
-    if (mask !== 0) {
-      const ends = v128.or(
-        i8x16.eq(v, i8x16.splat(0x0a)),
-        v128.or(i8x16.eq(v, i8x16.splat(0x0d)), i8x16.eq(v, i8x16.splat(0x09))),
-      );
-      mask &= ~i8x16.bitmask(ends);
-    }
-    // U+FFFE and U+FFFF.
-    const leads = i8x16.bitmask(i8x16.eq(v, i8x16.splat(<i8>0xef)));
-    if (leads !== 0) {
-      const second = i8x16.bitmask(i8x16.eq(v128.load(i + 1), i8x16.splat(<i8>0xbf)));
-      const third = i8x16.bitmask(i8x16.ge_u(v128.load(i + 2), i8x16.splat(<i8>0xbe)));
-      mask |= leads & second & third;
-    }
-    if (mask !== 0) return min(to, i + ctz(mask));
-    i += 16;
-  }
-  return to;
-}
-
-/** Line ends in `from .. to`, which cuts none; `columnBehind` is then how many characters stand behind the last of them. */
-export function countLines(from: u32, to: u32): i32 {
-  let lines: i32 = 0;
-  let column: i32 = 0;
-  let i = from;
-  while (i < to) {
-    const left = to - i;
-    const inside: u32 = left >= 16 ? 0xffff : (1 << left) - 1;
-    const v = v128.load(i);
-    const feeds: u32 = i8x16.bitmask(i8x16.eq(v, i8x16.splat(0x0a))) & inside;
-    const returns: u32 = i8x16.bitmask(i8x16.eq(v, i8x16.splat(0x0d))) & inside;
-    // Bytes that no other character's bytes go on with.
-    const starts: u32 = i8x16.bitmask(i8x16.ge_s(v, i8x16.splat(-64))) & inside;
-    const ends = feeds | returns;
-    if (ends === 0) column += popcnt(starts);
-    else {
-      const nextFeeds: u32 = i8x16.bitmask(i8x16.eq(v128.load(i + 1), i8x16.splat(0x0a)));
-      lines += popcnt(feeds) + popcnt(returns & ~nextFeeds);
-      const last = 31 - clz(ends);
-      column = popcnt(starts >> (last + 1));
-    }
-    i += 16;
-  }
-  _column = column;
-  return lines;
-}
-
-export function columnBehind(): i32 {
-  return _column;
 }
