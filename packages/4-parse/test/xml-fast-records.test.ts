@@ -315,6 +315,23 @@ describe("records taken in WebAssembly", () => {
     );
   }, 120_000);
 
+  test("for each text at each place, whatever fields there are", async () => {
+    for (const [number, fields] of FIELDS.entries()) {
+      for (const one of TEXTS) {
+        const record = `<row id='0'>${one}<a>${one}</a><b x='1'>${one}</b><items><b>${one}</b></items></row>\n`;
+        const apart = [
+          `<row>${one}<a>1</a></row>`,
+          `<row><a>${one}</a></row>`,
+          `<row><a x='2'>${one}</a></row>`,
+          `<row><items>${one}<b/></items></row>`,
+        ];
+        // Twice: findings have to know a name before records with it are taken.
+        const all = `<rows>${record.repeat(2)}${apart.join("").repeat(2)}</rows>`;
+        await assertAlike(Buffer.from(all), { fields }, `${number}: ${one}`);
+      }
+    }
+  });
+
   const SMALL =
     "<r>\r\n<row id='1'>\n<a>x&amp;é</a><b y=\"&#9;\">\r<![CDATA[]]]]></b></row>\n<row id='2'><a/><b>2</b></row ><!--c--><row id='3'><a >]]&gt;😀</a ></row>\n</r>\n";
   const SMALL_FIELDS: readonly Wanted[] = ["@id", "a", ["b", "b.#text"], ["y", "b.@y"]];
