@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { Stage } from "@sluice/api/control/v1/failure_pb";
 import { Task_State, type Workflow, Workflow_State } from "@sluice/api/control/v1/workflow_pb";
 import { DAY } from "../e2e/story.ts";
@@ -42,6 +43,17 @@ const FINAL: ReadonlySet<Workflow_State> = new Set([
   Workflow_State.STOPPED,
   Workflow_State.SKIPPED,
 ]);
+/** What calling again does not change: who repeats such a call waits for nothing. */
+const FOR_GOOD: ReadonlySet<Code> = new Set([
+  Code.InvalidArgument,
+  Code.NotFound,
+  Code.AlreadyExists,
+  Code.PermissionDenied,
+  Code.FailedPrecondition,
+  Code.OutOfRange,
+  Code.Unimplemented,
+  Code.Unauthenticated,
+]);
 /** What our own code says where it does not know what happened. */
 const CATCH_ALLS = ["the worker could not go on with this task", "the file could not be read"];
 
@@ -81,7 +93,7 @@ export async function run(
     await prepareTable(stack, lane);
     injected = await fault.inject({ stack, random, lane, key, file, rows, other });
     poller = startPoller(stack, lane.table);
-    workflow = await play(stack, lane, injected, seed);
+    workflow = await play(stack, lane, injected, key);
     fired = await injected.fired();
     await settle(stack, injected);
     injected = undefined;
@@ -136,7 +148,10 @@ async function prepareTable(stack: Stack, { table }: Lane): Promise<void> {
   }
 }
 
-/** Runs the courier to its end, as somebody who calls again when nobody answers. Undefined when it has none in time. */
+/**
+ * Runs the courier to its end, as somebody who calls again when nobody answers. Undefined when it has none in time.
+ * The request id is of this run alone: a second run with it would be refused, or be given the first one's workflow.
+ */
 async function play(
   stack: Stack,
   lane: Lane,
@@ -163,7 +178,8 @@ async function play(
         if (workflow !== undefined && FINAL.has(workflow.state)) return workflow;
       } catch (error) {
         // Control is away; it comes back by the next look.
-        if (performance.now() > deadline) throw error;
+        if (FOR_GOOD.has(ConnectError.from(error).code) || performance.now() > deadline)
+          throw error;
       }
       await sleep(40);
     }
