@@ -7,7 +7,7 @@ import {
   request,
   type ServerResponse,
 } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 
 /** An answer, whole. */
 export interface Answer {
@@ -87,11 +87,11 @@ export async function createScriptedProxy(target: string): Promise<ScriptedProxy
   const server = createServer((incoming, outgoing) => {
     // A client or a server that goes away in the middle is what this is for.
     outgoing.on("error", () => undefined);
-    handle(incoming, outgoing).catch(() => outgoing.socket?.resetAndDestroy());
+    handle(incoming, outgoing).catch(() => cut(outgoing.socket));
   });
   server.keepAliveTimeout = 60_000;
   const door = createTcpServer((socket) => {
-    if (refusing) socket.resetAndDestroy();
+    if (refusing) cut(socket);
     else server.emit("connection", socket);
   });
   door.listen(0, "127.0.0.1");
@@ -108,7 +108,7 @@ export async function createScriptedProxy(target: string): Promise<ScriptedProxy
     },
     clear() {
       rules.clear();
-      for (const response of stalled) response.socket?.resetAndDestroy();
+      for (const response of stalled) cut(response.socket);
       stalled.clear();
     },
     get refusing() {
@@ -207,12 +207,21 @@ function toCall(
       await new Promise((resolve) => setTimeout(resolve, 30));
       if (then === "stall") stalled.add(outgoing);
       else if (then === "end") outgoing.socket?.destroySoon();
-      else outgoing.socket?.resetAndDestroy();
+      else cut(outgoing.socket);
     },
     reset() {
-      outgoing.socket?.resetAndDestroy();
+      cut(outgoing.socket);
     },
   };
+}
+
+/**
+ * Resets a connection. One that has begun to end is closed without: node would keep its handle for ever, and turn in
+ * circles when the process is to exit.
+ */
+function cut(socket: Socket | null): void {
+  if (socket?.writableEnded === true) socket.destroy();
+  else socket?.resetAndDestroy();
 }
 
 /** Headers that are of one connection. A HEAD's length is of the object. */
