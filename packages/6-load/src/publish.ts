@@ -57,6 +57,8 @@ export interface PublishOptions {
 
 export type PublishOutcome = "published" | "already_published";
 
+/** A statement must not become longer than servers take. */
+const PARTS_OF_STATEMENT = 1_000;
 const UNKNOWN_TABLE = 60;
 const TABLE_ALREADY_EXISTS = 57;
 
@@ -99,8 +101,14 @@ export async function readPublishIntent(
   return { operation, stagingUuid, rowsUuid };
 }
 
+interface Claimed {
+  readonly mine: TableName;
+  /** Whether no earlier attempt has come so far: nothing can have been changed yet. */
+  readonly isFirst: boolean;
+}
+
 /** Gives the staging table this attempt's name, wherever an earlier attempt left it. */
-async function claim(options: PublishOptions): Promise<TableName> {
+async function claim(options: PublishOptions): Promise<Claimed> {
   const { warehouse, feed, workflowId, attempt } = options;
   const at: TableAddress = { source: feed.source, name: feed.name };
   const mine = publishingTable(at, workflowId, attempt);
@@ -108,7 +116,7 @@ async function claim(options: PublishOptions): Promise<TableName> {
   if (held.some((other) => other.attempt > attempt)) {
     throw conflict(`a later attempt than ${attempt} is publishing`);
   }
-  if (held.some((other) => other.attempt === attempt)) return mine;
+  if (held.some((other) => other.attempt === attempt)) return { mine, isFirst: false };
   const last = held.at(-1);
   const from =
     last === undefined
@@ -124,7 +132,7 @@ async function claim(options: PublishOptions): Promise<TableName> {
       throw conflict("the staging table is not there, or another attempt took it", error);
     }
   }
-  return mine;
+  return { mine, isFirst: last === undefined };
 }
 
 type Position = "before" | "after";
@@ -158,15 +166,15 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
     await dropKeptBefore(options);
     return "already_published";
   }
-  const mine = await claim(options);
+  const { mine, isFirst } = await claim(options);
   crashPoint("publish-claimed");
-  await publishRejects(warehouse, feed, workflowId);
+  await publishRejects(warehouse, feed, workflowId, isFirst);
   let outcome: PublishOutcome = "already_published";
   try {
     if ((await position(options, mine)) === "before") {
       outcome =
         intent.operation === "load"
-          ? await moveRows(warehouse, mine, rows)
+          ? await moveRows(warehouse, mine, rows, isFirst)
           : await exchange(options, mine, rows);
     }
     crashPoint("publish-changed");
@@ -207,7 +215,9 @@ async function moveRows(
   warehouse: Warehouse,
   mine: TableName,
   rows: TableName,
+  isFirst: boolean,
 ): Promise<PublishOutcome> {
+  if (!isFirst) await dropMoved(warehouse, mine, rows);
   const [left] = await warehouse.query<{ n: string }>(
     `SELECT toString(count()) AS n FROM ${mine.sql}`,
   );
@@ -235,8 +245,13 @@ async function exchange(
 }
 
 /** Moves the workflow's rejects into the feed's quarantine, which keeps one row per row of a file. */
-async function publishRejects(warehouse: Warehouse, feed: Feed, workflowId: string): Promise<void> {
-  await handRejects(warehouse, feed, workflowId, "move");
+async function publishRejects(
+  warehouse: Warehouse,
+  feed: Feed,
+  workflowId: string,
+  isFirst: boolean,
+): Promise<void> {
+  await handRejects(warehouse, feed, workflowId, isFirst ? "move" : "move again");
 }
 
 /**
@@ -267,7 +282,7 @@ async function handRejects(
   warehouse: Warehouse,
   feed: Feed,
   workflowId: string,
-  how: "move" | "show",
+  how: "move" | "move again" | "show",
 ): Promise<void> {
   const at = { source: feed.source, name: feed.name };
   const from = stagingRejectsTable(at, workflowId);
@@ -281,16 +296,38 @@ async function handRejects(
       await addRejectColumns(warehouse, table);
     }
   }
-  if (how === "move") return await movePartition(warehouse, from, to);
+  if (how === "move again") await dropMoved(warehouse, from, to);
+  if (how !== "show") return await movePartition(warehouse, from, to);
   await warehouse.execute(`ALTER TABLE ${to.sql} ATTACH PARTITION tuple() FROM ${from.sql}`);
 }
 
 /**
- * Moves all rows at once; repeated, it finds nothing to move. A staging table has a part for each batch, and
+ * Moves all rows at once; repeated, it moves what is left. A staging table has a part for each batch, and
  * by default the server refuses to move more than 1,000 of them, for ever: a file of 4 GB has as many.
  */
 async function movePartition(warehouse: Warehouse, from: TableName, to: TableName): Promise<void> {
-  await warehouse.execute(
-    `ALTER TABLE ${from.sql} MOVE PARTITION tuple() TO TABLE ${to.sql} SETTINGS max_parts_to_move = ${STAGING_ONLY_SETTINGS.parts_to_throw_insert}`,
+  await warehouse.retrying(undefined, async (attempt) => {
+    if (attempt > 1) await dropMoved(warehouse, from, to);
+    await warehouse.executeOnce(
+      `ALTER TABLE ${from.sql} MOVE PARTITION tuple() TO TABLE ${to.sql} SETTINGS max_parts_to_move = ${STAGING_ONLY_SETTINGS.parts_to_throw_insert}`,
+    );
+  });
+}
+
+/**
+ * Drops parts that stand in both tables. A server that is killed in a move may come back so: a part is put into the one
+ * table before it is taken from the other. A part that was moved is the same file by file, and rows of two
+ * batches never are: they tell where they come from. Of one that has been merged since nothing is known: it is moved again, and
+ * readers, who see one row of a key, see no more of it than before.
+ */
+async function dropMoved(warehouse: Warehouse, from: TableName, to: TableName): Promise<void> {
+  const twice = await warehouse.query<{ name: string }>(
+    `SELECT name FROM system.parts WHERE active AND rows > 0 AND database = {database:String} AND table = {from:String}
+       AND hash_of_all_files IN (SELECT hash_of_all_files FROM system.parts WHERE active AND database = {database:String} AND table = {to:String})`,
+    { database: from.database, from: from.table, to: to.table },
   );
+  for (let at = 0; at < twice.length; at += PARTS_OF_STATEMENT) {
+    const parts = twice.slice(at, at + PARTS_OF_STATEMENT).map(({ name }) => `DROP PART '${name}'`);
+    await warehouse.execute(`ALTER TABLE ${from.sql} ${parts.join(", ")}`);
+  }
 }

@@ -1,3 +1,4 @@
+import { StageError } from "@sluice/errors";
 import type { LoadOperation } from "@sluice/schema";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -196,6 +197,81 @@ describe("a publish that crashes", () => {
       await publish({ ...base, attempt: 2 });
       expect(await visible()).toEqual(operation === "load" ? ["1=old", "2=new"] : ["2=new"]);
       expect(await listRejects(server.warehouse, at, { limit: 10 })).toHaveLength(1);
+    },
+  );
+});
+
+describe("a move that a killed server left half done", () => {
+  /** The state that it leaves: parts are in the one table, and not yet out of the other. */
+  async function copyParts(from: string, to: string, parts: "all" | "one"): Promise<void> {
+    const names = await server.rows<{ name: string }>(
+      `SELECT name FROM system.parts WHERE active AND database = 'pub' AND table = '${from}' ORDER BY name`,
+    );
+    expect(names.length).toBeGreaterThan(1);
+    await server.admin(`CREATE TABLE pub.part AS pub.${from}`);
+    await server.admin(`ALTER TABLE pub.part ATTACH PARTITION tuple() FROM pub.${from}`);
+    const [first] = await server.rows<{ name: string }>(
+      "SELECT name FROM system.parts WHERE active AND database = 'pub' AND table = 'part' ORDER BY name",
+    );
+    if (parts === "one") await server.admin(`ALTER TABLE pub.part DROP PART '${first?.name}'`);
+    await server.admin(`ALTER TABLE pub.${to} ATTACH PARTITION tuple() FROM pub.part`);
+    await server.admin("DROP TABLE pub.part SYNC");
+  }
+  const below = async (table: string): Promise<unknown[]> =>
+    await server.rows(`SELECT _file AS file, _row AS row FROM pub.${table} WHERE _workflow = 'w'`);
+  const stageTwice = async (): Promise<PublishIntent> => {
+    // Merges would take away what is there twice before it is counted.
+    await server.admin("SYSTEM STOP MERGES pub.customers__rows");
+    await server.admin("SYSTEM STOP MERGES pub.customers__rejects");
+    for (const [at, id] of ["2", "3"].entries()) {
+      const object = { ordinal: 2 + at, key: `in/${at}.csv` };
+      const rows = [
+        [id, "new"],
+        ["x", "bad"],
+      ];
+      await stageRows(server, feed, rows, { workflowId: "w", object });
+    }
+    return await readPublishIntent(server.warehouse, feed, "w", "load");
+  };
+  const expectOnce = async (): Promise<void> => {
+    expect(await visible()).toEqual(["1=old", "2=new", "3=new"]);
+    expect(await below("customers__rows")).toHaveLength(2);
+    expect(await below("customers__rejects")).toHaveLength(2);
+  };
+
+  test.each(["all", "one"] as const)(
+    "is ended by the next attempt, each row there once, when %s of its parts had come",
+    async (parts) => {
+      const base = { feed, workflowId: "w", intent: await stageTwice() };
+      const warehouse = crashing(server.warehouse, /MOVE PARTITION.*__rejects` /, "before");
+      await expect(publish({ ...base, warehouse, attempt: 1 })).rejects.toThrow("crashed");
+      await copyParts("customers__stg_w__rejects", "customers__rejects", parts);
+      await copyParts("customers__pub_w_1", "customers__rows", parts);
+      await publish({ ...base, warehouse: server.warehouse, attempt: 2 });
+      await expectOnce();
+    },
+  );
+
+  test.each(["all", "one"] as const)(
+    "is ended by the repeated statement, each row there once, when %s of its parts had come",
+    async (parts) => {
+      const intent = await stageTwice();
+      let moves = 0;
+      const warehouse: Warehouse = {
+        ...server.warehouse,
+        async executeOnce(statement) {
+          if (!/MOVE PARTITION.*__rows` /.test(statement) || ++moves > 1) {
+            return await server.warehouse.executeOnce(statement);
+          }
+          await copyParts("customers__pub_w_1", "customers__rows", parts);
+          throw new StageError("load", "unavailable", "the server was killed");
+        },
+      };
+      expect(await publish({ feed, workflowId: "w", intent, warehouse, attempt: 1 })).toBe(
+        "published",
+      );
+      expect(moves).toBe(2);
+      await expectOnce();
     },
   );
 });
