@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { zombie } from "./crash-faults.ts";
 import type { Fault, Scene } from "./fault.ts";
-import { atInsert, killHolder } from "./process-faults.ts";
+import { atInsert, killHolder, lateChange } from "./process-faults.ts";
 import type { Call } from "./scripted-proxy.ts";
 import { isChange, isInsert, statementOf } from "./warehouse-faults.ts";
 
@@ -247,15 +246,16 @@ export const CONTROLS: readonly Fault[] = [
   },
   {
     id: "NC-8",
-    title: "attempts share one name, so that nothing fences off a zombie before its EXCHANGE",
+    title: "attempts share one name, so that nothing fences off an EXCHANGE that arrives late",
     operations: ["truncate_and_load"],
     ends: "well",
     breaks: "I4",
-    inject: async (scene) => {
+    inject: (scene) => {
       const { warehouse } = scene.stack;
-      const undead = await zombie("", "publish-before-change", "").inject(scene);
-      const awake = Promise.withResolvers<void>();
-      const oneName = (text: string): string => text.replace(/(__pub_wf_.{20}_)\d+/g, "$11");
+      const late = lateChange(scene);
+      const arrived = Promise.withResolvers<void>();
+      const oneName = (text: string): string =>
+        text.replace(/(__pub_wf_.{20}_)\d+/g, (_, prefix) => `${prefix}1`);
       // Renaming the replaced table fences as well, and so does dropping it.
       warehouse.add({
         matches: (call) => /^RENAME TABLE .*__kept_/.test(statementOf(call)),
@@ -266,7 +266,7 @@ export const CONTROLS: readonly Fault[] = [
         matches: (call) => /^DROP TABLE IF EXISTS .*__(stg|pub)_/.test(statementOf(call)),
         times: ALWAYS,
         act: async (call) => {
-          await awake.promise;
+          await arrived.promise;
           call.reply(await call.forward());
         },
       });
@@ -278,21 +278,32 @@ export const CONTROLS: readonly Fault[] = [
           const url = new URL(call.url);
           for (const [name, value] of [...url.searchParams])
             url.searchParams.set(name, oneName(value));
-          call.reply(
-            await call.forward({ url, body: Buffer.from(oneName(call.body.toString("utf8"))) }),
-          );
+          const answer = await call.forward({
+            url,
+            body: Buffer.from(oneName(call.body.toString("utf8"))),
+          });
+          // Who asks for a table by its attempt's name gets it by that name.
+          const asked = /__pub_wf_.{20}_(\d+)/.exec(
+            statementOf(call) + decodeURIComponent(call.url.search),
+          )?.[1];
+          if (asked !== undefined) {
+            const text = answer.body.toString("utf8");
+            answer.body = Buffer.from(
+              text.replace(/(__pub_wf_.{20}_)1(?!\d)/g, (_, prefix) => `${prefix}${asked}`),
+            );
+          }
+          call.reply(answer);
         },
       });
       return {
-        ...undead,
+        ...late,
         during: async (id, signal) => {
-          await undead.during?.(id, signal);
-          await sleep(700);
-          awake.resolve();
+          await late.during?.(id, signal);
+          arrived.resolve();
         },
         lift: async () => {
-          awake.resolve();
-          await undead.lift?.();
+          arrived.resolve();
+          await late.lift?.();
         },
       };
     },

@@ -2,10 +2,10 @@ import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Task_Kind, Task_State } from "@sluice/api/control/v1/workflow_pb";
 import type { ChildService } from "@sluice/local";
-import type { Fault, Scene } from "./fault.ts";
+import type { Fault, Injected, Scene } from "./fault.ts";
 import type { Call } from "./scripted-proxy.ts";
 import { LEASE_MS } from "./stack.ts";
-import { isInsert } from "./warehouse-faults.ts";
+import { isChange, isInsert } from "./warehouse-faults.ts";
 
 /** Processes that die, stand still, or are told to go. */
 
@@ -102,6 +102,44 @@ export const atInsert = (given: {
 
 export const killHolder = async (scene: Scene, id: string, signal: AbortSignal): Promise<void> =>
   await (await holder(scene, id, signal))?.kill();
+
+/** The statement that makes rows visible is on its way when its worker dies, and arrives when another has made them visible. */
+export function lateChange(scene: Scene): Injected {
+  const [reached, ended, arrived] = [0, 0, 0].map(() => Promise.withResolvers<void>()) as [
+    PromiseWithResolvers<void>,
+    PromiseWithResolvers<void>,
+    PromiseWithResolvers<void>,
+  ];
+  let late = 0;
+  scene.stack.warehouse.add({
+    matches: isChange,
+    act: async (call) => {
+      reached.resolve();
+      await ended.promise;
+      try {
+        await call.forward();
+        late++;
+      } finally {
+        arrived.resolve();
+      }
+    },
+  });
+  return {
+    fired: () => late,
+    during: async (workflowId, signal) => {
+      signal.addEventListener("abort", () => reached.resolve(), { once: true });
+      await reached.promise;
+      if (signal.aborted) return ended.resolve();
+      await killHolder(scene, workflowId, signal);
+      while (!signal.aborted) await sleep(20);
+      ended.resolve();
+      await arrived.promise;
+      // Readers have to have the time to look.
+      await sleep(300);
+    },
+    lift: async () => ended.resolve(),
+  };
+}
 
 const mount = (...given: string[]): boolean => {
   try {
@@ -202,6 +240,12 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       if (worker !== undefined) await standStill(worker);
     },
   }),
+  {
+    id: "W9L",
+    title: "EXCHANGE or MOVE arrives late, its worker is dead and another has gone on",
+    ends: "well",
+    inject: lateChange,
+  },
   atInsert({
     id: "PR-09",
     title: "ClickHouse and the worker die together in an insert",
