@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, constants, type Http2ServerRequest } from "node:http2";
 import { request as requestHttps } from "node:https";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
@@ -128,6 +128,35 @@ describe("one port", () => {
     const socket = connect(Number(port), hostname);
     socket.write("PRI * HT");
     await once(socket, "close");
+    await listener.close(0);
+  });
+
+  test("a call over HTTP/2 ends with the process that made it", async () => {
+    const begun = Promise.withResolvers<Http2ServerRequest>();
+    const listener = await listen({
+      host: "127.0.0.1",
+      port: 0,
+      handler: (request) => {
+        if ("stream" in request) begun.resolve(request);
+      },
+    });
+    const { hostname, port } = new URL(listener.url);
+    const onward = connect(Number(port), hostname);
+    const relay = createServer((caller) => caller.pipe(onward, { end: false }).pipe(caller));
+    relay.listen(0, hostname);
+    await once(relay, "listening");
+    const session = connectHttp2(`http://${hostname}:${(relay.address() as AddressInfo).port}`);
+    session.on("error", () => undefined);
+    session.request({ ":path": "/" }).on("error", () => undefined);
+    const { stream } = await begun.promise;
+    const closed = once(stream, "close");
+    // A process that is killed says nothing in HTTP/2: its system ends the connection.
+    onward.end();
+    await closed;
+    expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL);
+    session.destroy();
+    onward.destroy();
+    relay.close();
     await listener.close(0);
   });
 

@@ -87,7 +87,12 @@ function createClear(options: ListenOptions, sessions: Set<http2.Http2Session>):
     handOver(socket, {
       timeoutMs: options.prefaceTimeoutMs ?? 10_000,
       http1: () => Reflect.apply(serveHttp1, http1, [socket]),
-      http2: () => h2.emit("connection", socket),
+      http2: () => {
+        // Connections of an HTTP/1.1 server stay open when the caller has ended his side. Of HTTP/2 that caller is gone:
+        // a dead worker's claim must not go on waiting, and be given tasks.
+        socket.allowHalfOpen = false;
+        h2.emit("connection", socket);
+      },
     });
   });
   return http1;
