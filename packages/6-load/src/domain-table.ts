@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { Feed } from "@sluice/schema";
+import { lookAtShapes, type TableShape, toSortingKey } from "./catalog.ts";
 import {
   assertLoadable,
   fieldColumns,
@@ -45,9 +46,7 @@ export async function readSortingKey(
     "SELECT sorting_key AS key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
     { database, table },
   );
-  // The server quotes a name only where it must; field names hold none of its signs.
-  const names = (found?.key ?? "").split(", ").map((name) => name.replaceAll(/[`()]/g, ""));
-  return names.filter((name) => name !== "");
+  return toSortingKey(found?.key ?? "");
 }
 
 /** What of the table is not as the feed has it, in words; columns that the feed lacks do no harm. */
@@ -81,6 +80,12 @@ export async function differencesFrom(
     await readColumns(warehouse, table),
     await readSortingKey(warehouse, table),
   );
+}
+
+/** Whether a quarantine has all columns that this release gives one. */
+export function hasRejectColumns(columns: readonly Pick<TableColumn, "name">[]): boolean {
+  const there = new Set(columns.map(({ name }) => name));
+  return REJECT_COLUMNS.every(({ name }) => there.has(name));
 }
 
 /** Gives a quarantine of an older release the columns that it lacks. */
@@ -141,17 +146,70 @@ async function removeEmptyRows(warehouse: Warehouse, at: TableAddress): Promise<
   return true;
 }
 
+/** The tables behind a feed at one moment, whatever they look like. */
+export interface DomainTableShape {
+  readonly rows: TableShape | undefined;
+  readonly rejects: TableShape | undefined;
+  readonly view: TableShape | undefined;
+}
+
+/** Looks at the tables behind a feed, and changes nothing. */
+export async function lookAtDomainTable(
+  warehouse: Warehouse,
+  at: TableAddress,
+): Promise<DomainTableShape> {
+  const [rows, rejects, view] = [rowsTable(at), rejectsTable(at), domainTable(at)];
+  const found = await lookAtShapes(warehouse, [rows, rejects, view]);
+  return {
+    rows: found.get(rows.table),
+    rejects: found.get(rejects.table),
+    view: found.get(view.table),
+  };
+}
+
+const wantedColumns = (feed: Feed): readonly TableColumn[] => [
+  ...fieldColumns(feed),
+  ...LINEAGE_COLUMNS,
+];
+
+const asText = (columns: readonly TableColumn[]): string =>
+  columns.map(({ name, type }) => `${name} ${type}`).join();
+
+/** Whether the tables behind a feed are as it wants them. */
+function isAsWanted(feed: Feed, { rows, rejects, view }: DomainTableShape): boolean {
+  return (
+    rows !== undefined &&
+    rejects !== undefined &&
+    view !== undefined &&
+    differences(feed, rows.columns, rows.sortingKey).length === 0 &&
+    hasRejectColumns(rejects.columns) &&
+    asText(view.columns) === asText(wantedColumns(feed))
+  );
+}
+
 /**
  * Makes the database, the rows and rejects tables and the view of a feed, and adds the columns of a
  * newer version. May be called again and by several at once. Throws `load.table_changed` naming every
- * difference that cannot be mended by adding a column; a table without a row is made anew instead.
+ * difference that cannot be mended by adding a column; a table without a row is made anew instead. Gives the tables as
+ * they are then. `seen` is a look that was taken before: when all was as it should be, nothing is asked.
  */
-export async function prepareDomainTable(warehouse: Warehouse, feed: Feed): Promise<void> {
+export async function prepareDomainTable(
+  warehouse: Warehouse,
+  feed: Feed,
+  seen?: DomainTableShape,
+): Promise<DomainTableShape> {
   const at = { source: feed.source, name: feed.name };
   assertTableAddress(at);
   assertLoadable(feed);
+  const look = seen ?? (await lookAtDomainTable(warehouse, at));
+  if (isAsWanted(feed, look)) return look;
+  await makeDomainTable(warehouse, feed, at);
+  return await lookAtDomainTable(warehouse, at);
+}
+
+async function makeDomainTable(warehouse: Warehouse, feed: Feed, at: TableAddress): Promise<void> {
   const rows = rowsTable(at);
-  const wanted = [...fieldColumns(feed), ...LINEAGE_COLUMNS];
+  const wanted = wantedColumns(feed);
 
   await warehouse.execute(`CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(feed.source)}`);
   await warehouse.execute(rowsTableSql(feed, rows));
@@ -173,9 +231,7 @@ export async function prepareDomainTable(warehouse: Warehouse, feed: Feed): Prom
 
   const view = domainTable(at);
   const shown = await readColumns(warehouse, view);
-  const text = (columns: readonly TableColumn[]): string =>
-    columns.map(({ name, type }) => `${name} ${type}`).join();
-  if (text(shown) !== text(wanted)) {
+  if (asText(shown) !== asText(wanted)) {
     await warehouse.execute(
       `CREATE OR REPLACE VIEW ${view.sql} AS SELECT ${names(wanted.map(({ name }) => name))} FROM ${rows.sql} FINAL`,
     );

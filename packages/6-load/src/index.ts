@@ -24,7 +24,11 @@ export {
   type StagingComparison,
 } from "./compare-staging.ts";
 export type { DeleteRule } from "./delete-rule.ts";
-export { prepareDomainTable } from "./domain-table.ts";
+export {
+  type DomainTableShape,
+  lookAtDomainTable,
+  prepareDomainTable,
+} from "./domain-table.ts";
 export type { InsertAnswer, InsertRequest } from "./insert-request.ts";
 export {
   type EntryPlace,

@@ -1,10 +1,14 @@
 import { crashPoint, StageError } from "@sluice/errors";
 import type { Feed, LoadOperation } from "@sluice/schema";
-import { REJECT_COLUMNS } from "./columns.ts";
-import { addRejectColumns } from "./domain-table.ts";
-import { listKept, listPublishing, STAGING_ONLY_SETTINGS } from "./staging.ts";
+import { type CatalogTable, lookAtTables } from "./catalog.ts";
+import { addRejectColumns, hasRejectColumns } from "./domain-table.ts";
+import { heldBy, STAGING_ONLY_SETTINGS } from "./staging.ts";
 import {
+  keptBeforeTable,
+  keptPrefix,
   keptTable,
+  namedTable,
+  publishingPrefix,
   publishingTable,
   rejectsTable,
   rowsTable,
@@ -13,7 +17,11 @@ import {
   type TableAddress,
   type TableName,
 } from "./table-names.ts";
-import { clickHouseCodeOf } from "./translate-clickhouse-error.ts";
+import {
+  clickHouseCodeOf,
+  TABLE_ALREADY_EXISTS,
+  UNKNOWN_TABLE,
+} from "./translate-clickhouse-error.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 /**
@@ -26,8 +34,12 @@ import type { Warehouse } from "./warehouse.ts";
  * | staged    | S       | -             | R    | verified; the intent is recorded               |
  * | claimed   | -       | S             | R    | RENAME, from staging or from an older attempt  |
  * | published | -       | S, emptied    | R    | *load*: MOVE PARTITION                         |
- * | published | -       | R             | S    | *truncate and load*: RESET SETTING, EXCHANGE   |
+ * | published | -       | R             | S    | *truncate and load*: EXCHANGE                  |
  * | kept      | -       | -             | S    | RENAME of R to its kept name, if asked for     |
+ *
+ * What was kept for an earlier workflow is then renamed to a private table of this one. What takes time goes with the
+ * private tables, after the outcome is recorded (`dropStaging`): dropping it, and the settings by which S was a staging
+ * table. Both wait for the disk right after much was written, and no reader sees either.
  *
  * Every step may be repeated: a later attempt claims the table from the name it finds, and reads
  * the UUIDs to see whether the exchange, which undoes itself, was carried out. Any other
@@ -47,7 +59,7 @@ export interface PublishOptions {
   readonly attempt: number;
   readonly intent: PublishIntent;
   /**
-   * Whether a table that is replaced is kept under a name of its own, and the one kept before dropped, so that it
+   * Whether a table that is replaced is kept under a name of its own, in place of the one kept before, so that it
    * can come back. Default: it keeps the attempt's name, and goes with the other private tables.
    */
   readonly keepReplaced?: boolean;
@@ -59,8 +71,6 @@ export type PublishOutcome = "published" | "already_published";
 
 /** A statement must not become longer than servers take. */
 const PARTS_OF_STATEMENT = 1_000;
-const UNKNOWN_TABLE = 60;
-const TABLE_ALREADY_EXISTS = 57;
 
 export async function uuidOf(warehouse: Warehouse, table: TableName): Promise<string | undefined> {
   const [uuid] = await uuidsOf(warehouse, [table]);
@@ -101,18 +111,41 @@ export async function readPublishIntent(
   return { operation, stagingUuid, rowsUuid };
 }
 
+/** All tables that a publish is about, at one moment, by name. */
+async function look({
+  warehouse,
+  feed,
+  workflowId,
+  rows = rowsTable(feed),
+}: PublishOptions): Promise<ReadonlyMap<string, CatalogTable>> {
+  return await lookAtTables(warehouse, {
+    database: feed.source,
+    names: [
+      rows.table,
+      stagingTable(feed, workflowId).table,
+      stagingRejectsTable(feed, workflowId).table,
+    ],
+    prefixes: [publishingPrefix(feed, workflowId), keptPrefix(feed)],
+  });
+}
+
 interface Claimed {
   readonly mine: TableName;
   /** Whether no earlier attempt has come so far: nothing can have been changed yet. */
   readonly isFirst: boolean;
 }
 
-/** Gives the staging table this attempt's name, wherever an earlier attempt left it. */
-async function claim(options: PublishOptions): Promise<Claimed> {
-  const { warehouse, feed, workflowId, attempt } = options;
+/**
+ * Gives the staging table this attempt's name, wherever an earlier attempt left it. The look may be old: a name that
+ * another attempt has taken since is not there any more.
+ */
+async function claim(
+  { warehouse, feed, workflowId, attempt }: PublishOptions,
+  seen: ReadonlyMap<string, CatalogTable>,
+): Promise<Claimed> {
   const at: TableAddress = { source: feed.source, name: feed.name };
   const mine = publishingTable(at, workflowId, attempt);
-  const held = await listPublishing(warehouse, at, workflowId);
+  const held = heldBy(seen.keys(), publishingPrefix(at, workflowId));
   if (held.some((other) => other.attempt > attempt)) {
     throw conflict(`a later attempt than ${attempt} is publishing`);
   }
@@ -162,13 +195,17 @@ async function position(
 export async function publish(options: PublishOptions): Promise<PublishOutcome> {
   const { warehouse, feed, workflowId, intent, rows = rowsTable(feed) } = options;
   const keeps = options.keepReplaced === true && intent.operation === "truncate_and_load";
-  if (keeps && (await isKept(options))) {
-    await dropKeptBefore(options);
+  const seen = await look(options);
+  if (keeps && isKept(options, seen)) {
+    await setKeptBeforeAside(options, seen);
     return "already_published";
   }
-  const { mine, isFirst } = await claim(options);
+  const { mine, isFirst } = await claim(options, seen);
   crashPoint("publish-claimed");
-  await publishRejects(warehouse, feed, workflowId, isFirst);
+  // All loads have ended: where nothing was refused, nothing is to be moved.
+  if ((seen.get(stagingRejectsTable(feed, workflowId).table)?.rows ?? 0) > 0) {
+    await handRejects(warehouse, feed, workflowId, isFirst ? "move" : "move again");
+  }
   let outcome: PublishOutcome = "already_published";
   try {
     if ((await position(options, mine)) === "before") {
@@ -178,7 +215,10 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
           : await exchange(options, mine, rows);
     }
     crashPoint("publish-changed");
-    if (keeps) await keep(options, mine);
+    if (keeps) {
+      await keep(options, mine);
+      await setKeptBeforeAside(options, seen);
+    }
     return outcome;
   } catch (error) {
     if (clickHouseCodeOf(error) !== UNKNOWN_TABLE) throw error;
@@ -188,26 +228,40 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
 }
 
 /** Whether an earlier attempt came to its very end: the replaced table has its kept name. */
-async function isKept(options: PublishOptions): Promise<boolean> {
-  const { warehouse, feed, workflowId, intent, rows = rowsTable(feed) } = options;
-  const [kept, shown] = await uuidsOf(warehouse, [keptTable(feed, workflowId), rows]);
-  return kept === intent.rowsUuid && shown === intent.stagingUuid;
+function isKept(
+  { feed, workflowId, intent, rows = rowsTable(feed) }: PublishOptions,
+  seen: ReadonlyMap<string, CatalogTable>,
+): boolean {
+  return (
+    seen.get(keptTable(feed, workflowId).table)?.uuid === intent.rowsUuid &&
+    seen.get(rows.table)?.uuid === intent.stagingUuid
+  );
 }
 
 async function keep(options: PublishOptions, mine: TableName): Promise<void> {
   const { warehouse, feed, workflowId } = options;
   await warehouse.retrying(undefined, async (attempt) => {
     // A rename that was carried out but not answered is not repeated. Before the first it was looked already.
-    if (attempt > 1 && (await isKept(options))) return;
+    if (attempt > 1 && isKept(options, await look(options))) return;
     await warehouse.executeOnce(`RENAME TABLE ${mine.sql} TO ${keptTable(feed, workflowId).sql}`);
   });
-  await dropKeptBefore(options);
 }
 
-async function dropKeptBefore({ warehouse, feed, workflowId }: PublishOptions): Promise<void> {
+/**
+ * Makes what was kept before a private table of this workflow, with which it is dropped. Nobody else publishes into the
+ * feed meanwhile: all that were kept by now are older, whoever kept them.
+ */
+async function setKeptBeforeAside(
+  { warehouse, feed, workflowId }: PublishOptions,
+  seen: ReadonlyMap<string, CatalogTable>,
+): Promise<void> {
+  const prefix = keptPrefix(feed);
   const mine = keptTable(feed, workflowId).table;
-  for (const { table, sql } of await listKept(warehouse, feed)) {
-    if (table !== mine) await warehouse.execute(`DROP TABLE IF EXISTS ${sql} SYNC`);
+  for (const name of seen.keys()) {
+    if (!name.startsWith(prefix) || name === mine) continue;
+    const aside = keptBeforeTable(feed, workflowId, name.slice(prefix.length));
+    // Repeated, or of two attempts the slower one, it finds nothing to rename.
+    await warehouse.execute(`RENAME TABLE IF EXISTS ${namedTable(feed, name).sql} TO ${aside.sql}`);
   }
 }
 
@@ -232,9 +286,6 @@ async function exchange(
   rows: TableName,
 ): Promise<PublishOutcome> {
   const { warehouse } = options;
-  // The table is about to serve readers: it must merge again.
-  const names = Object.keys(STAGING_ONLY_SETTINGS).join(", ");
-  await warehouse.execute(`ALTER TABLE ${mine.sql} RESET SETTING ${names}`);
   return await warehouse.retrying<PublishOutcome>(undefined, async (attempt) => {
     // The caller has just looked where it stands; after a doubt it is looked again.
     if (attempt > 1 && (await position(options, mine)) === "after") return "published";
@@ -242,16 +293,6 @@ async function exchange(
     await warehouse.executeOnce(`EXCHANGE TABLES ${mine.sql} AND ${rows.sql}`);
     return "published";
   });
-}
-
-/** Moves the workflow's rejects into the feed's quarantine, which keeps one row per row of a file. */
-async function publishRejects(
-  warehouse: Warehouse,
-  feed: Feed,
-  workflowId: string,
-  isFirst: boolean,
-): Promise<void> {
-  await handRejects(warehouse, feed, workflowId, isFirst ? "move" : "move again");
 }
 
 /**
@@ -270,14 +311,15 @@ export async function showRejects(
 async function rejectColumns(
   warehouse: Warehouse,
   tables: readonly TableName[],
-): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = await warehouse.query<{ table: string; columns: string[] }>(
     "SELECT table, groupArray(name) AS columns FROM system.columns WHERE database = {database:String} AND table IN {tables:Array(String)} GROUP BY table",
     { database: tables[0]?.database ?? "", tables: tables.map(({ table }) => table) },
   );
-  return new Map(found.map(({ table, columns }) => [table, new Set(columns)]));
+  return new Map(found.map(({ table, columns }) => [table, columns]));
 }
 
+/** Hands the workflow's rejects over to the feed's quarantine, which keeps one row per row of a file. */
 async function handRejects(
   warehouse: Warehouse,
   feed: Feed,
@@ -291,8 +333,8 @@ async function handRejects(
   if (held.get(from.table) === undefined) return;
   // A workflow that an older release began has narrower tables, and only equal ones move.
   for (const table of [to, from]) {
-    const there = held.get(table.table);
-    if (REJECT_COLUMNS.some(({ name }) => there?.has(name) !== true)) {
+    const there = held.get(table.table) ?? [];
+    if (!hasRejectColumns(there.map((name) => ({ name })))) {
       await addRejectColumns(warehouse, table);
     }
   }

@@ -22,6 +22,8 @@ function named(database: string, table: string): TableName {
   return { database, table, sql: `${quoteIdentifier(database)}.${quoteIdentifier(table)}` };
 }
 
+/** A table behind a feed, by its full name. */
+export const namedTable = (at: TableAddress, table: string): TableName => named(at.source, table);
 /** The view that readers query. */
 export const domainTable = (at: TableAddress): TableName => named(at.source, at.name);
 /** The ReplacingMergeTree under the view. */
@@ -32,6 +34,9 @@ export const rejectsTable = (at: TableAddress): TableName =>
 /** One workflow's private table. */
 export const stagingTable = (at: TableAddress, workflowId: string): TableName =>
   named(at.source, `${at.name}__stg_${workflowId}`);
+/** What the names of a workflow's further private tables begin with. */
+export const privatePrefix = (at: TableAddress, workflowId: string): string =>
+  `${stagingTable(at, workflowId).table}__`;
 /** One workflow's private quarantine. */
 export const stagingRejectsTable = (at: TableAddress, workflowId: string): TableName =>
   named(at.source, `${at.name}__stg_${workflowId}__rejects`);
@@ -55,6 +60,9 @@ export const queryView = (at: TableAddress, workflowId: string, attempt: number)
 /** The rows that a workflow replaced, for as long as they can come back. */
 export const keptTable = (at: TableAddress, workflowId: string): TableName =>
   named(at.source, `${keptPrefix(at)}${workflowId}`);
+/** What was kept for another workflow before, until it is dropped with the private tables of the one that replaced it. */
+export const keptBeforeTable = (at: TableAddress, workflowId: string, keptFor: string): TableName =>
+  named(at.source, `${privatePrefix(at, workflowId)}before_${keptFor}`);
 export const keptPrefix = (at: TableAddress): string => `${at.name}__kept_`;
 /** One source's view for identity resolution. */
 export const stitchView = (source: string): TableName => named(source, STITCH_VIEW);

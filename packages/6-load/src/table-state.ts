@@ -42,11 +42,14 @@ export async function countVisible(
   workflowId: string,
 ): Promise<{ readonly rows: number; readonly own: number } | undefined> {
   const { database, table } = rowsTable(at);
-  if ((await countKept(warehouse, database, [table])) > MAX_COUNTED_ROWS) return undefined;
-  const [found] = await warehouse.query<{ n: string; own: string }>(
-    `SELECT toString(count()) AS n, toString(countIf(_workflow = {workflowId:String})) AS own FROM ${domainTable(at).sql}`,
-    { workflowId },
+  // One statement for both: where the condition is false from the start no row is read.
+  const [found] = await warehouse.query<{ kept: string | number; n: string; own: string }>(
+    `SELECT (SELECT total_rows FROM system.tables WHERE database = {database:String} AND name = {table:String}) AS kept,
+       toString(count()) AS n, toString(countIf(_workflow = {workflowId:String})) AS own FROM ${domainTable(at).sql}
+     WHERE kept <= ${MAX_COUNTED_ROWS}`,
+    { workflowId, database, table },
   );
+  if (Number(found?.kept ?? 0) > MAX_COUNTED_ROWS) return undefined;
   return { rows: Number(found?.n ?? 0), own: Number(found?.own ?? 0) };
 }
 

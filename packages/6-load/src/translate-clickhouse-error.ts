@@ -97,6 +97,9 @@ function serverCode(error: unknown): number | undefined {
   return Number.isInteger(code) ? code : undefined;
 }
 
+export const UNKNOWN_TABLE = 60;
+export const TABLE_ALREADY_EXISTS = 57;
+
 /** The exception code, whatever layer of our own error carries it. */
 export function clickHouseCodeOf(error: unknown): number | undefined {
   return serverCode(error) ?? (error instanceof Error ? serverCode(error.cause) : undefined);

@@ -46,6 +46,7 @@ export async function countStagedRejects(
 interface ObjectCount {
   readonly file: string;
   readonly n: string;
+  readonly refused: 0 | 1;
 }
 
 /**
@@ -57,16 +58,16 @@ export async function verifyStaging(options: VerifyOptions): Promise<StagedTotal
   const { warehouse, feed, workflowId, sent } = options;
   const at = { source: feed.source, name: feed.name };
   const rejects = stagingRejectsTable(at, workflowId).sql;
-  const counts = async (table: string): Promise<Map<string, number>> => {
-    const found = await warehouse.query<ObjectCount>(
-      `SELECT _file AS file, toString(count()) AS n FROM ${table} GROUP BY file`,
+  const counted = (table: string, refused: ObjectCount["refused"]): string =>
+    `SELECT _file AS file, toString(count()) AS n, toUInt8(${refused}) AS refused FROM ${table} GROUP BY file`;
+  const found = await warehouse.query<ObjectCount>(
+    `${counted(stagingTable(at, workflowId).sql, 0)} UNION ALL ${counted(rejects, 1)}`,
+  );
+  const those = (refused: ObjectCount["refused"]): Map<string, number> =>
+    new Map(
+      found.filter((each) => each.refused === refused).map(({ file, n }) => [file, Number(n)]),
     );
-    return new Map(found.map(({ file, n }) => [file, Number(n)]));
-  };
-  const [staged, refused] = await Promise.all([
-    counts(stagingTable(at, workflowId).sql),
-    counts(rejects),
-  ]);
+  const [staged, refused] = [those(0), those(1)];
   const expected = new Map<string, number>();
   for (const { key, rows } of sent) expected.set(key, (expected.get(key) ?? 0) + rows);
 

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   countRows,
+  createStaging,
   describeDomainTable,
   dropStaging,
   listRejects,
   listStaging,
+  lookAtDomainTable,
   prepareDomainTable,
   sampleRows,
+  type Warehouse,
 } from "../src/index.ts";
 import {
   feedOf,
@@ -63,6 +66,64 @@ describe("preparing a domain table", () => {
     );
     await prepareDomainTable(server.warehouse, feed);
     expect(await countRows(server.warehouse, { source: "tables", name: "together" })).toBe(0);
+  });
+
+  test("is asked once, and changed by nothing, when all is as it should be", async () => {
+    const feed = { ...allTypes, name: "prepared" };
+    const before = await prepareDomainTable(server.warehouse, feed);
+    const statements: string[] = [];
+    const { warehouse } = server;
+    const listening: Warehouse = {
+      ...warehouse,
+      query: async <Row>(statement: string, parameters?: Record<string, unknown>) => {
+        statements.push(statement);
+        return await warehouse.query<Row>(statement, parameters);
+      },
+      execute: async (statement) => {
+        statements.push(statement);
+        await warehouse.execute(statement);
+      },
+    };
+    expect(await prepareDomainTable(listening, feed)).toEqual(before);
+    expect(statements).toHaveLength(1);
+    await prepareDomainTable(listening, feed, before);
+    expect(statements).toHaveLength(1);
+    // Seen too early, a table that is not there any more is made anew.
+    await server.admin("DROP TABLE tables.prepared__rejects SYNC");
+    await prepareDomainTable(listening, feed, { ...before, rejects: undefined });
+    expect(await lookAtDomainTable(warehouse, { source: "tables", name: "prepared" })).toEqual(
+      before,
+    );
+  });
+
+  test("gives staging tables the same settings, whether they are made with them or get them afterwards", async () => {
+    const feed = { ...allTypes, name: "staged" };
+    const at = { source: "tables", name: "staged" };
+    const seen = await prepareDomainTable(server.warehouse, feed);
+    await createStaging(server.warehouse, at, "bare");
+    await createStaging(server.warehouse, at, "made", seen);
+    // What an attempt finds it does not trust: an older release makes its tables bare.
+    await server.admin("CREATE TABLE tables.staged__stg_found AS tables.staged__rows");
+    await createStaging(server.warehouse, at, "found", seen);
+    // Out of a table that was a staging table, as all are after a truncate and load.
+    await server.admin("EXCHANGE TABLES tables.staged__rows AND tables.staged__stg_bare");
+    const again = await prepareDomainTable(server.warehouse, feed);
+    await createStaging(server.warehouse, at, "again", again);
+    const engines = async (suffix: string): Promise<Set<string>> => {
+      const found = await server.rows<{ engine: string }>(
+        `SELECT engine_full AS engine FROM system.tables WHERE database = 'tables'
+         AND (name = 'staged__rows' AND '${suffix}' = '' OR match(name, '^staged__stg_(made|found|again)${suffix}$'))`,
+      );
+      return new Set(found.map(({ engine }) => engine));
+    };
+    const [ofRows, ...otherRows] = [...(await engines("")), ...(await engines("$"))];
+    expect(otherRows.filter((engine) => engine !== ofRows)).toEqual([]);
+    expect(ofRows).toMatch(
+      /ORDER BY .* SETTINGS index_granularity = \d+, non_replicated_deduplication_window = 100000, max_bytes.*parts_to_throw_insert = 100000$/,
+    );
+    const ofRejects = [...(await engines("__rejects"))];
+    expect(ofRejects).toHaveLength(1);
+    expect(ofRejects[0]).toMatch(/, non_replicated_deduplication_window = 100000$/);
   });
 
   test("adds the columns of a newer version, and shows only that version's", async () => {

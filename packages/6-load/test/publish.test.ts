@@ -141,10 +141,9 @@ describe("publishing", () => {
 });
 
 const crashPoints: readonly (readonly [RegExp, LoadOperation[]])[] = [
-  [/^SELECT name FROM system.tables/, ["load", "truncate_and_load"]],
+  [/^SELECT name, toString\(uuid\) AS uuid, engine_full/, ["load", "truncate_and_load"]],
   [/^RENAME/, ["load", "truncate_and_load"]],
   [/MOVE PARTITION.*__rejects` /, ["load", "truncate_and_load"]],
-  [/RESET SETTING/, ["truncate_and_load"]],
   [/MOVE PARTITION.*__rows` /, ["load"]],
   [/^EXCHANGE/, ["truncate_and_load"]],
 ];
@@ -274,6 +273,70 @@ describe("a move that a killed server left half done", () => {
       await expectOnce();
     },
   );
+});
+
+describe("what follows a publish", () => {
+  const replace = async (workflowId: string, ordinal: number): Promise<void> => {
+    await stage(workflowId, ordinal, [["7", workflowId]]);
+    const intent = await readPublishIntent(server.warehouse, feed, workflowId, "truncate_and_load");
+    const base = { warehouse: server.warehouse, feed, workflowId, intent };
+    await publish({ ...base, attempt: 1, keepReplaced: true });
+  };
+  const tables = async (): Promise<string[]> => {
+    const found = await server.rows<{ name: string }>(
+      "SELECT name FROM system.tables WHERE database = 'pub' AND name LIKE 'customers\\_\\_%' ORDER BY name",
+    );
+    return found.map(({ name }) => name.replace("customers__", ""));
+  };
+  const unmerging = async (): Promise<string[]> => {
+    const found = await server.rows<{ name: string }>(
+      "SELECT name FROM system.tables WHERE database = 'pub' AND engine_full LIKE '%max\\_bytes\\_to\\_merge%' ORDER BY name",
+    );
+    return found.map(({ name }) => name);
+  };
+
+  test("waits for no disk: what was kept before is a private table, and settings stay until they are dropped", async () => {
+    await replace("w", 2);
+    await dropStaging(server.warehouse, at, "w");
+    await replace("x", 3);
+    expect(await visible()).toEqual(["7=x"]);
+    expect(await tables()).toEqual([
+      "kept_x",
+      "rejects",
+      "rows",
+      "stg_x__before_w",
+      "stg_x__rejects",
+    ]);
+    expect(await unmerging()).toEqual(["customers__rows"]);
+  });
+
+  test.each(
+    [/DROP TABLE/, /RESET SETTING .*/, /^SELECT name/].flatMap((point) =>
+      (["before", "after"] as const).map((when) => ({ point, when })),
+    ),
+  )("crashes $when $point and is done by the next attempt", async ({ point, when }) => {
+    await replace("w", 2);
+    await replace("x", 3);
+    await expect(dropStaging(crashing(server.warehouse, point, when), at, "x")).rejects.toThrow(
+      "crashed",
+    );
+    await dropStaging(server.warehouse, at, "x");
+    await dropStaging(server.warehouse, at, "w");
+    expect(await tables()).toEqual(["kept_x", "rejects", "rows"]);
+    expect(await unmerging()).toEqual([]);
+    expect(await visible()).toEqual(["7=x"]);
+    await dropStaging(server.warehouse, at, "x");
+  });
+
+  test("of a workflow that was overtaken leaves what the later one keeps", async () => {
+    await replace("w", 2);
+    await replace("x", 3);
+    await dropStaging(server.warehouse, at, "w");
+    expect(await tables()).toContain("kept_x");
+    expect(await unmerging()).toEqual([]);
+    await dropStaging(server.warehouse, at, "x");
+    expect(await tables()).toEqual(["kept_x", "rejects", "rows"]);
+  });
 });
 
 describe("two attempts at once", () => {

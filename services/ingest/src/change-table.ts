@@ -14,6 +14,7 @@ import {
   prepareStitchView,
   publish,
   purgeDomainTable,
+  readPublishIntent,
   rowsTable,
   stageNothing,
   stageQuery,
@@ -60,12 +61,9 @@ export async function changeTable(
   if (recorded === undefined) {
     await stage(options, change);
     const rowsBefore = await countRows(warehouse, feed);
-    recorded = await recordIntent(lease, context, signal, {
-      feed,
-      operation: "truncate_and_load",
-      rowsBefore,
-      rows,
-    });
+    const operation = "truncate_and_load";
+    const found = await readPublishIntent(warehouse, feed, workflowId, operation, rows);
+    recorded = await recordIntent(lease, context, signal, found, rowsBefore);
   }
   const { stagingUuid, rowsUuid, rowsBefore } = recorded;
   const keepReplaced =

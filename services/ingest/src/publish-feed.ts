@@ -7,6 +7,7 @@ import {
   prepareStitchView,
   publish,
   publishReplayedRejects,
+  readPublishIntent,
   showRejects,
   verifyStaging,
 } from "@sluice/load";
@@ -37,7 +38,6 @@ export async function publishFeed(
 
   let recorded = work.intent;
   if (recorded === undefined) {
-    let rowsBefore: number | undefined;
     try {
       // Replayed rows are of many objects, and were counted when they were staged.
       const verified =
@@ -49,8 +49,13 @@ export async function publishFeed(
               sent: work.sent.map((object) => ({ ...object, rows: Number(object.rows) })),
             })
           : undefined;
-      const [seen] = await Promise.all([countVisible(warehouse, feed, workflowId), verified]);
-      rowsBefore = seen?.rows;
+      const [found, seen] = await Promise.all([
+        readPublishIntent(warehouse, feed, workflowId, operation),
+        countVisible(warehouse, feed, workflowId),
+        verified,
+      ]);
+      crashPoint("worker-verified");
+      recorded = await recordIntent(lease, context, signal, found, seen?.rows);
     } catch (error) {
       // Every object was verified when its load ended: what was refused may be read.
       if (error instanceof StageError && error.code === "threshold_exceeded") {
@@ -58,8 +63,6 @@ export async function publishFeed(
       }
       throw error;
     }
-    crashPoint("worker-verified");
-    recorded = await recordIntent(lease, context, signal, { feed, operation, rowsBefore });
   }
   crashPoint("worker-intent-told");
   const { stagingUuid, rowsUuid, rowsBefore } = recorded;

@@ -1,31 +1,17 @@
 import type { Lease, PublishIntent } from "@sluice/api/ingest/v1/task_pb";
 import { TaskService } from "@sluice/api/ingest/v1/task_service_pb";
-import { readPublishIntent, type TableName } from "@sluice/load";
-import type { Feed, LoadOperation } from "@sluice/schema";
+import type { PublishIntent as TablesToChange } from "@sluice/load";
 import type { WorkerContext } from "./worker.ts";
 
 /** Has control keep what is about to be done, and gives what the first attempt said. */
 export async function recordIntent(
-  { taskId, attempt, workflowId }: Lease,
-  { client, warehouse }: WorkerContext,
+  { taskId, attempt }: Lease,
+  { client }: WorkerContext,
   signal: AbortSignal,
-  about: {
-    readonly feed: Feed;
-    readonly operation: LoadOperation;
-    /** Rows that readers see; undefined where there are too many to count. */
-    readonly rowsBefore: number | undefined;
-    /** The table that changes places with the staged one; the feed's rows when not set. */
-    readonly rows?: TableName;
-  },
+  { stagingUuid, rowsUuid }: TablesToChange,
+  /** Rows that readers see; undefined where there are too many to count. */
+  rowsBefore: number | undefined,
 ): Promise<PublishIntent> {
-  const { feed, operation, rowsBefore, rows } = about;
-  const { stagingUuid, rowsUuid } = await readPublishIntent(
-    warehouse,
-    feed,
-    workflowId,
-    operation,
-    rows,
-  );
   const { intent } = await client.call(
     TaskService.method.recordPublishIntent,
     {
