@@ -47,29 +47,30 @@ export async function lookAtShapes(
   warehouse: Warehouse,
   tables: readonly TableName[],
 ): Promise<ReadonlyMap<string, TableShape>> {
-  const found = await warehouse.query<{
-    name: string;
-    engine: string;
-    key: string;
-    columns: [string, string, number][];
-  }>(
-    `SELECT tables.name AS name, engine_full AS engine, sorting_key AS key, columns
-     FROM (SELECT name, engine_full, sorting_key FROM system.tables
-           WHERE database = {database:String} AND name IN {names:Array(String)}) AS tables
-     INNER JOIN (SELECT table, groupArray((name, type, position)) AS columns FROM system.columns
-           WHERE database = {database:String} AND table IN {names:Array(String)} GROUP BY table) AS shapes
-     ON tables.name = shapes.table`,
-    { database: tables[0]?.database ?? "", names: tables.map(({ table }) => table) },
-  );
+  const asked = {
+    database: tables[0]?.database ?? "",
+    names: tables.map(({ table }) => table),
+  };
+  // Side by side: joined by the server they cost it more than both.
+  const [found, columns] = await Promise.all([
+    warehouse.query<{ name: string; engine: string; key: string }>(
+      "SELECT name, engine_full AS engine, sorting_key AS key FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}",
+      asked,
+    ),
+    warehouse.query<TableColumn & { readonly table: string }>(
+      "SELECT table, name, type FROM system.columns WHERE database = {database:String} AND table IN {names:Array(String)} ORDER BY table, position",
+      asked,
+    ),
+  ]);
   return new Map(
-    found.map(({ name, engine, key, columns }) => [
-      name,
+    found.map(({ name: table, engine, key }) => [
+      table,
       {
         engine,
         sortingKey: toSortingKey(key),
         columns: columns
-          .sort(([, , a], [, , b]) => a - b)
-          .map(([column, type]) => ({ name: column, type })),
+          .filter((column) => column.table === table)
+          .map(({ name, type }) => ({ name, type })),
       },
     ]),
   );

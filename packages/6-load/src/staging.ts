@@ -1,5 +1,5 @@
 import { crashPoint } from "@sluice/errors";
-import { lookAtTables } from "./catalog.ts";
+import { type CatalogTable, lookAtTables } from "./catalog.ts";
 import { addRejectColumns, type DomainTableShape, hasRejectColumns } from "./domain-table.ts";
 import {
   domainTable,
@@ -179,16 +179,21 @@ export async function dropStaging(
   const drop = async (table: string): Promise<void> =>
     await warehouse.execute(`DROP TABLE IF EXISTS ${namedTable(at, table).sql} SYNC`);
   const staging = stagingTable(at, workflowId).table;
+  const own = [privatePrefix(at, workflowId), publishingPrefix(at, workflowId)];
   const found = await lookAtTables(warehouse, {
     database: at.source,
-    names: [staging],
-    prefixes: [privatePrefix(at, workflowId), publishingPrefix(at, workflowId)],
+    // A custom domain table is the table itself.
+    names: [staging, rowsTable(at).table, domainTable(at).table],
+    prefixes: [...own, keptPrefix(at)],
   });
-  const [first, ...others] = found.keys();
+  const isOwn = (table: string): boolean =>
+    table === staging || own.some((prefix) => table.startsWith(prefix));
+  const [first, ...others] = [...found.keys()].filter(isOwn);
   if (first !== undefined) await drop(first);
   crashPoint("load-half-dropped");
   await Promise.all(others.map(drop));
-  await endStagingSettings(warehouse, at);
+  const lasting = [...found].filter(([table]) => !isOwn(table));
+  await endStagingSettings(warehouse, at, lasting);
 }
 
 /**
@@ -198,15 +203,13 @@ export async function dropStaging(
  * Two publishes may follow each other while this looks, so that a name means another table when it is changed: that
  * does no harm, since no table of these names is staged into, and whoever publishes last comes here after it.
  */
-async function endStagingSettings(warehouse: Warehouse, at: TableAddress): Promise<void> {
-  const found = await lookAtTables(warehouse, {
-    database: at.source,
-    // A custom domain table is the table itself.
-    names: [rowsTable(at).table, domainTable(at).table],
-    prefixes: [keptPrefix(at)],
-  });
+async function endStagingSettings(
+  warehouse: Warehouse,
+  at: TableAddress,
+  seen: readonly (readonly [string, CatalogTable])[],
+): Promise<void> {
   const names = Object.keys(STAGING_ONLY_SETTINGS);
-  const staged = [...found].filter(([, { engine }]) =>
+  const staged = seen.filter(([, { engine }]) =>
     names.some((name) => engine.includes(` ${name} = `)),
   );
   for (const [table] of staged) {

@@ -216,7 +216,7 @@ describe("a replay", () => {
   });
 
   const steps = [
-    /^DROP TABLE .*__stg_replay`/,
+    /^SELECT name, toString\(uuid\)/,
     /^CREATE TABLE .*__replaying`/,
     /^INSERT INTO .*__replaying`/,
     /^INSERT INTO .*__stg_replay` /,

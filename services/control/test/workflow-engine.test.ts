@@ -374,6 +374,32 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       );
     });
 
+    test("take no listing while a feed that has something to load has no staging tables", async () => {
+      await using house = openHouse(database);
+      const id = await house.run(
+        await house.courier({ loads: { lines: "orders" }, operation: LoadOperation.LOAD }),
+      );
+      const { taskId, attempt } = only(await house.claim("w"));
+      await house.tasks.appendManifest({ taskId, attempt, page: 0, objects: OBJECTS });
+      const complete = async (feedIds?: string[]): Promise<readonly string[]> => {
+        const staged = feedIds === undefined ? {} : { staged: { feedIds } };
+        const value = { objects: 3n, ...staged };
+        const result = { case: "list", value } as const;
+        const answer = await house.tasks.completeTask({ taskId, attempt, result });
+        return answer.feedIdsWithoutStaging;
+      };
+      const lacking = await complete([]);
+      expect(lacking).toHaveLength(1);
+      expect(await complete(["feed_other"])).toEqual(lacking);
+      const before = await house.workflows.getWorkflow({ id });
+      expect(before.workflow?.tasks).toHaveLength(1);
+      expect(await house.claim("w")).toEqual([]);
+      expect(await complete([...lacking])).toEqual([]);
+      expect(await complete([])).toEqual([]);
+      const { workflow } = await house.workflows.getWorkflow({ id });
+      expect(workflow?.tasks).toHaveLength(4);
+    });
+
     test("take a repeated page, completion, failure and intent once", async () => {
       await using house = openHouse(database);
       const id = await house.run(await house.courier({ loads: { lines: "orders" } }));

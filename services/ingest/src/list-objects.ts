@@ -23,7 +23,12 @@ import {
   passedOverInWords,
   type Selection,
 } from "@sluice/fetch";
-import { createShadowStaging, createStaging, prepareDomainTable } from "@sluice/load";
+import {
+  createShadowStaging,
+  createStaging,
+  lookAtDomainTable,
+  prepareDomainTable,
+} from "@sluice/load";
 import type { IngestConfig } from "./config.ts";
 import { toFeed } from "./from-proto.ts";
 import { toConnection } from "./load-work.ts";
@@ -42,7 +47,9 @@ const MAX_PLANNED = 20_000;
 
 /**
  * Finds the objects of a run, tells control of each, and makes the tables that the loads will need. A
- * file that is required and not there is `list.file_not_found`, and then no table is made.
+ * file that is required and not there is `list.file_not_found`, and then no table is made. What control knows to be
+ * loaded already makes no load: staging tables are made when it says that a feed wants them (`withStaging`), or at
+ * once where nothing is passed over.
  */
 export async function listObjects(
   lease: Lease,
@@ -57,6 +64,11 @@ export async function listObjects(
   if (work.shadow) return await listGiven(lease, work, work.pinned, context, signal);
   const { taskId, attempt } = lease;
   const { objects, missing, plan } = await findObjects(work, context.config, signal);
+  const feeds = work.feeds.map(toFeed);
+  // While control keeps the manifest. What fails here is asked again, and told, when it is needed.
+  const looks = feeds.map((feed) =>
+    lookAtDomainTable(context.warehouse, feed).catch(() => undefined),
+  );
   for (let page = 0; page === 0 || page * MANIFEST_PAGE < objects.length; page++) {
     const some = objects.slice(page * MANIFEST_PAGE, (page + 1) * MANIFEST_PAGE);
     await context.client.call(
@@ -67,12 +79,43 @@ export async function listObjects(
   }
   crashPoint("worker-manifest-told");
   assertComplete(plan, work);
-  await prepareTables(lease, work, context);
-  crashPoint("worker-staging-created");
+  const staged: string[] = [];
+  for (const [at, feed] of feeds.entries()) {
+    const shape = await prepareDomainTable(context.warehouse, feed, await looks[at]);
+    if (!work.loadsEverything) continue;
+    await createStaging(context.warehouse, feed, lease.workflowId, shape);
+    staged.push(feed.id);
+  }
+  if (work.loadsEverything) crashPoint("worker-staging-created");
   return {
     objects: BigInt(objects.length),
     warnings: [...toWarnings(plan), ...passedOver(plan, work)],
+    staged: { feedIds: staged },
   };
+}
+
+/** The same result once the feeds that control named have staging tables. */
+export async function withStaging(
+  { work, workflowId }: Lease,
+  result: MessageInitShape<typeof ListResultSchema>,
+  feedIds: readonly string[],
+  { warehouse }: WorkerContext,
+): Promise<MessageInitShape<typeof ListResultSchema>> {
+  const feeds = work.case === "list" ? work.value.feeds.map(toFeed) : [];
+  const staged = [...(result.staged?.feedIds ?? [])];
+  for (const feedId of feedIds) {
+    const feed = feeds.find(({ id }) => id === feedId);
+    if (feed === undefined || staged.includes(feedId)) {
+      throw new Error(
+        `control wants staging tables of ${feedId}, which the listing has not, or has told of`,
+      );
+    }
+    await createStaging(warehouse, feed, workflowId, await prepareDomainTable(warehouse, feed));
+    staged.push(feedId);
+  }
+  crashPoint("worker-staging-created");
+  const { objects = 0n, warnings = [] } = result;
+  return { objects, warnings, staged: { feedIds: staged } };
 }
 
 /** What a listing found, in the words of the API. */
@@ -209,8 +252,7 @@ async function prepareTables(
       await createShadowStaging(warehouse, feed, workflowId);
       continue;
     }
-    await prepareDomainTable(warehouse, feed);
-    await createStaging(warehouse, feed, workflowId);
+    await createStaging(warehouse, feed, workflowId, await prepareDomainTable(warehouse, feed));
   }
 }
 

@@ -5,15 +5,11 @@ import { isStatus, LeaseLost } from "./lease-keeper.ts";
 /** The pause before control is asked again after it did not answer. */
 export const RECONNECT_MS = 500;
 
-/** Repeats a call until control hears it or the lease is lost: a result must not get lost with a restart. */
-export async function tellUntilHeard(
-  signal: AbortSignal,
-  call: () => Promise<unknown>,
-): Promise<void> {
+/** Repeats a call until control hears it or the lease is lost: a result must not get lost with a restart. Gives the answer. */
+export async function tellUntilHeard<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      await call();
-      return;
+      return await call();
     } catch (error) {
       if (isStatus(error, status.FAILED_PRECONDITION) || isStatus(error, status.NOT_FOUND)) {
         throw new LeaseLost("another attempt has taken over", { cause: error });

@@ -12,7 +12,7 @@ import { discard } from "./discard.ts";
 import type { GrpcClient } from "./grpc-client.ts";
 import { ingestQuery } from "./ingest-query.ts";
 import { keepLease, LeaseLost, type TaskState, TaskStopped } from "./lease-keeper.ts";
-import { listObjects } from "./list-objects.ts";
+import { listObjects, withStaging } from "./list-objects.ts";
 import { LoadThreadFailure, type LoadThreadPool } from "./load-thread-pool.ts";
 import type { LoadState } from "./pipeline.ts";
 import { publishFeed } from "./publish-feed.ts";
@@ -103,7 +103,7 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
     taskId: () => taskId,
   });
   try {
-    const result =
+    let result =
       lease.work.case === "loadUnit"
         ? await runUnit(lease, lease.work.value, context, keeper.signal, watch, (first) => {
             taskId = first;
@@ -112,13 +112,18 @@ async function workOn(lease: Lease, context: WorkerContext): Promise<void> {
             state = toTaskState(next);
             watch.state(next);
           });
-    await tellUntilHeard(keeper.signal, () =>
-      client.call(
-        TaskService.method.completeTask,
-        { taskId, attempt, result, ...(state && { progress: state }) },
-        { timeoutMs: 30_000, signal: keeper.signal },
-      ),
-    );
+    for (;;) {
+      const { feedIdsWithoutStaging } = await tellUntilHeard(keeper.signal, () =>
+        client.call(
+          TaskService.method.completeTask,
+          { taskId, attempt, result, ...(state && { progress: state }) },
+          { timeoutMs: 30_000, signal: keeper.signal },
+        ),
+      );
+      if (feedIdsWithoutStaging.length === 0 || result.case !== "list") break;
+      const value = await withStaging(lease, result.value, feedIdsWithoutStaging, context);
+      result = { case: "list", value };
+    }
     // Nothing of a unit is durable before its end, and a repetition sends all of it again: it is counted once, here.
     if (lease.work.case === "loadUnit" && result.case === "loadUnit")
       watch.state(unitState(lease.work.value, result));

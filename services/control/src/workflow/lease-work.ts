@@ -138,6 +138,7 @@ async function workOf(
           }),
           connection: await context.secrets.connection(plan.courier.credentialId),
           feeds: [...plan.feeds],
+          loadsEverything: workflow.reload_unchanged,
         }),
       };
     case "load":

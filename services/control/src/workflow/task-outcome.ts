@@ -26,11 +26,35 @@ import { progressColumns, type TaskColumns } from "./progress.ts";
 import { isDraining } from "./state-machine.ts";
 import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
 
-/** Ends a task well. Repeating it changes nothing; a stale attempt is refused with FAILED_PRECONDITION. */
+/**
+ * Ends a task well. Repeating it changes nothing; a stale attempt is refused with FAILED_PRECONDITION. A listing with
+ * something to load into feeds that have no staging tables is not taken, and these feeds are given.
+ */
 export async function completeTask(
   context: EngineContext,
   request: CompleteTaskRequest,
-): Promise<void> {
+): Promise<readonly string[]> {
+  try {
+    await endWell(context, request);
+  } catch (error) {
+    if (error instanceof StagingLacking) return error.feedIds;
+    throw error;
+  }
+  crashPoint(`control-${request.result.case}-recorded`);
+  return [];
+}
+
+/** Undoes all that was written of a listing. */
+class StagingLacking extends Error {
+  readonly feedIds: readonly string[];
+
+  constructor(feedIds: readonly string[]) {
+    super("feeds with something to load have no staging tables");
+    this.feedIds = feedIds;
+  }
+}
+
+async function endWell(context: EngineContext, request: CompleteTaskRequest): Promise<void> {
   await inWorkflow(context, await workflowOfTask(context, request.taskId), async (change) => {
     const task = await lockTask(change, request.taskId);
     if (task.state === "succeeded" && task.attempt === request.attempt) return;
@@ -53,7 +77,6 @@ export async function completeTask(
     if ("refused" in next) throw staleAttempt(task, request.attempt);
     if (request.result.case === "publish") await recordOutcome(change, task, request.result.value);
   });
-  crashPoint(`control-${request.result.case}-recorded`);
 }
 
 function factsOfResult(change: Change, task: TaskRow, request: CompleteTaskRequest): StepFacts {
@@ -118,6 +141,9 @@ async function listedEvent(
   const plan = planFromJson(change.workflow.plan);
   await noteUnchanged(change, plan);
   const found = [...(await countLoads(change, plan))].filter(([, { loads }]) => loads > 0);
+  const staged = new Set(result.staged?.feedIds);
+  const lacking = found.map(([feedId]) => feedId).filter((feedId) => !staged.has(feedId));
+  if (result.staged !== undefined && lacking.length > 0) throw new StagingLacking(lacking);
   return {
     type: "listed",
     attempt,

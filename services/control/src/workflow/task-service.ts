@@ -41,8 +41,10 @@ export function createTaskService(context: EngineContext): ServiceImpl<typeof Ta
       return { intent };
     },
     async completeTask(request) {
-      await inTenantOfTask(context, request.taskId, () => completeTask(context, request));
-      return {};
+      const lacking = await inTenantOfTask(context, request.taskId, () =>
+        completeTask(context, request),
+      );
+      return { feedIdsWithoutStaging: [...lacking] };
     },
     async failTask(request) {
       const { taskId, attempt, failure, progress, alone: isAlone } = request;
