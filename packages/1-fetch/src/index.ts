@@ -21,6 +21,7 @@ export {
 } from "./options.ts";
 export { type PassedOver, passedOverInWords } from "./passed-over.ts";
 export type { MissingFile, Plan, PlannedObject, PlanRequest, Selection } from "./plan.ts";
+export { createPlatformSessions, type PlatformSessions } from "./platform-sessions.ts";
 export type { ReadOptions } from "./read.ts";
 export { isExternalId, isRoleArn } from "./role-identifiers.ts";
 export { createS3Source, type S3Source } from "./s3-source.ts";

@@ -1,4 +1,5 @@
 import type { AllowedHosts, Resolve } from "@sluice/outbound";
+import type { PlatformSessions } from "./platform-sessions.ts";
 
 /** How a customer lets us read. */
 export type Access =
@@ -57,6 +58,8 @@ export interface S3SourceOptions {
   readonly platform?: Platform;
   /** The only object that will be read: a role's session may then read no other. Default: any. */
   readonly onlyKey?: string;
+  /** Sessions of the platform's own roles, for sources that follow each other. Default: each source begins its own. */
+  readonly platformSessions?: PlatformSessions;
   /** How names become addresses, which are checked before anything is sent there. Default: the system's resolver. */
   readonly resolve?: Resolve;
   /**

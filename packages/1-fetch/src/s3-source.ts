@@ -89,6 +89,7 @@ export function createS3Source(options: S3SourceOptions): S3Source {
     limits,
     requestHandler,
     key: options.onlyKey,
+    platformSessions: options.platformSessions,
   });
   const watch = createAccessWatch({ bucket, session, limits });
   const store: Store = { bucket, session, limits, watch };

@@ -10,6 +10,7 @@ import type { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { BucketReference } from "./bucket-name.ts";
 import { assertConnectionEndpoint, assertEndpoint, toStoreEndpoint } from "./endpoint.ts";
 import type { Access, Connection, Limits, Platform } from "./options.ts";
+import { createPlatformSessions, type PlatformSessions } from "./platform-sessions.ts";
 import { withRetries } from "./retry.ts";
 import {
   isExternalIdForSts,
@@ -27,7 +28,7 @@ interface Keys {
   readonly sessionToken?: string;
 }
 
-interface TimedKeys {
+export interface TimedKeys {
   readonly keys: Keys;
   /**
    * On the clock of `performance.now()`: the session's life is counted from when it was asked for,
@@ -64,6 +65,8 @@ export interface SessionOptions {
   readonly requestHandler: NodeHttpHandler;
   /** The one key that will be read, if it is one. */
   readonly key?: string | undefined;
+  /** Sessions of the platform's roles that others have begun. Default: none. */
+  readonly platformSessions?: PlatformSessions | undefined;
 }
 
 export function createSession(options: SessionOptions): Session {
@@ -166,9 +169,10 @@ function createRoleSession(options: RoleSessionOptions): RoleSession {
   const partition = parseRoleArn(targetRoleArn)?.partition ?? "aws";
   const sessionName = toSessionName(access.sessionName);
 
+  const stsRegion = platform.stsEndpoint === undefined ? region : (platform.region ?? region);
   const clientFor = (keys: Keys | undefined): STSClient =>
     new STSClient({
-      region: platform.stsEndpoint === undefined ? region : (platform.region ?? region),
+      region: stsRegion,
       requestHandler,
       ...(keys === undefined ? {} : { credentials: keys }),
       ...(platform.stsEndpoint === undefined ? {} : { endpoint: platform.stsEndpoint }),
@@ -204,26 +208,43 @@ function createRoleSession(options: RoleSessionOptions): RoleSession {
     return { keys, refreshAtMs };
   };
 
-  let isPlatformRole: boolean | undefined;
-  let platformSession: { readonly sts: STSClient; readonly refreshAtMs: number } | undefined;
-  const caller = async (): Promise<STSClient> => {
-    if (platformRoleArn === undefined) return base;
-    if (isPlatformRole === undefined) {
+  const identity = (options.platformSessions ?? createPlatformSessions()).of({
+    platformRoleArn: platformRoleArn ?? "",
+    sessionName,
+    region: stsRegion,
+    stsEndpoint: platform.stsEndpoint,
+    accessKeyId: platform.credentials?.accessKeyId,
+  });
+  interface Caller {
+    readonly sts: STSClient;
+    /** The platform role's session that it asks with; undefined when the base identity asks itself. */
+    readonly session: TimedKeys | undefined;
+  }
+  /** A client is this source's own, as its sockets are. */
+  let platformCaller: Caller | undefined;
+  const caller = async (): Promise<Caller> => {
+    const asBase = { sts: base, session: undefined };
+    if (platformRoleArn === undefined) return asBase;
+    if (identity.isPlatformRole === undefined) {
       const { Arn } = await ask(
         async (abortSignal) => await base.send(new GetCallerIdentityCommand({}), { abortSignal }),
       );
-      isPlatformRole = Arn !== undefined && isSessionOfRole(Arn, platformRoleArn);
+      identity.isPlatformRole = Arn !== undefined && isSessionOfRole(Arn, platformRoleArn);
     }
-    if (isPlatformRole) return base;
-    if (platformSession === undefined || performance.now() >= platformSession.refreshAtMs) {
-      const { keys, refreshAtMs } = await assume(base, {
+    if (identity.isPlatformRole) return asBase;
+    let { session } = identity;
+    if (session === undefined || performance.now() >= session.refreshAtMs) {
+      session = await assume(base, {
         RoleArn: platformRoleArn,
         RoleSessionName: sessionName,
         DurationSeconds: 900,
       });
-      platformSession = { sts: clientFor(keys), refreshAtMs };
+      identity.session = session;
     }
-    return platformSession.sts;
+    if (platformCaller?.session !== session) {
+      platformCaller = { sts: clientFor(session.keys), session };
+    }
+    return platformCaller;
   };
 
   const target = {
@@ -235,19 +256,20 @@ function createRoleSession(options: RoleSessionOptions): RoleSession {
   return {
     async assumeTarget() {
       const input = { ...target, ExternalId: externalId };
-      const kept = platformSession;
+      const kept = identity.session;
+      const { sts, session } = await caller();
       try {
-        return await assume(await caller(), input);
+        return await assume(sts, input);
       } catch (error) {
         const isRefusal = error instanceof StageError && error.code === "invalid_credentials";
-        if (!isRefusal || kept === undefined || kept !== platformSession) throw error;
+        if (!isRefusal || session === undefined || session !== kept) throw error;
         // What was refused may be the platform role's session, kept from the last time.
-        platformSession = undefined;
-        return await assume(await caller(), input);
+        if (identity.session === session) identity.session = undefined;
+        return await assume((await caller()).sts, input);
       }
     },
     async isRefused(otherExternalId) {
-      const sts = await caller();
+      const { sts } = await caller();
       const command = new AssumeRoleCommand({
         ...target,
         DurationSeconds: 900,

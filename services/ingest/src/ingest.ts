@@ -1,4 +1,5 @@
 import { InspectService } from "@sluice/api/ingest/v1/inspect_service_pb";
+import { createPlatformSessions } from "@sluice/fetch";
 import { createWarehouse } from "@sluice/load";
 import {
   createRegistry,
@@ -73,7 +74,16 @@ export async function startIngest(config: IngestConfig, log: Logger): Promise<In
   const inspectUrl = config.inspectUrl || `http://${config.inspectHost}:${inspect.port}`;
   const client = createGrpcClient(config.controlUrl, config.workerKey);
   const ended = runWorker(
-    { config, client, warehouse, threads, inspectUrl, log, watch },
+    {
+      config,
+      client,
+      warehouse,
+      threads,
+      inspectUrl,
+      log,
+      watch,
+      platformSessions: createPlatformSessions(),
+    },
     stop.signal,
   );
 

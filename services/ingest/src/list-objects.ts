@@ -63,7 +63,7 @@ export async function listObjects(
   }
   if (work.shadow) return await listGiven(lease, work, work.pinned, context, signal);
   const { taskId, attempt } = lease;
-  const { objects, missing, plan } = await findObjects(work, context.config, signal);
+  const { objects, missing, plan } = await findObjects(work, context, signal);
   const feeds = work.feeds.map(toFeed);
   // While control keeps the manifest. What fails here is asked again, and told, when it is needed.
   const looks = feeds.map((feed) =>
@@ -127,10 +127,10 @@ interface FoundObjects {
 
 async function findObjects(
   work: ListWork,
-  config: IngestConfig,
+  { config, platformSessions }: Pick<WorkerContext, "config" | "platformSessions">,
   signal: AbortSignal,
 ): Promise<FoundObjects> {
-  await using source = openSource(toConnection(work.connection), config);
+  await using source = openSource(toConnection(work.connection), config, { platformSessions });
   const found = await source.plan({
     prefix: work.prefix,
     selections: toSelections(work.selections),
@@ -161,7 +161,7 @@ export async function findForPlan(
   config: IngestConfig,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof FindObjectsResponseSchema>> {
-  const { plan, objects, missing } = await findObjects(work, config, signal);
+  const { plan, objects, missing } = await findObjects(work, { config }, signal);
   const found = {
     objects: objects.slice(0, MAX_PLANNED),
     missing,

@@ -12,6 +12,7 @@ import {
 } from "@sluice/api/ingest/v1/preview_pb";
 import { LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { StageError } from "@sluice/errors";
+import { createPlatformSessions } from "@sluice/fetch";
 import { createWarehouse } from "@sluice/load";
 import { createStageClock, createTaskMemory, type TaskMemory } from "@sluice/streams";
 import { checkFile } from "./infer/check-file.ts";
@@ -36,6 +37,7 @@ const seat = createRemoteMemory(share, tell);
 const limitName = `SLUICE_MEMORY_BUDGET_MIB = ${config.memoryBudgetBytes / 2 ** 20}`;
 const memoryUntil = (signal: AbortSignal): TaskMemory =>
   createTaskMemory(seat, { signal, limitName });
+const platformSessions = createPlatformSessions();
 let running: AbortController | undefined;
 
 port.on("message", (message: ToLoadThread) => {
@@ -57,6 +59,7 @@ async function unit(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThr
     memory: memoryUntil(signal),
     signal,
     clock,
+    platformSessions,
   });
   return { kind: "unit", outcome };
 }
@@ -70,6 +73,7 @@ async function load(lease: Uint8Array, signal: AbortSignal): Promise<FromLoadThr
     memory: memoryUntil(signal),
     signal,
     clock,
+    platformSessions,
     onState: (state) => tell({ kind: "state", state }),
   });
   return { kind: "done", outcome };

@@ -47,7 +47,9 @@ export async function loadUnit(
 ): Promise<UnitOutcome> {
   const [first] = works;
   if (first === undefined) throw new Error("a unit of nothing");
-  const source = openSource(first.connection, given.config);
+  const source = openSource(first.connection, given.config, {
+    platformSessions: given.platformSessions,
+  });
   // Access that was withdrawn ends the load wherever it stands.
   const signal = AbortSignal.any([given.signal, source.revoked]);
   const context = { ...given, signal };

@@ -1,5 +1,11 @@
 import { StageError } from "@sluice/errors";
-import { type Connection, createS3Source, type Platform, type S3Source } from "@sluice/fetch";
+import {
+  type Connection,
+  createS3Source,
+  type Platform,
+  type PlatformSessions,
+  type S3Source,
+} from "@sluice/fetch";
 import type { IngestConfig } from "./config.ts";
 
 /** What the configuration says of the platform's own side of every connection. */
@@ -14,13 +20,17 @@ function toPlatform({ platform }: IngestConfig): Platform {
 }
 
 /**
- * A customer's bucket, by the right that control hands out, or the platform's own one; with a key the session is good
- * for no other object. Close it.
+ * A customer's bucket, by the right that control hands out, or the platform's own one; with `onlyKey` the session is good
+ * for no other object. Tasks give the sessions of the platform's role on to each other; whoever tests a connection
+ * begins one of its own. Close it.
  */
 export function openSource(
   connection: Connection,
   config: IngestConfig,
-  onlyKey?: string,
+  {
+    onlyKey,
+    platformSessions,
+  }: { readonly onlyKey?: string; readonly platformSessions?: PlatformSessions | undefined } = {},
 ): S3Source {
   const isPlatforms = connection.access.kind === "platform";
   return createS3Source({
@@ -28,6 +38,7 @@ export function openSource(
     platform: toPlatform(config),
     ...config.limits.fetch,
     ...(onlyKey === undefined ? {} : { onlyKey }),
+    ...(platformSessions === undefined ? {} : { platformSessions }),
   });
 }
 

@@ -1,6 +1,7 @@
 import { containerOf, decompress, openZip, SNIFF_BYTES, unarchiveTar } from "@sluice/decompress";
 import { decrypt } from "@sluice/decrypt";
 import { type Stage, StageError } from "@sluice/errors";
+import type { PlatformSessions } from "@sluice/fetch";
 import { removeStaged, removeStagedForQuery, type Warehouse } from "@sluice/load";
 import type { ArchiveSettings, Entry, FileSettings, ManifestObject } from "@sluice/schema";
 import type { StageClock, StageReport, TaskMemory, WorkingMemory } from "@sluice/streams";
@@ -36,6 +37,8 @@ export interface LoadContext {
   readonly onState: (state: LoadState) => void;
   /** For the stages METERED_STAGES. */
   readonly clock: StageClock;
+  /** Of the platform's role, as they go from task to task. Default: each task begins its own. */
+  readonly platformSessions?: PlatformSessions;
 }
 
 /** What can be read at random. */
@@ -85,7 +88,10 @@ export async function loadObject(work: LoadWork, given: LoadContext): Promise<Lo
   const isUploaded = work.connection.access.kind === "platform";
   const bucket = isUploaded ? config.uploads.bucket : object.bucket;
   const lying = { ...object, bucket, key: readKey };
-  const source = openSource(work.connection, config, readKey);
+  const source = openSource(work.connection, config, {
+    onlyKey: readKey,
+    platformSessions: given.platformSessions,
+  });
   // Access that was withdrawn ends the load wherever it stands, also where nothing is read just now.
   const signal = AbortSignal.any([given.signal, source.revoked]);
   const context: LoadContext = { ...given, signal };

@@ -4,6 +4,7 @@ import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Lease, LeaseSchema } from "@sluice/api/ingest/v1/task_pb";
 import { type CompleteTaskRequestSchema, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
 import { crashPoint, StageError, type StageFailure } from "@sluice/errors";
+import type { PlatformSessions } from "@sluice/fetch";
 import type { Warehouse } from "@sluice/load";
 import type { Logger } from "pino";
 import { compare } from "./compare.ts";
@@ -29,6 +30,8 @@ export interface WorkerContext {
   readonly threads: LoadThreadPool;
   readonly inspectUrl: string;
   readonly log: Logger;
+  /** Of the platform's role, as they go from task to task. Default: each task begins its own. */
+  readonly platformSessions?: PlatformSessions;
   readonly watch: WorkerWatch;
 }
 
