@@ -124,7 +124,7 @@ async function claimGroup(
         .selectFrom("task")
         .selectAll()
         .where("tenant", "=", change.tenant)
-        .where("id", "in", ids)
+        .where(sql<boolean>`id = any(${ids}::text[])`)
         .where("state", "=", "waiting")
         .where((where) =>
           where.or([
@@ -149,7 +149,7 @@ async function claimGroup(
         .selectFrom("task")
         .selectAll()
         .where("tenant", "=", change.tenant)
-        .where("id", "in", claimed)
+        .where(sql<boolean>`id = any(${claimed}::text[])`)
         .orderBy("number")
         .execute();
       return rows

@@ -28,7 +28,7 @@ import {
   SelectionSchema,
   SentObjectSchema,
 } from "@sluice/api/ingest/v1/task_pb";
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { feedIdOf } from "../couriers/courier-feeds.ts";
 import { partsOf, pgpCredentialsOf } from "../couriers/courier-files.ts";
 import type { ManifestObjectTable } from "../database/schema.ts";
@@ -36,6 +36,7 @@ import { stitchFeedsOf } from "../feeds/stitch-feeds.ts";
 import type { EngineContext, TaskRow, WorkflowRow } from "./context.ts";
 import { type Days, daysOf } from "./days.ts";
 import { newestChange, undoRefusal } from "./load-records.ts";
+import { OBJECT_OF_TASK } from "./object-of-task.ts";
 import {
   type Comparison,
   entryTagsOfFeed,
@@ -84,21 +85,10 @@ async function unitWork(
 ): Promise<LoadUnitWork> {
   const [first] = tasks;
   if (first === undefined) throw new Error("a unit of nothing");
-  const objects = await context.kysely
-    .selectFrom("manifest_object as object")
-    .innerJoin("task", (join) =>
-      join
-        .onRef("object.tenant", "=", "task.tenant")
-        .onRef("object.workflow_id", "=", "task.workflow_id")
-        .onRef("object.page", "=", "task.page")
-        .onRef("object.position", "=", "task.position"),
-    )
-    .selectAll("object")
-    .select("task.id as task_id")
-    .where("task.tenant", "=", first.tenant)
-    .where("task.workflow_id", "=", first.workflow_id)
-    .where("task.unit", "=", first.unit)
-    .execute();
+  const { rows: objects } = await sql<Selectable<ManifestObjectTable> & { task_id: string }>`
+    select object.*, task.id as task_id from task cross join ${OBJECT_OF_TASK}
+    where task.tenant = ${first.tenant} and task.workflow_id = ${first.workflow_id}
+      and task.unit = ${first.unit}`.execute(context.kysely);
   const byTask = new Map(objects.map((object) => [object.task_id, object]));
   return create(LoadUnitWorkSchema, {
     common: await loadWork(context, first, plan),
@@ -385,23 +375,19 @@ async function sentFor(
   { tenant, workflow_id }: TaskRow,
   feedId: string,
 ): Promise<PublishWork["sent"]> {
-  const loads = await kysely
-    .selectFrom("task")
-    .leftJoin("manifest_object as object", (join) =>
-      join
-        .onRef("object.tenant", "=", "task.tenant")
-        .onRef("object.workflow_id", "=", "task.workflow_id")
-        .onRef("object.page", "=", "task.page")
-        .onRef("object.position", "=", "task.position"),
-    )
-    .select(["task.key", "done_rows", "done_rejected_rows", "variant"])
-    .select(["object.bucket", "object.etag"])
-    .where("task.tenant", "=", tenant)
-    .where("task.workflow_id", "=", workflow_id)
-    .where("feed_id", "=", feedId)
-    .where("kind", "=", "load")
-    .orderBy("number")
-    .execute();
+  const { rows: loads } = await sql<{
+    key: string;
+    done_rows: number;
+    done_rejected_rows: number;
+    variant: string;
+    bucket: string | null;
+    etag: string | null;
+  }>`
+    select task.key, done_rows, done_rejected_rows, variant, object.bucket, object.etag
+    from task left join ${OBJECT_OF_TASK} on true
+    where task.tenant = ${tenant} and task.workflow_id = ${workflow_id}
+      and feed_id = ${feedId} and kind = 'load'
+    order by number`.execute(kysely);
   return loads.map(({ key, bucket, etag, done_rows, done_rejected_rows, variant }) =>
     create(SentObjectSchema, {
       key,

@@ -9,6 +9,7 @@ import type { Schema } from "../database/schema.ts";
 import type { Tenant } from "../tenant.ts";
 import type { Change } from "./change.ts";
 import type { TaskRow } from "./context.ts";
+import { OBJECT_OF_TASK } from "./object-of-task.ts";
 import { entryTagsOfFeed, feedOf, fileTagsOfFeed, type Plan, queryOf } from "./plan.ts";
 
 /**
@@ -124,25 +125,24 @@ export async function recordLoadedFiles(change: Change, task: TaskRow, plan: Pla
     await forgetLoadedFiles(change.trx, tenant, feedId);
   }
   const isLoaded = sql`
-    object.tenant = task.tenant and object.workflow_id = task.workflow_id
-    and object.page = task.page and object.position = task.position
-    and task.tenant = ${tenant} and task.workflow_id = ${workflow.id} and task.feed_id = ${feedId}
+    task.tenant = ${tenant} and task.workflow_id = ${workflow.id} and task.feed_id = ${feedId}
     and task.kind = 'load' and task.state = 'succeeded' and not task.is_skipped`;
   // Another workflow may have listed later and published earlier: its rows are the newer ones.
   await sql`
-    delete from loaded_file using task, manifest_object as object
-    where ${isLoaded}
-      and loaded_file.tenant = ${tenant} and loaded_file.feed_id = ${feedId}
-      and loaded_file.bucket = object.bucket and loaded_file.key = object.key
+    delete from loaded_file using (
+      select object.bucket, object.key, task.object_ordinal
+      from task cross join ${OBJECT_OF_TASK} where ${isLoaded} offset 0) as mine
+    where loaded_file.tenant = ${tenant} and loaded_file.feed_id = ${feedId}
+      and loaded_file.bucket = mine.bucket and loaded_file.key = mine.key
       and loaded_file.workflow_id <> ${workflow.id}
-      and loaded_file.object_ordinal < task.object_ordinal`.execute(change.trx);
+      and loaded_file.object_ordinal < mine.object_ordinal`.execute(change.trx);
   await sql`
     insert into loaded_file (tenant, feed_id, bucket, key, reading, etag, version_id, size,
                              object_ordinal, workflow_id)
     select distinct on (object.bucket, object.key, reading) ${tenant}, ${feedId}, object.bucket, object.key,
       ${readingOf(plan, feedId)} as reading, object.etag, object.version_id, object.size,
       task.object_ordinal, ${workflow.id}
-    from task, manifest_object as object
+    from task cross join ${OBJECT_OF_TASK}
     where ${isLoaded}
       -- What stood in a file's place says nothing about the file that lies in the bucket.
       and object.read_key = ''

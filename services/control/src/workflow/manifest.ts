@@ -10,9 +10,6 @@ import type { EngineContext, Trx } from "./context.ts";
 import { nextDay } from "./days.ts";
 import { lockTask, staleAttempt, workflowOfTask } from "./task-row.ts";
 
-/** Rows of one insert: PostgreSQL takes at most 65,535 parameters, and a row has 13. */
-const ROWS_PER_INSERT = 2_000;
-
 /** Keeps found objects. Repeating a page changes nothing: pages count from 0 within an attempt. */
 export async function appendManifest(
   context: EngineContext,
@@ -58,14 +55,13 @@ export interface ManifestPlace {
   readonly page: number;
 }
 
-/** Writes objects in their order, from position 0. */
+/** Writes objects in their order, from position 0: as one parameter, so that one statement is prepared for any number. */
 export async function insertObjects(
   trx: Trx,
   place: ManifestPlace,
   objects: readonly ManifestObject[],
 ): Promise<void> {
   const rows = objects.map((object, position) => ({
-    ...place,
     position,
     bucket: object.bucket,
     key: object.key,
@@ -76,12 +72,16 @@ export async function insertObjects(
     file_tag: object.fileTag,
     modify_time: object.modifyTime === undefined ? null : timestampDate(object.modifyTime),
   }));
-  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
-    await trx
-      .insertInto("manifest_object")
-      .values(rows.slice(start, start + ROWS_PER_INSERT))
-      .execute();
-  }
+  if (rows.length === 0) return;
+  const { tenant, workflow_id, attempt, page } = place;
+  await sql`
+    insert into manifest_object (tenant, workflow_id, attempt, page, position,
+                                 bucket, key, etag, version_id, size, date, file_tag, modify_time)
+    select ${tenant}, ${workflow_id}, ${attempt}::integer, ${page}::integer, position,
+           bucket, key, etag, version_id, size, date, file_tag, modify_time
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as object(position integer, bucket text, key text, etag text, version_id text, size bigint,
+                date text, file_tag text, modify_time timestamptz)`.execute(trx);
 }
 
 async function isKnown(change: Change, request: AppendManifestRequest): Promise<boolean> {

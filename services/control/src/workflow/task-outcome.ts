@@ -21,6 +21,7 @@ import { recordOutcome } from "./load-records.ts";
 import { completeUnit, failUnit, isFirst, leaveUnit } from "./load-unit.ts";
 import { noteUnchanged } from "./loaded-files.ts";
 import { freezeManifest } from "./manifest.ts";
+import { joinByHash } from "./object-of-task.ts";
 import { planFromJson, queryOf } from "./plan.ts";
 import { progressColumns, type TaskColumns } from "./progress.ts";
 import { isDraining } from "./state-machine.ts";
@@ -66,6 +67,8 @@ async function endWell(context: EngineContext, request: CompleteTaskRequest): Pr
       return;
     }
     const facts = factsOfResult(change, task, request);
+    // A publish is numbered after all loads.
+    if (request.result.case === "publish") await joinByHash(change, task.number);
     if (request.result.case === "compare") {
       await keepComparison(change, task, request.result.value);
     }
@@ -137,6 +140,7 @@ async function listedEvent(
   readonly loads: number;
   readonly publishes: number;
 }> {
+  await joinByHash(change, Number(result.objects));
   await freezeManifest(change, attempt, Number(result.objects));
   const plan = planFromJson(change.workflow.plan);
   await noteUnchanged(change, plan);
