@@ -6,7 +6,7 @@ import type { Change } from "./change.ts";
  *
  * OFFSET 0 has PostgreSQL look it up by its place for each task. Joined freely, a workflow that was written just now, of
  * which there are no statistics yet, is taken for one row on both sides, and each task is compared with each object: with
- * 5,000 files that took half a minute, three times in a run.
+ * 5,000 files that took half a minute, twice in a run.
  */
 export const OBJECT_OF_TASK: RawBuilder<unknown> = sql`lateral (
   select * from manifest_object as placed
