@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { StageError } from "@sluice/errors";
 import type { Batch, Slice } from "@sluice/schema";
 import { type EntryPlace, insertStatements } from "./insert-statement.ts";
-import { coordinate, type Habit, sendUnit, type Unit } from "./send-unit.ts";
+import { coordinate, type Habit, NO_HABIT, sendUnit, type Unit } from "./send-unit.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 /** A stretch of an entry whose rows are durable in staging, with all stretches before it. */
@@ -49,7 +49,7 @@ async function load<T extends { readonly ordinal: number }>(
     options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const totals = { batches: 0, rows: 0, rejected: 0 };
   const flying = new Set<Promise<void>>();
-  const habit: Habit = { areRare: false };
+  const habit: Habit = { ...NO_HABIT };
   let acknowledged = Promise.resolve();
   let failure: { readonly error: unknown } | undefined;
   let expectedOrdinal: number | undefined;

@@ -21,7 +21,7 @@ export interface Unit {
 }
 
 /** A pure function of where the unit comes from, what it holds and how it is cast. */
-function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): string {
+function token(place: EntryPlace, unit: Unit, side: Side): string {
   const { object, entry, feed } = place;
   const parts = [
     side,
@@ -47,9 +47,21 @@ function token(place: EntryPlace, unit: Unit, side: keyof InsertStatements): str
   return createHash("sha256").update(joined).digest("hex");
 }
 
-/** What one load has learnt of its values: which statement takes most rows, and is sent first. */
+type Side = keyof InsertStatements;
+
+/** What one load has learnt of its values: which statement takes most rows, and which of the others need not be asked. */
 export interface Habit {
+  /** Most rows have rare forms: their statement is sent first. */
   areRare: boolean;
+  /** What is left by the first statement was refused, the last time: the rejects are sent before the third. */
+  areRefused: boolean;
+}
+
+export const NO_HABIT: Habit = { areRare: false, areRefused: false };
+
+function orderBy({ areRare, areRefused }: Habit): readonly Side[] {
+  const [first, other] = areRare ? (["rare", "rows"] as const) : (["rows", "rare"] as const);
+  return areRefused ? [first, "rejects", other] : [first, other, "rejects"];
 }
 
 /** Which of a unit's rows are where, once all its inserts are durable. */
@@ -68,7 +80,7 @@ export async function sendUnit(
   habit: Habit,
   signal: AbortSignal,
 ): Promise<Sent> {
-  const send = async (side: keyof InsertStatements): Promise<number> => {
+  const send = async (side: Side): Promise<number> => {
     const statement = unit.statements[side];
     if (statement === undefined) return 0;
     crashPoint("load-before-insert");
@@ -113,29 +125,30 @@ export async function sendUnit(
     return answer.writtenRows;
   };
 
-  const [first, second] = habit.areRare ? (["rare", "rows"] as const) : (["rows", "rare"] as const);
-  let good = await send(first);
-  if (good < unit.rows) {
-    const others = await send(second);
-    if (others > good) habit.areRare = second === "rare";
-    good += others;
+  const taken: Partial<Record<Side, number>> = {};
+  let left = unit.rows;
+  for (const side of orderBy(habit)) {
+    if (left <= 0) break;
+    taken[side] = await send(side);
+    left -= taken[side];
   }
-  const missing = unit.rows - good;
-  if (missing === 0) return { rejected: 0 };
-  const rejected = missing > 0 ? await send("rejects") : 0;
-  if (rejected !== missing) {
+  const { rows, rare, rejects = 0 } = taken;
+  if (left !== 0) {
+    const good = (rows ?? 0) + (rare ?? 0);
     throw new StageError(
       "publish",
       "unverified",
-      `of ${unit.rows} rows ${good} were staged and ${rejected} rejected`,
+      `of ${unit.rows} rows ${good} were staged and ${rejects} rejected`,
       {
         ...coordinate(place, unit),
-        seen: `${good} + ${rejected} rows`,
+        seen: `${good} + ${rejects} rows`,
         expected: `${unit.rows} rows`,
       },
     );
   }
-  return { rejected };
+  if (rows !== undefined && rare !== undefined) habit.areRare = rare > rows;
+  if (taken.rejects !== undefined) habit.areRefused = Math.min(rows ?? 0, rare ?? 0) === 0;
+  return { rejected: rejects };
 }
 
 /** Where a unit starts in the customer's data. */

@@ -97,6 +97,35 @@ test("a file of rare forms sends their statement first, and needs no other", asy
   expect(await staged()).toEqual(all(9));
 });
 
+test("a file with bad rows sends them right behind the good ones, once it is known that no others are left", async () => {
+  await server.admin("SYSTEM FLUSH LOGS");
+  await server.admin("TRUNCATE TABLE system.query_log");
+  const bad = (from: number): string[][] => [
+    ...rowsOf(from, 2, USUAL),
+    ...rowsOf(from + 2, 1, BAD),
+  ];
+  const batches = [
+    batchAt(0, bad(0)),
+    batchAt(1, bad(3)),
+    batchAt(2, [...bad(6), ...rowsOf(9, 1, RARE)]),
+    batchAt(3, bad(10)),
+  ];
+  const totals = await load(...(await Promise.all(batches)));
+  expect(totals).toEqual({ batches: 4, rows: 13, rejected: 4 });
+  expect(await sent()).toEqual(
+    [
+      ["rows", "rare", "rejects"],
+      ["rows", "rejects"],
+      ["rows", "rejects", "rare"],
+      ["rows", "rare", "rejects"],
+    ].flat(),
+  );
+  const found = await server.rows<{ ids: number[] }>(
+    "SELECT arraySort(groupArray(toUInt32(id))) AS ids FROM forms.t__stg_w",
+  );
+  expect(found).toEqual([{ ids: [0, 1, 3, 4, 6, 7, 9, 10, 11] }]);
+});
+
 test("sending the same batches again in another order of statements adds nothing", async () => {
   const rare = await batchAt(0, rowsOf(0, 3, RARE));
   const mixed = await batchAt(1, [...rowsOf(3, 2, USUAL), ...rowsOf(5, 2, RARE)]);
