@@ -95,7 +95,7 @@ export async function removeCase(stack: BenchStack, prepared: PreparedCase): Pro
     format: "JSONEachRow",
   });
   for (const { name } of await found.json<{ name: string }>()) {
-    await clickhouse.command({ query: `TRUNCATE TABLE ${DATABASE}.\`${name}\`` });
+    await clickhouse.command({ query: `TRUNCATE TABLE IF EXISTS ${DATABASE}.\`${name}\`` });
   }
 }
 

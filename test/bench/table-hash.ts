@@ -28,13 +28,14 @@ export async function hashOf(
 
 const LONGEST_MERGES_MS = 300_000;
 
-/** Waits until no merge runs: what one side leaves to be merged must not slow the other. */
+/** Waits until no merge runs and no private table is left: what one side leaves to be done must not slow the other. */
 export async function quiet(clickhouse: ClickHouseClient, database: string): Promise<void> {
   const until = performance.now() + LONGEST_MERGES_MS;
   let calm = 0;
   while (calm < 3 && performance.now() < until) {
     const answer = await clickhouse.query({
-      query: `SELECT count() > 0 AS busy FROM system.merges WHERE database = '${database}'`,
+      query: `SELECT (SELECT count() FROM system.merges WHERE database = '${database}') > 0
+        OR (SELECT count() FROM system.tables WHERE database = '${database}' AND match(name, '__(stg|pub)_')) > 0 AS busy`,
       format: "JSONEachRow",
     });
     const [found] = await answer.json<{ busy: number }>();
