@@ -248,7 +248,8 @@ function insertTaken(
 ): string {
   const named = (planned: PlannedCast): string => `(${fieldSql(planned)} AS ${planned.value})`;
   const insert = insertInto(feed, workflowId, casts, lineage, into, named);
-  return `${insert} FROM (${sharedRows(casts, from)}) WHERE NOT (${refused})`;
+  const where = `WHERE NOT (${refused})`;
+  return `${insert} FROM (${sharedRows(casts, from, `${insert} ${where}`)}) ${where}`;
 }
 
 /** 1 for rows that any field refuses. */
@@ -300,13 +301,19 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
     rows: stagingTable(at, workflowId),
     rejects: stagingRejectsTable(at, workflowId),
   };
+  const lineage = { file: fileOf(place), entry: quoteText(entry) };
+  const faulty = carriage === "text" ? ["isNotNull(_fault_code)"] : [];
   const usual = planUsualCasts(feed, plan, carriage);
   if (usual === undefined) {
-    const { rows, rejects } = splitRows(place, carriage, from, into);
-    return { rows: format(rows), rejects: format(rejects) };
+    const casts = planCasts(feed, plan, carriage);
+    const refused = refusedByAny(casts, faulty);
+    const { rejects } = splitRows(place, carriage, from, into);
+    return {
+      rows: format(insertTaken(place, casts, from, lineage, into.rows, refused)),
+      rejects: format(rejects),
+    };
   }
-  const left = refusedByAny(usual, carriage === "text" ? ["isNotNull(_fault_code)"] : []);
-  const lineage = { file: fileOf(place), entry: quoteText(entry) };
+  const left = refusedByAny(usual, faulty);
   const others = `SELECT * FROM (${castRows(usual, from)}) WHERE ${left}`;
   const rare = splitRows(place, carriage, others, into);
   return {

@@ -116,10 +116,20 @@ export function castRows(casts: readonly PlannedCast[], from: string): string {
   return withColumns(values, sharedRows(casts, from));
 }
 
-/** The rows of `from` with what the casts' values are made of, where they share it. */
-export function sharedRows(casts: readonly PlannedCast[], from: string): string {
+/**
+ * The rows of `from` with what the casts' values are made of, where they share it; only with what `user` names, if that is
+ * given.
+ */
+export function sharedRows(casts: readonly PlannedCast[], from: string, user?: string): string {
+  const shared = casts.flatMap(({ cast }) => cast?.shared ?? []);
+  if (user === undefined) return withColumns(shared, from);
+  const named = new Set(user.match(/\w+/g));
+  // What is made of something that is shared itself names it, and is made after it.
+  for (const { name, sql } of shared.toReversed()) {
+    if (named.has(name)) for (const word of sql.match(/\w+/g) ?? []) named.add(word);
+  }
   return withColumns(
-    casts.flatMap(({ cast }) => cast?.shared ?? []),
+    shared.filter(({ name }) => named.has(name)),
     from,
   );
 }
