@@ -15,7 +15,11 @@ export function pass<Chunk extends Uint8Array>(chunk: Chunk): Chunk {
   return chunk;
 }
 
-/** Frees a chunk that was passed on like that; leaves all others. */
+/**
+ * Frees a chunk that was passed on like that; leaves all others. A part of one is left as well: who cut it, as an
+ * archive's reader cuts its entries, still looks at the rest.
+ */
 export function freePassed(chunk: Uint8Array): void {
-  if (passing.delete(chunk.buffer)) free(chunk);
+  const isWhole = chunk.byteLength === chunk.buffer.byteLength;
+  if (isWhole && passing.delete(chunk.buffer)) free(chunk);
 }
