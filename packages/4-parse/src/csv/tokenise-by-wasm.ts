@@ -2,19 +2,18 @@ import type { Block, TextColumn } from "@sluice/schema";
 import type { WorkingMemory } from "@sluice/streams";
 import { createBlockBuffers } from "../blocks/block-buffers.ts";
 import { createBlockBuilder, growRows } from "../blocks/block-builder.ts";
+import { reserve } from "../webassembly/module-pool.ts";
 import type { Cutter } from "./cutter.ts";
 import { type Dialect, LF, type Mark } from "./dialect.ts";
 import { toFault, unclosed } from "./fault.ts";
 import { type DelimitedLimits, maxRowsOf, tooLarge } from "./limits.ts";
 import {
-  borrowTokeniser,
   FAULTY,
   FULL,
-  giveBackTokeniser,
   LARGE_RECORD,
   MORE,
   NO_ROOM,
-  reserve,
+  tokenisers,
   UNCLOSED,
 } from "./wasm-tokeniser.ts";
 
@@ -58,7 +57,7 @@ export function createWasmCutter(
   width: number,
   task?: WorkingMemory,
 ): Cutter {
-  const wasm = borrowTokeniser();
+  const wasm = tokenisers.take();
   const { memory } = wasm;
   const buffers = createBlockBuffers(task);
   const maxRows = maxRowsOf(limits, width);
@@ -199,7 +198,7 @@ export function createWasmCutter(
       if (!isOpen) return;
       isOpen = false;
       buffers.close();
-      giveBackTokeniser(wasm);
+      tokenisers.giveBack(wasm);
     },
   };
 }

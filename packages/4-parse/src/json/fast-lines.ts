@@ -1,8 +1,9 @@
 import { appendCells, appendNulls, growRows } from "../blocks/block-builder.ts";
+import { reserve } from "../webassembly/module-pool.ts";
 import type { Window } from "../window/window.ts";
 import type { FieldTrees } from "./field-tree.ts";
 import type { JsonLimits } from "./limits.ts";
-import { ensureBytes, giveBack, type LineScanner, takeScanner } from "./line-scanner.ts";
+import { type LineScanner, lineScanners } from "./line-scanner.ts";
 import { areSimple, countNames, sizeOfTables, writeTables } from "./line-tables.ts";
 import type { Rows } from "./rows.ts";
 import { NUL } from "./scan.ts";
@@ -80,7 +81,7 @@ export function createFastLines(
 
   /** Lays the memory out for this file's width; the tables come last. */
   function open(): LineScanner {
-    const opened = takeScanner();
+    const opened = lineScanners.take();
     let end = (opened.heapBase() + 15) & ~15;
     const take = (bytes: number): number => {
       const at = end;
@@ -96,7 +97,7 @@ export function createFastLines(
     const offsets = take(width * (roomRows + 1) * 4);
     const bits = take(width * Math.ceil(roomRows / 8));
     tables = end;
-    ensureBytes(opened, end + sizeOfTables(trees));
+    reserve(opened, end + sizeOfTables(trees));
     view(opened);
     for (let column = 0; column < width; column++) {
       const from = data + column * (cellBytes + SLACK);
@@ -129,7 +130,7 @@ export function createFastLines(
     const known = countNames(trees);
     if (known === names && opened.stampCount() < LARGEST) return;
     names = known;
-    ensureBytes(opened, tables + sizeOfTables(trees));
+    reserve(opened, tables + sizeOfTables(trees));
     if (memory.buffer !== opened.memory.buffer) view(opened);
     const { record, element } = writeTables(trees, memory, tables);
     for (let column = 0; column < width; column++) {
@@ -237,7 +238,7 @@ export function createFastLines(
       }
     },
     close() {
-      if (scanner !== undefined) giveBack(scanner);
+      if (scanner !== undefined) lineScanners.giveBack(scanner);
       scanner = undefined;
     },
   };

@@ -1,6 +1,7 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { appendCells, appendNulls, type BlockBuilder, growRows } from "../blocks/block-builder.ts";
 import { firstInvalidUtf8, wholeUtf8 } from "../encoding/charset.ts";
+import { reserve } from "../webassembly/module-pool.ts";
 import { createKnownNames, MAX_NAMES, SPELLING_BYTES } from "./known-names.ts";
 import type { XmlLimits } from "./limits.ts";
 import { toValue } from "./marks.ts";
@@ -11,15 +12,13 @@ import type { RecordPath } from "./record-path.ts";
 import type { RecordReader, XmlRecord } from "./record-reader.ts";
 import {
   BLOCK,
-  ensureBytes,
-  giveBack,
   IS_KNOWN_ATTRIBUTE,
   IS_KNOWN_ELEMENT,
   MARKS,
   NAME,
   NAME_BYTES,
   ROOM,
-  takeScanner,
+  recordScanners,
   WANTS_MORE,
 } from "./record-scanner.ts";
 import type { Rows } from "./rows.ts";
@@ -81,7 +80,7 @@ export function createFastRecords(
   block: BlockBuilder,
   maxRows: number,
 ): FastRecords {
-  const scanner = takeScanner();
+  const scanner = recordScanners.take();
   const isWide = block.width > MAX_WIDTH;
   const record = rows.columns === undefined || isWide ? undefined : toPlaces(rows.columns);
   const known = createKnownNames(scanner, record, names, path, limits.maxNameBytes);
@@ -110,7 +109,7 @@ export function createFastRecords(
   const bitBytes = Math.ceil(roomRows / 8);
   const bits = room(width * bitBytes);
   const tables = room(known.bytes);
-  ensureBytes(scanner, top + SLACK);
+  reserve(scanner, top + SLACK);
   const memory = Buffer.from(scanner.memory.buffer);
   const words = new Int32Array(scanner.memory.buffer);
 
@@ -312,6 +311,6 @@ export function createFastRecords(
       sound = Math.max(sound, at);
       wanted = 1;
     },
-    close: () => giveBack(scanner),
+    close: () => recordScanners.giveBack(scanner),
   };
 }

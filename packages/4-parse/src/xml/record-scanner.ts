@@ -1,8 +1,13 @@
+import {
+  createModulePool,
+  type ModuleMemory,
+  type ModulePool,
+} from "../webassembly/module-pool.ts";
 import { WASM_MODULE } from "./wasm-module.ts";
 
 /** What the module of wasm/xml-records.ts exports: positions and lengths are bytes of its memory. */
 export interface RecordScanner {
-  readonly memory: ScannerMemory;
+  readonly memory: ModuleMemory;
   heapBase(): number;
   setLayout(
     names: number,
@@ -49,11 +54,6 @@ export interface RecordScanner {
   columnBehind(): number;
 }
 
-interface ScannerMemory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-
 // What `scanStatus` says.
 export const WANTS_MORE = 0;
 export const ROOM = 1;
@@ -84,33 +84,10 @@ export const ATTRIBUTE = 4;
 export const IS_WRITTEN_OTHERWISE = 8;
 export const IS_CDATA = 16;
 
-/** What is used of it: the project's libraries do not declare it. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
-};
-
-const PAGE_BYTES = 65_536;
-
-let module: object | undefined;
-/** Scanners that no file has: memory for WebAssembly is dear to reserve, so files take turns with it. */
-const idle: RecordScanner[] = [];
+/** Scanners that no file has are kept, but no more. */
 const MAX_IDLE = 4;
 
-/** A scanner for one file, which gives it back. */
-export function takeScanner(): RecordScanner {
-  const known = idle.pop();
-  if (known !== undefined) return known;
-  module ??= new WebAssembly.Module(Buffer.from(WASM_MODULE, "base64"));
-  return new WebAssembly.Instance(module, {}).exports as RecordScanner;
-}
-
-export function giveBack(scanner: RecordScanner): void {
-  if (idle.length < MAX_IDLE) idle.push(scanner);
-}
-
-/** Makes the memory at least so large; what views it had is to be made anew. */
-export function ensureBytes({ memory }: RecordScanner, bytes: number): void {
-  const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
-}
+export const recordScanners: ModulePool<RecordScanner> = createModulePool(
+  WASM_MODULE,
+  (_, kept) => kept < MAX_IDLE,
+);
