@@ -304,21 +304,14 @@ export function insertStatements(place: EntryPlace, slice?: SlicePlace): InsertS
   const lineage = { file: fileOf(place), entry: quoteText(entry) };
   const faulty = carriage === "text" ? ["isNotNull(_fault_code)"] : [];
   const usual = planUsualCasts(feed, plan, carriage);
-  if (usual === undefined) {
-    const casts = planCasts(feed, plan, carriage);
-    const refused = refusedByAny(casts, faulty);
-    const { rejects } = splitRows(place, carriage, from, into);
-    return {
-      rows: format(insertTaken(place, casts, from, lineage, into.rows, refused)),
-      rejects: format(rejects),
-    };
-  }
-  const left = refusedByAny(usual, faulty);
-  const others = `SELECT * FROM (${castRows(usual, from)}) WHERE ${left}`;
-  const rare = splitRows(place, carriage, others, into);
+  const casts = usual ?? planCasts(feed, plan, carriage);
+  const left = refusedByAny(casts, faulty);
+  const others =
+    usual === undefined ? from : `SELECT * FROM (${castRows(usual, from)}) WHERE ${left}`;
+  const rest = splitRows(place, carriage, others, into);
   return {
-    rows: format(insertTaken(place, usual, from, lineage, into.rows, left)),
-    rare: format(rare.rows),
-    rejects: format(rare.rejects),
+    rows: format(insertTaken(place, casts, from, lineage, into.rows, left)),
+    ...(usual !== undefined && { rare: format(rest.rows) }),
+    rejects: format(rest.rejects),
   };
 }
