@@ -45,6 +45,7 @@ export {
   loadSlices,
 } from "./load.ts";
 export { patientWarehouse } from "./patient-warehouse.ts";
+export { dropPrivate, findPrivate, type PrivatePlace } from "./private-places.ts";
 export {
   type PublishIntent,
   type PublishOptions,
@@ -97,8 +98,9 @@ export {
   type PlannedField,
   resolveColumns,
 } from "./resolve-columns.ts";
+export { type RetryClock, type RetryPolicy, retrying } from "./retrying.ts";
 export { createShadowStaging } from "./shadow-staging.ts";
-export { createStaging, dropStaging, listStaging, type StagingTable } from "./staging.ts";
+export { createStaging, dropStaging } from "./staging.ts";
 export { prepareStitchView } from "./stitch-view.ts";
 export {
   domainTable,

@@ -41,6 +41,8 @@ import type { Warehouse } from "./warehouse.ts";
  * private tables, after the outcome is recorded (`dropStaging`): dropping it, and the settings by which S was a staging
  * table. Both wait for the disk right after much was written, and no reader sees either.
  *
+ * After a doubt about its exchange an attempt fences off itself: `pub_<attempt>_<doubts>` is the next name.
+ *
  * Every step may be repeated: a later attempt claims the table from the name it finds, and reads
  * the UUIDs to see whether the exchange, which undoes itself, was carried out. Any other
  * pair of UUIDs is somebody else's work: `publish.conflict`, and nothing is touched.
@@ -142,19 +144,17 @@ interface Claimed {
 async function claim(
   { warehouse, feed, workflowId, attempt }: PublishOptions,
   seen: ReadonlyMap<string, CatalogTable>,
+  isInDoubt = false,
 ): Promise<Claimed> {
   const at: TableAddress = { source: feed.source, name: feed.name };
-  const mine = publishingTable(at, workflowId, attempt);
-  const held = heldBy(seen.keys(), publishingPrefix(at, workflowId));
-  if (held.some((other) => other.attempt > attempt)) {
+  const last = heldBy(seen.keys(), publishingPrefix(at, workflowId)).at(-1);
+  if (last !== undefined && last.attempt > attempt) {
     throw conflict(`a later attempt than ${attempt} is publishing`);
   }
-  if (held.some((other) => other.attempt === attempt)) return { mine, isFirst: false };
-  const last = held.at(-1);
-  const from =
-    last === undefined
-      ? stagingTable(at, workflowId)
-      : publishingTable(at, workflowId, last.attempt);
+  const from = last === undefined ? stagingTable(at, workflowId) : namedTable(at, last.name);
+  const isMine = last?.attempt === attempt;
+  if (isMine && !isInDoubt) return { mine: from, isFirst: false };
+  const mine = publishingTable(at, workflowId, attempt, isMine ? last.doubts + 1 : 0);
   try {
     await warehouse.execute(`RENAME TABLE ${from.sql} TO ${mine.sql}`);
   } catch (error) {
@@ -207,22 +207,25 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
     await handRejects(warehouse, feed, workflowId, isFirst ? "move" : "move again");
   }
   let outcome: PublishOutcome = "already_published";
+  let replaced = mine;
   try {
     if ((await position(options, mine)) === "before") {
-      outcome =
-        intent.operation === "load"
-          ? await moveRows(warehouse, mine, rows, isFirst)
-          : await exchange(options, mine, rows);
+      if (intent.operation === "load") {
+        outcome = await moveRows(warehouse, mine, rows, isFirst);
+      } else {
+        replaced = await exchange(options, mine, rows);
+        outcome = "published";
+      }
     }
     crashPoint("publish-changed");
     if (keeps) {
-      await keep(options, mine);
+      await keep(options, replaced);
       await setKeptBeforeAside(options, seen);
     }
     return outcome;
   } catch (error) {
     if (clickHouseCodeOf(error) !== UNKNOWN_TABLE) throw error;
-    if ((await uuidOf(warehouse, mine)) !== undefined) throw error;
+    if ((await uuidOf(warehouse, replaced)) !== undefined) throw error;
     throw conflict("a later attempt took the staging table", error);
   }
 }
@@ -243,7 +246,13 @@ async function keep(options: PublishOptions, mine: TableName): Promise<void> {
   await warehouse.retrying(undefined, async (attempt) => {
     // A rename that was carried out but not answered is not repeated. Before the first it was looked already.
     if (attempt > 1 && isKept(options, await look(options))) return;
-    await warehouse.executeOnce(`RENAME TABLE ${mine.sql} TO ${keptTable(feed, workflowId).sql}`);
+    try {
+      await warehouse.executeOnce(`RENAME TABLE ${mine.sql} TO ${keptTable(feed, workflowId).sql}`);
+    } catch (error) {
+      // The one before was still on its way when it was looked.
+      if (clickHouseCodeOf(error) !== UNKNOWN_TABLE) throw error;
+      if (!isKept(options, await look(options))) throw error;
+    }
   });
 }
 
@@ -280,19 +289,27 @@ async function moveRows(
   return left?.n === "0" ? "already_published" : "published";
 }
 
+/**
+ * Exchanges the two tables once; gives the table that was replaced. An exchange undoes itself, and one of which no answer
+ * came may still be on its way: the table that it names gets another name before it is looked where it stands.
+ */
 async function exchange(
   options: PublishOptions,
-  mine: TableName,
+  claimed: TableName,
   rows: TableName,
-): Promise<PublishOutcome> {
+): Promise<TableName> {
   const { warehouse } = options;
-  return await warehouse.retrying<PublishOutcome>(undefined, async (attempt) => {
-    // The caller has just looked where it stands; after a doubt it is looked again.
-    if (attempt > 1 && (await position(options, mine)) === "after") return "published";
+  let mine = claimed;
+  await warehouse.retrying(undefined, async (attempt) => {
+    // The caller has just looked where it stands.
+    if (attempt > 1) {
+      ({ mine } = await claim(options, await look(options), true));
+      if ((await position(options, mine)) === "after") return;
+    }
     crashPoint("publish-before-change");
     await warehouse.executeOnce(`EXCHANGE TABLES ${mine.sql} AND ${rows.sql}`);
-    return "published";
   });
+  return mine;
 }
 
 /**

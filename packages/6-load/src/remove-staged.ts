@@ -16,12 +16,14 @@ export async function removeStaged(
   { ordinal }: Pick<ManifestObject, "ordinal">,
 ): Promise<void> {
   const at = { source: feed.source, name: feed.name };
+  const [now] = await warehouse.query<{ time: string }>("SELECT toString(now64(3, 'UTC')) AS time");
   await remove(warehouse, stagingTable(at, workflowId).sql, ofObject("_updated", ordinal));
   await remove(warehouse, stagingRejectsTable(at, workflowId).sql, ofObject("_place", ordinal));
   await remove(
     warehouse,
     rejectsTable(at).sql,
-    `_workflow = ${quoteText(workflowId)} AND ${ofObject("_place", ordinal)}`,
+    // A statement that comes late, after its repetition, must not find rejects that were published since.
+    `_workflow = ${quoteText(workflowId)} AND ${ofObject("_place", ordinal)} AND time < ${quoteText(now?.time ?? "")}`,
   );
 }
 

@@ -115,29 +115,6 @@ export async function keepStaged(
   await Promise.all([keep(rows, STAGED_ROWS_SETTINGS), keep(rejects, WINDOW_SETTINGS)]);
 }
 
-/** A table that a workflow left behind or still works with. */
-export interface StagingTable {
-  readonly name: string;
-  /** Rows, those of one primary key included. */
-  readonly rows: number;
-  readonly createdAt: Date;
-}
-
-/** The private tables of all workflows of a feed: whoever knows which workflows live finds the orphans. */
-export async function listStaging(warehouse: Warehouse, at: TableAddress): Promise<StagingTable[]> {
-  const found = await warehouse.query<{ name: string; rows: string | null; created: string }>(
-    `SELECT name, toString(total_rows) AS rows, toString(toUnixTimestamp(metadata_modification_time)) AS created
-     FROM system.tables WHERE database = {database:String}
-       AND (startsWith(name, {staging:String}) OR startsWith(name, {publishing:String})) ORDER BY name`,
-    { database: at.source, staging: `${at.name}__stg_`, publishing: `${at.name}__pub_` },
-  );
-  return found.map(({ name, rows, created }) => ({
-    name,
-    rows: Number(rows ?? 0),
-    createdAt: new Date(Number(created) * 1000),
-  }));
-}
-
 /** The tables that publishing attempts of a workflow hold, latest attempt last. */
 export async function listPublishing(
   warehouse: Warehouse,
@@ -156,15 +133,21 @@ export async function listPublishing(
 export interface HeldTable {
   readonly name: string;
   readonly attempt: number;
+  /** Exchanges of the attempt that it was renamed after. */
+  readonly doubts: number;
 }
 
 /** Those of some tables that publishing attempts hold, latest attempt last. */
 export function heldBy(names: Iterable<string>, prefix: string): HeldTable[] {
   return [...names]
     .filter((name) => name.startsWith(prefix))
-    .map((name) => ({ name, attempt: Number(name.slice(prefix.length)) }))
-    .filter(({ attempt }) => Number.isSafeInteger(attempt))
-    .sort((a, b) => a.attempt - b.attempt);
+    .flatMap((name) => {
+      const [whole, attempt, doubts] = /^(\d+)(?:_(\d+))?$/.exec(name.slice(prefix.length)) ?? [];
+      return whole === undefined
+        ? []
+        : [{ name, attempt: Number(attempt), doubts: Number(doubts ?? 0) }];
+    })
+    .sort((a, b) => a.attempt - b.attempt || a.doubts - b.doubts);
 }
 
 /**

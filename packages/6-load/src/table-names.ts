@@ -66,9 +66,17 @@ export const keptBeforeTable = (at: TableAddress, workflowId: string, keptFor: s
 export const keptPrefix = (at: TableAddress): string => `${at.name}__kept_`;
 /** One source's view for identity resolution. */
 export const stitchView = (source: string): TableName => named(source, STITCH_VIEW);
-/** The staging table while one attempt publishes it. */
-export const publishingTable = (at: TableAddress, workflowId: string, attempt: number): TableName =>
-  named(at.source, `${publishingPrefix(at, workflowId)}${attempt}`);
+/** The staging table while one attempt publishes it; `doubts` counts its exchanges so far of which nobody knew what came of them. */
+export const publishingTable = (
+  at: TableAddress,
+  workflowId: string,
+  attempt: number,
+  doubts: number = 0,
+): TableName =>
+  named(
+    at.source,
+    `${publishingPrefix(at, workflowId)}${attempt}${doubts === 0 ? "" : `_${doubts}`}`,
+  );
 export const publishingPrefix = (at: TableAddress, workflowId: string): string =>
   `${at.name}__pub_${workflowId}_`;
 

@@ -5,7 +5,6 @@ import {
   describeDomainTable,
   dropStaging,
   listRejects,
-  listStaging,
   lookAtDomainTable,
   prepareDomainTable,
   sampleRows,
@@ -14,6 +13,7 @@ import {
 import {
   feedOf,
   field,
+  privateTables,
   publishStaged,
   stageRows,
   startTestServer,
@@ -284,10 +284,10 @@ describe("names are data", () => {
         [name, name],
       ];
       await stageRows(server, feed, rows, { workflowId: name, object: { key: name }, entry: name });
-      expect(await listStaging(server.warehouse, at)).toHaveLength(2);
+      expect(await privateTables(server, at)).toHaveLength(2);
       await publishStaged(server, feed, name, "truncate_and_load");
       await dropStaging(server.warehouse, at, name);
-      expect(await listStaging(server.warehouse, at)).toEqual([]);
+      expect(await privateTables(server, at)).toEqual([]);
       expect(await sampleRows(server.warehouse, at, 5)).toMatchObject([
         { id: "1", v: name, _file: name, _entry: name, _workflow: name },
       ]);

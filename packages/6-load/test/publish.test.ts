@@ -5,7 +5,6 @@ import {
   countRows,
   dropStaging,
   listRejects,
-  listStaging,
   type PublishIntent,
   prepareDomainTable,
   publish,
@@ -18,6 +17,7 @@ import { crashing } from "./crashing.ts";
 import {
   feedOf,
   field,
+  privateTables,
   publishStaged,
   stageRows,
   startTestServer,
@@ -111,7 +111,7 @@ describe("publishing", () => {
     expect(await server.rows("SELECT toUInt32(count()) AS n FROM pub.customers__rows")).toEqual([
       { n: 2 },
     ]);
-    expect(await listStaging(server.warehouse, at)).toEqual([]);
+    expect(await privateTables(server, at)).toEqual([]);
   });
 
   test("the same workflow's rows twice changes nothing", async () => {

@@ -44,6 +44,18 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
+/** Names of the tables that workflows have for themselves, of one feed. */
+export async function privateTables(
+  { warehouse }: Pick<TestServer, "warehouse">,
+  { source, name }: { readonly source: string; readonly name: string },
+): Promise<string[]> {
+  const found = await warehouse.query<{ table: string }>(
+    "SELECT name AS table FROM system.tables WHERE database = {source:String} AND (startsWith(name, {staging:String}) OR startsWith(name, {publishing:String})) ORDER BY name",
+    { source, staging: `${name}__stg_`, publishing: `${name}__pub_` },
+  );
+  return found.map(({ table }) => table);
+}
+
 export async function startTestServer(): Promise<TestServer> {
   const dataDir = mkdtempSync(join(tmpdir(), "sluice-load-"));
   let server = await startLocalClickHouse({ dataDir });

@@ -331,6 +331,27 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       });
     });
 
+    test("tell which workflows are over, and of none that may go on", async () => {
+      await using house = openHouse(database);
+      const courier = await house.courier({ loads: { lines: "orders" } });
+      const over = await house.run(courier);
+      await doWell(house, only(await house.claim("w")), []);
+      const going = await house.run(courier);
+      const ask = async (): Promise<string[]> => {
+        const asked = { workflowIds: [going, over, "wf_of_somebody_else"] };
+        return (await house.tasks.findEndedWorkflows(asked)).workflowIds;
+      };
+      expect(await ask()).toEqual([over]);
+      const list = (await house.claim("w")).find(({ work }) => work.case === "list");
+      if (list === undefined) throw new Error("there is no list");
+      await house.tasks.failTask({ taskId: list.taskId, attempt: 1, failure: REFUSED });
+      // It rests, and may be resumed.
+      expect(await stateOf(house, going)).toBe(Workflow_State.FAILED);
+      expect(await ask()).toEqual([over]);
+      await house.workflows.cancelWorkflow({ id: going });
+      expect((await ask()).sort()).toEqual([going, over].sort());
+    });
+
     test("refuse every call of an attempt that is not the newest", async () => {
       await using house = openHouse(database);
       const courier = await house.courier({ loads: { lines: "orders" } });

@@ -15,9 +15,10 @@ import { createGrpcClient } from "./grpc-client.ts";
 import { serveGrpc } from "./grpc-server.ts";
 import { inspectHandlers } from "./inspect.ts";
 import { createLoadThreadPool } from "./load-thread-pool.ts";
+import { sweepLeftovers } from "./sweep.ts";
 import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { createWorkerWatch } from "./telemetry/worker-watch.ts";
-import { runWorker } from "./worker.ts";
+import { runWorker, type WorkerContext } from "./worker.ts";
 
 export interface Ingest {
   /** Where metrics and health are told. */
@@ -73,19 +74,20 @@ export async function startIngest(config: IngestConfig, log: Logger): Promise<In
   });
   const inspectUrl = config.inspectUrl || `http://${config.inspectHost}:${inspect.port}`;
   const client = createGrpcClient(config.controlUrl, config.workerKey);
-  const ended = runWorker(
-    {
-      config,
-      client,
-      warehouse,
-      threads,
-      inspectUrl,
-      log,
-      watch,
-      platformSessions: createPlatformSessions(),
-    },
-    stop.signal,
-  );
+  const context: WorkerContext = {
+    config,
+    client,
+    warehouse,
+    threads,
+    inspectUrl,
+    log,
+    watch,
+    platformSessions: createPlatformSessions(),
+  };
+  const ended = Promise.all([
+    runWorker(context, stop.signal),
+    sweepLeftovers(context, stop.signal),
+  ]);
 
   return {
     inspectUrl,

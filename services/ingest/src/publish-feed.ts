@@ -11,10 +11,15 @@ import {
   showRejects,
   verifyStaging,
 } from "@sluice/load";
-import { changeTable } from "./change-table.ts";
+import type { IngestConfig } from "./config.ts";
 import { toFeed, toLoadOperation } from "./from-proto.ts";
 import { recordIntent } from "./record-intent.ts";
 import type { WorkerContext } from "./worker.ts";
+
+/** What of a worker a publish needs. */
+export type PublishContext = Pick<WorkerContext, "client" | "warehouse"> & {
+  readonly config: Pick<IngestConfig, "keepReplacedTables">;
+};
 
 /**
  * Checks what a workflow staged for a feed and makes it visible, once. What is about to be done is
@@ -24,12 +29,9 @@ import type { WorkerContext } from "./worker.ts";
 export async function publishFeed(
   lease: Lease,
   work: PublishWork,
-  context: WorkerContext,
+  context: PublishContext,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof PublishResultSchema>> {
-  if (work.change !== undefined) {
-    return await changeTable(lease, work, work.change, context, signal);
-  }
   const { attempt, workflowId } = lease;
   const warehouse = patientWarehouse(context.warehouse, signal);
   if (work.feed === undefined) throw new Error("the task came without a feed");

@@ -6,7 +6,7 @@ import type { WorkerContext } from "./worker.ts";
 /** Has control keep what is about to be done, and gives what the first attempt said. */
 export async function recordIntent(
   { taskId, attempt }: Lease,
-  { client }: WorkerContext,
+  { client }: Pick<WorkerContext, "client">,
   signal: AbortSignal,
   { stagingUuid, rowsUuid }: TablesToChange,
   /** Rows that readers see; undefined where there are too many to count. */

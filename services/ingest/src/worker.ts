@@ -7,6 +7,7 @@ import { crashPoint, StageError, type StageFailure } from "@sluice/errors";
 import type { PlatformSessions } from "@sluice/fetch";
 import type { Warehouse } from "@sluice/load";
 import type { Logger } from "pino";
+import { changeTable } from "./change-table.ts";
 import { compare } from "./compare.ts";
 import type { IngestConfig } from "./config.ts";
 import { discard } from "./discard.ts";
@@ -190,8 +191,13 @@ async function perform(
     }
     case "replayRejects":
       return { case: "loadObject", value: await replay(lease, work.value, context, signal) };
-    case "publish":
-      return { case: "publish", value: await publishFeed(lease, work.value, context, signal) };
+    case "publish": {
+      const { change } = work.value;
+      const value = await (change === undefined
+        ? publishFeed(lease, work.value, context, signal)
+        : changeTable(lease, work.value, change, context, signal));
+      return { case: "publish", value };
+    }
     case "ingestQuery":
       return { case: "loadObject", value: await ingestQuery(lease, work.value, context, signal) };
     case "compare":

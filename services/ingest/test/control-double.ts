@@ -42,6 +42,7 @@ export async function serveControl(handlers: Partial<ControlHandlers>): Promise<
         recordPublishIntent: refused,
         completeTask: refused,
         failTask: refused,
+        findEndedWorkflows: refused,
         ...handlers,
       },
       host: "127.0.0.1",

@@ -137,6 +137,7 @@ export const METHOD_ACCESS: Readonly<Record<string, Readonly<Record<string, Meth
     RecordPublishIntent: "worker",
     CompleteTask: "worker",
     FailTask: "worker",
+    FindEndedWorkflows: "worker",
   },
   // Tells whether the service serves, and nothing else.
   "grpc.health.v1.Health": { Check: "anyone", Watch: "anyone" },

@@ -2,11 +2,13 @@ import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { Lease } from "@sluice/api/ingest/v1/task_pb";
 import type { ClaimTasksRequest, TaskService } from "@sluice/api/ingest/v1/task_service_pb";
+import { sql } from "kysely";
 import { claimForAll } from "./claim.ts";
 import type { EngineContext } from "./context.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { appendManifest } from "./manifest.ts";
 import { recordPublishIntent } from "./publish-intent.ts";
+import { FINAL_STATES } from "./state-machine.ts";
 import { completeTask, failAttempt, loseLease } from "./task-outcome.ts";
 import { inTenantOfTask } from "./task-row.ts";
 
@@ -55,7 +57,21 @@ export function createTaskService(context: EngineContext): ServiceImpl<typeof Ta
       );
       return { willRetry };
     },
+    async findEndedWorkflows({ workflowIds }) {
+      return { workflowIds: await findEnded(context, workflowIds) };
+    },
   };
+}
+
+/** Those of some workflows that are over, of whichever tenants: a worker's credential names none. */
+async function findEnded({ kysely }: EngineContext, ids: readonly string[]): Promise<string[]> {
+  const found = await kysely
+    .selectFrom("workflow")
+    .select("id")
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .where("state", "in", FINAL_STATES)
+    .execute();
+  return found.map(({ id }) => id);
 }
 
 /**
