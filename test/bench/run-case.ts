@@ -153,7 +153,7 @@ async function runPeer(stack: BenchStack, prepared: PreparedCase): Promise<numbe
     shell: async (script, environment = {}) =>
       await shell(
         `s3_get() { curl -sS --fail-with-body -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --aws-sigv4 "aws:amz:$REGION:s3" --user "$S3_USER" "$S3_URL"; }
-         insert() { curl -sS --fail-with-body -H 'Expect:' -H "X-ClickHouse-User: $CH_USER" -H "X-ClickHouse-Key: $CH_KEY" --data-binary @- "$INSERT_URL"; }
+         insert() { curl -sS --fail-with-body -H 'Expect:' -H "X-ClickHouse-User: $CH_USER" -H "X-ClickHouse-Key: $CH_KEY" -X POST -T - "$INSERT_URL"; }
          cd "$FOLDER"
          ${script}`,
         {
