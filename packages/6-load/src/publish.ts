@@ -65,6 +65,11 @@ export interface PublishOptions {
    * can come back. Default: it keeps the attempt's name, and goes with the other private tables.
    */
   readonly keepReplaced?: boolean;
+  /**
+   * Rows that were verified just now. They are counted again once the staging table has a name that no statement on its
+   * way can know; other rows are `publish.unverified`, and nothing is changed. Default: they are not counted.
+   */
+  readonly stagedRows?: number;
   /** The table that changes places with the staged one. Default: the feed's rows. */
   readonly rows?: TableName;
 }
@@ -168,6 +173,40 @@ async function claim(
   return { mine, isFirst: last === undefined };
 }
 
+/** The same; undefined where an earlier attempt has come to its very end since the look, and the replaced table has its kept name. */
+async function claimOrGone(
+  options: PublishOptions,
+  seen: ReadonlyMap<string, CatalogTable>,
+): Promise<Claimed | undefined> {
+  try {
+    return await claim(options, seen);
+  } catch (error) {
+    const isLost = error instanceof StageError && error.stage === "publish";
+    if (isLost && isKept(options, await look(options))) return undefined;
+    throw error;
+  }
+}
+
+async function assertStaged(
+  { warehouse, stagedRows }: PublishOptions,
+  mine: TableName,
+): Promise<void> {
+  if (stagedRows === undefined) return;
+  const rows = await countRowsOf(warehouse, mine);
+  if (rows === stagedRows) return;
+  throw new StageError(
+    "publish",
+    "unverified",
+    `${rows} rows are staged where ${stagedRows} were verified`,
+    { seen: `${rows} rows`, expected: `${stagedRows} rows` },
+  );
+}
+
+async function countRowsOf(warehouse: Warehouse, { sql }: TableName): Promise<number> {
+  const [found] = await warehouse.query<{ n: string }>(`SELECT toString(count()) AS n FROM ${sql}`);
+  return Number(found?.n);
+}
+
 type Position = "before" | "after";
 
 async function position(
@@ -200,8 +239,14 @@ export async function publish(options: PublishOptions): Promise<PublishOutcome> 
     await setKeptBeforeAside(options, seen);
     return "already_published";
   }
-  const { mine, isFirst } = await claim(options, seen);
+  const claimed = await claimOrGone(options, seen);
+  if (claimed === undefined) {
+    await setKeptBeforeAside(options, await look(options));
+    return "already_published";
+  }
+  const { mine, isFirst } = claimed;
   crashPoint("publish-claimed");
+  if (isFirst) await assertStaged(options, mine);
   // All loads have ended: where nothing was refused, nothing is to be moved.
   if ((seen.get(stagingRejectsTable(feed, workflowId).table)?.rows ?? 0) > 0) {
     await handRejects(warehouse, feed, workflowId, isFirst ? "move" : "move again");
@@ -281,12 +326,10 @@ async function moveRows(
   isFirst: boolean,
 ): Promise<PublishOutcome> {
   if (!isFirst) await dropMoved(warehouse, mine, rows);
-  const [left] = await warehouse.query<{ n: string }>(
-    `SELECT toString(count()) AS n FROM ${mine.sql}`,
-  );
+  const left = await countRowsOf(warehouse, mine);
   crashPoint("publish-before-change");
   await movePartition(warehouse, mine, rows);
-  return left?.n === "0" ? "already_published" : "published";
+  return left === 0 ? "already_published" : "published";
 }
 
 /**

@@ -39,6 +39,7 @@ export async function publishFeed(
   const operation = toLoadOperation(work.operation);
 
   let recorded = work.intent;
+  let stagedRows: number | undefined;
   if (recorded === undefined) {
     try {
       // Replayed rows are of many objects, and were counted when they were staged.
@@ -51,11 +52,12 @@ export async function publishFeed(
               sent: work.sent.map((object) => ({ ...object, rows: Number(object.rows) })),
             })
           : undefined;
-      const [found, seen] = await Promise.all([
+      const [found, seen, staged] = await Promise.all([
         readPublishIntent(warehouse, feed, workflowId, operation),
         countVisible(warehouse, feed, workflowId),
         verified,
       ]);
+      stagedRows = staged?.rows;
       crashPoint("worker-verified");
       recorded = await recordIntent(lease, context, signal, found, seen?.rows);
     } catch (error) {
@@ -70,7 +72,15 @@ export async function publishFeed(
   const { stagingUuid, rowsUuid, rowsBefore } = recorded;
   const intent = { operation, stagingUuid, rowsUuid };
   const keepReplaced = operation === "truncate_and_load" && context.config.keepReplacedTables;
-  const outcome = await publish({ warehouse, feed, workflowId, attempt, intent, keepReplaced });
+  const outcome = await publish({
+    warehouse,
+    feed,
+    workflowId,
+    attempt,
+    intent,
+    keepReplaced,
+    ...(stagedRows === undefined ? {} : { stagedRows }),
+  });
   if (work.replay !== undefined) await publishReplayedRejects(warehouse, feed, workflowId);
   const [visible] = await Promise.all([
     countVisible(warehouse, feed, workflowId),
