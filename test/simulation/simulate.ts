@@ -262,7 +262,7 @@ function makeWorld(scene: Scene): World {
 
   return {
     calmAtMs,
-    isOver: () => begun.areAllBegun() && isCalm() && control.isQuiet(),
+    isOver: () => begun.areAllBegun() && control.isQuiet(),
     stop() {
       for (const worker of workers) worker.kill();
     },

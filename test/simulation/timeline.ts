@@ -49,13 +49,15 @@ export function createTimeline(random: Random): Timeline {
     now: () => now,
     after: (ms, happen) => push({ time: now + ms + random.next() * 1e-3, happen }),
     async play(isOver, limitMs) {
+      // Lets the thread hear of other things once in a story.
+      await new Promise(setImmediate);
       while (!isOver()) {
         const due = pop();
         if (due === undefined || due.time > limitMs) return false;
         now = due.time;
         due.happen();
-        // All that follows from it at once, whatever number of promises it takes.
-        await new Promise(setImmediate);
+        // All that follows from it at once, whatever number of promises it takes: a tick comes after all of them.
+        await new Promise<void>((resolve) => process.nextTick(resolve));
       }
       return true;
     },
