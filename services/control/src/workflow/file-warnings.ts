@@ -50,15 +50,21 @@ export async function warnOfSameContent(change: Change, plan: Plan, feedId: stri
           select 1 from unchanged_object as unchanged
           where unchanged.tenant = object.tenant and unchanged.workflow_id = object.workflow_id
             and unchanged.feed_id = ${feedId} and unchanged.page = object.page
-            and unchanged.position = object.position))
-    select found.key, other.key as other,
-      to_char(other.load_time at time zone 'UTC', 'YYYY-MM-DD') as day
-    from found cross join lateral (
-      select loaded.key, loaded.load_time from loaded_file as loaded
-      where loaded.tenant = ${change.tenant} and loaded.feed_id = ${feedId}
-        and loaded.etag = found.etag and loaded.size = found.size
-        and (loaded.bucket <> found.bucket or loaded.key <> found.key)
-      limit 1) as other
+            and unchanged.position = object.position)),
+    same as (
+      select array[bucket, key] as place, etag, size, null as loaded from found
+      union all
+      select null, etag, size, array[bucket, key, to_char(load_time at time zone 'UTC', 'YYYY-MM-DD')]
+      from loaded_file where tenant = ${change.tenant} and feed_id = ${feedId}
+        and (etag in (select etag from found)) is true)
+    -- Hashed ("is true" keeps it from becoming a join) and sorted once. Joined, each file found is held against all that were
+    -- loaded where no statistics tell how many they are, as in PGlite: 17 seconds for 5,000 of both.
+    select place[2] as key, other[2] as other, other[3] as day from (
+      select place, case when first[1:2] <> place then first when last[1:2] <> place then last end as other
+      from (select place, min(loaded) over alike as first, max(loaded) over alike as last
+        from same window alike as (partition by etag, size)) as known
+      where place is not null) as told
+    where other is not null
     union all
     select key, first, null from (
       select key, first_value(key) over (partition by bucket, etag, size order by key) as first
