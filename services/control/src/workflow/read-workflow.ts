@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Task, Workflow } from "@sluice/api/control/v1/workflow_pb";
 import type { EngineContext, WorkflowRow } from "./context.ts";
-import { type AttemptRow, toTask, toWorkflow } from "./workflow-message.ts";
+import { type AttemptRow, SHOWN_COLUMNS, toTask, toWorkflow } from "./workflow-message.ts";
 
 /** Attempts of a task that readers are shown. */
 const SHOWN_ATTEMPTS = 10;
@@ -28,7 +28,7 @@ export async function withTasks(
 ): Promise<Workflow> {
   const tasks = await context.kysely
     .selectFrom("task")
-    .selectAll()
+    .select(SHOWN_COLUMNS)
     .where("tenant", "=", row.tenant)
     .where("workflow_id", "=", row.id)
     .where("revision", ">", afterRevision)

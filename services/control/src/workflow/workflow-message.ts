@@ -79,7 +79,53 @@ export function toWorkflow(row: WorkflowRow, tasks: readonly Task[], now: Date):
   });
 }
 
-export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date): Task {
+/** What of a task its message is made of: half of its columns, of thousands of rows. */
+export type ShownTask = Pick<
+  TaskRow,
+  | "id"
+  | "kind"
+  | "variant"
+  | "state"
+  | "is_skipped"
+  | "key"
+  | "date"
+  | "feed_id"
+  | "attempt"
+  | "stage"
+  | "bytes_read"
+  | "bytes_total"
+  | "rows"
+  | "rejected_rows"
+  | "rows_per_second"
+  | "first_start_time"
+  | "end_time"
+  | "route"
+  | "warnings"
+>;
+
+export const SHOWN_COLUMNS: readonly (keyof ShownTask)[] = [
+  "id",
+  "kind",
+  "variant",
+  "state",
+  "is_skipped",
+  "key",
+  "date",
+  "feed_id",
+  "attempt",
+  "stage",
+  "bytes_read",
+  "bytes_total",
+  "rows",
+  "rejected_rows",
+  "rows_per_second",
+  "first_start_time",
+  "end_time",
+  "route",
+  "warnings",
+];
+
+export function toTask(row: ShownTask, attempts: readonly AttemptRow[], now: Date): Task {
   return create(TaskSchema, {
     id: row.id,
     kind: toKind(row),
@@ -98,7 +144,7 @@ export function toTask(row: TaskRow, attempts: readonly AttemptRow[], now: Date)
   });
 }
 
-function toKind({ kind, variant, key }: TaskRow): Task_Kind {
+function toKind({ kind, variant, key }: ShownTask): Task_Kind {
   if (variant === "query") return Task_Kind.INGEST_QUERY;
   if (variant === "compare") return Task_Kind.COMPARE;
   // A load without an object is one of rejects.
