@@ -89,7 +89,8 @@ function makeWorld(scene: Scene): World {
   const badShare = random.pick([0, 0.02, 0.08, 0.2]);
   /** Of the statements by which tables change places, which are few. */
   const badPublishShare = random.pick([0, 0.1, 0.5]);
-  const isCalm = (): boolean => timeline.now() >= calmAtMs;
+  let isStopped = false;
+  const isCalm = (): boolean => isStopped || timeline.now() >= calmAtMs;
   let statements = 0;
 
   const host = (name: string): Host & { downUntil: number; killedAt: number } => ({
@@ -265,8 +266,11 @@ function makeWorld(scene: Scene): World {
     isOver: () => begun.areAllBegun() && control.isQuiet(),
     stop() {
       for (const worker of workers) worker.kill();
+      isStopped = true;
     },
     sweep() {
+      clickHouse.downUntil = 0;
+      controlHost.downUntil = 0;
       let isOver = false;
       const sweeper = createProcess("sweeper", timeline, random);
       void sweepOnce(sweeper, workerWorld).then(() => {
