@@ -20,9 +20,9 @@ const FOUND = [
 
 /** Seeds whose stories end badly without one of the product's guards. */
 const BAD_WITHOUT: Record<Sabotage, readonly string[]> = {
-  "no deduplication": ["316", "485", "708"],
-  "no fencing": ["24", "116", "766"],
-  "blind exchange": ["1559", "1695", "1703"],
+  "no deduplication": ["262", "708", "1511"],
+  "no fencing": ["1231", "1384", "2145"],
+  "blind exchange": ["24", "63", "202"],
 };
 
 const SEEDS = 400;
