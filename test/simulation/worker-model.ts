@@ -6,7 +6,7 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { LoadOperation } from "@sluice/api/control/v1/courier_pb";
-import { type FeedVersion, LeaseSchema, PublishWorkSchema } from "@sluice/api/ingest/v1/task_pb";
+import { LeaseSchema, PublishWorkSchema } from "@sluice/api/ingest/v1/task_pb";
 import {
   FindEndedWorkflowsResponseSchema,
   RecordPublishIntentResponseSchema,
@@ -24,7 +24,7 @@ import {
   removeStaged,
   type Warehouse,
 } from "@sluice/load";
-import type { Batch, Feed } from "@sluice/schema";
+import type { Batch } from "@sluice/schema";
 import { type BucketModel, rowsOf } from "./bucket-model.ts";
 import {
   type Checkpoint,
@@ -34,6 +34,7 @@ import {
   type ModelLease,
   Refused,
 } from "./control-model.ts";
+import type { ModelFeed } from "./feeds.ts";
 import type { Host, Process } from "./process.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -45,7 +46,7 @@ export interface WorkerWorld {
   readonly bucket: BucketModel;
   readonly bucketHost: Host;
   readonly warehouseOf: (process: Process) => Warehouse;
-  readonly feeds: ReadonlyMap<string, { readonly feed: Feed; readonly message: FeedVersion }>;
+  readonly feeds: ReadonlyMap<string, ModelFeed>;
   readonly keepReplacedTables: boolean;
   /** The number by which an attempt fences off those before it. */
   readonly fencingNumber: (attempt: number) => number;
@@ -166,9 +167,8 @@ async function workOn(
     if (error instanceof Refused) return;
     if (lost.signal.aborted && !(lost.signal.reason instanceof Stopped)) return;
     const failure = toFailure(lost.signal.aborted ? lost.signal.reason : error);
-    const until = timeline.now() + lease.leaseMs;
     const giveUp = new AbortController();
-    if (lost.signal.aborted) timeline.after(until - timeline.now(), () => giveUp.abort());
+    if (lost.signal.aborted) timeline.after(lease.leaseMs, () => giveUp.abort());
     await tellUntilHeard(lost.signal.aborted ? giveUp.signal : lost.signal, () =>
       control.fail(lease, failure, checkpoint),
     ).catch(() => undefined);
@@ -223,14 +223,15 @@ async function perform(
 async function load(
   { task, checkpoint: resumeAt }: ModelLease,
   process: Process,
-  { bucket, bucketHost, ...world }: WorkerWorld,
+  world: WorkerWorld,
   warehouse: Warehouse,
   signal: AbortSignal,
   onCheckpoint: (checkpoint: Checkpoint) => void,
 ): Promise<Checkpoint> {
   const { object, ordinal, feed: name, workflow, generation } = task;
   if (object === undefined || ordinal === undefined) throw new Error("a load without an object");
-  const { feed } = feedOf({ ...world }, name);
+  const { bucket, bucketHost } = world;
+  const { feed } = feedOf(world, name);
   let checkpoint = resumeAt;
   if (generation !== undefined && checkpoint.batches === 0) {
     await removeStaged(warehouse, feed, workflow.id, { ordinal });
@@ -324,10 +325,7 @@ async function publish(
   );
 }
 
-function feedOf(
-  { feeds }: Pick<WorkerWorld, "feeds">,
-  name: string | undefined,
-): { readonly feed: Feed; readonly message: FeedVersion } {
+function feedOf({ feeds }: Pick<WorkerWorld, "feeds">, name: string | undefined): ModelFeed {
   const found = feeds.get(name ?? "");
   if (found === undefined) throw new Error(`there is no feed ${name}`);
   return found;
