@@ -1,22 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { SABOTAGES, type Sabotage, simulate } from "./simulate.ts";
 
-/** Seeds that found a fault of the product once. The stories have changed since: that they find it again is not shown. */
-const FOUND = [
-  "115",
-  "177",
-  "300",
-  "601",
-  "677",
-  "729",
-  "795",
-  "861",
-  "911",
-  "1154",
-  "1207",
-  "1396",
-  "4170",
-];
+/**
+ * Seeds that end badly when a mend is undone: 301 and 588 without the name that an exchange in doubt gets, 98 and 178
+ * without the sweep, 24 and 78 without the drop of parts that stand in both tables. 4170 and 8310 found their faults once.
+ */
+const FOUND = ["24", "78", "98", "178", "301", "588", "4170", "8310"];
 
 /** Seeds whose stories end badly without one of the product's guards. */
 const BAD_WITHOUT: Record<Sabotage, readonly string[]> = {
@@ -37,7 +26,7 @@ describe("stories of workflows, workers, control and ClickHouse that die, sleep 
     }
   });
 
-  test.each(FOUND)("end well also by the seed %s, whose story found a fault once", async (seed) => {
+  test.each(FOUND)("end well also by the seed %s, which found a fault", async (seed) => {
     const { violations, statements } = await simulate(seed);
     expect(violations).toEqual([]);
     expect(statements).toBeGreaterThan(10);
